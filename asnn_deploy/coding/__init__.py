@@ -1,0 +1,33 @@
+"""Input codings: each file defines one (or a coding and its hybrid) in NumPy.
+
+A coding is deployed as the table of what each 8-bit pixel value sends at each step (`InputCode`), made by running the
+definition on all 256 values; torch, NIR, ONNX and Lava read that table.
+"""
+
+from __future__ import annotations
+
+from asnn_deploy.coding.base import Coding
+from asnn_deploy.coding.direct import Direct
+from asnn_deploy.coding.embedding import Embedding, HybridEmbedding
+from asnn_deploy.coding.hybrid_latency import HybridLatency
+from asnn_deploy.coding.latency import Latency
+from asnn_deploy.errors import ConfigError
+from asnn_deploy.input_code import InputCode
+from asnn_deploy.suggest import unknown_name
+
+CODINGS: dict[str, Coding] = {
+    coding.name: coding for coding in (Direct(), Latency(), HybridLatency(), Embedding(), HybridEmbedding())
+}
+
+__all__ = ["CODINGS", "Coding", "input_code"]
+
+
+def input_code(name: str, time_steps: int) -> InputCode:
+    """The named coding over that many steps. Raises ConfigError for an unknown name or an impossible T."""
+    if name not in CODINGS:
+        raise ConfigError(unknown_name("coding", name, CODINGS))
+    coding = CODINGS[name]
+    problem = "needs at least 1 time step" if time_steps < 1 else coding.check(time_steps)
+    if problem:
+        raise ConfigError(f"coding {name!r} {problem}, found time_steps = {time_steps}")
+    return InputCode.tabulate(name, lambda pixels: coding.frames(pixels, time_steps), coding.analog(time_steps))

@@ -1,0 +1,416 @@
+"""DeployGraph: a trained network, ready to be carried anywhere.
+
+A graph is an input code, layers, and edges between them. It is frozen, compared by content, validated when made, and
+imports neither torch nor any target. Adding a kind of layer means: one class here with its `output_shape`, one step
+function in `reference.py`, one line in each exporter that can carry it.
+
+Shapes are those of one sample (no batch, no time): `(C, H, W)`, `(C, L)` or `(N,)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from asnn_deploy.errors import GraphError
+from asnn_deploy.input_code import InputCode
+from asnn_deploy.step_table import StepTable
+
+Shape = tuple[int, ...]
+INPUT = "input"
+"""The edge source that stands for the coded input frames."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Base of all layers. `name` is unique in its graph; letters, digits, `_`, `-` and `.` only."""
+
+    name: str
+    kind: ClassVar[str] = "layer"
+    inputs: ClassVar[int | None] = 1
+    """How many signals the layer takes; None means two or more."""
+
+    def tables(self) -> dict[str, StepTable]:
+        """The layer's step tables by name."""
+        return {key: value for key, value in vars(self).items() if isinstance(value, StepTable)}
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape that leaves, given those that enter. Raises GraphError naming the layer and the shapes."""
+        raise NotImplementedError
+
+    def refuse(self, problem: str) -> GraphError:
+        """A GraphError that names this layer."""
+        return GraphError(f"layer {self.name!r} ({self.kind}): {problem}")
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """1-D or 2-D convolution (cross-correlation, as torch): `weight [K, C_out, C_in/groups, *kernel]`, `bias [K, C_out]`.
+
+    stride, padding and dilation have one entry per spatial axis; padding is with zeros on both sides.
+    """
+
+    weight: StepTable
+    bias: StepTable | None = None
+    stride: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] = (0, 0)
+    dilation: tuple[int, ...] = (1, 1)
+    groups: int = 1
+    kind: ClassVar[str] = "conv"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if len(self.weight.shape) - 2 not in (1, 2):
+            raise self.refuse(f"weight shape {self.weight.shape} is neither a 1-D nor a 2-D convolution's")
+        c_out, c_in, *kernel = self.weight.shape
+        if len(shape) != 1 + len(kernel):
+            raise self.refuse(f"a {len(kernel)}-D convolution cannot read an input of shape {shape}")
+        for what in ("stride", "padding", "dilation"):
+            if len(getattr(self, what)) != len(kernel):
+                raise self.refuse(f"{what} {getattr(self, what)} needs {len(kernel)} entries")
+        if shape[0] != c_in * self.groups or c_out % self.groups:
+            raise self.refuse(f"weight {self.weight.shape} with groups={self.groups} cannot read {shape[0]} channels")
+        if self.bias is not None and self.bias.shape != (c_out,):
+            raise self.refuse(f"bias shape {self.bias.shape}, expected ({c_out},)")
+        spatial = tuple(
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, k, s, p, d in zip(shape[1:], kernel, self.stride, self.padding, self.dilation)
+        )
+        if min(spatial) < 1:
+            raise self.refuse(f"kernel {tuple(kernel)} does not fit into input {shape}")
+        return (c_out, *spatial)
+
+
+@dataclass(frozen=True)
+class Linear(Layer):
+    """Fully connected: `weight [K, out, in]`, `bias [K, out]`."""
+
+    weight: StepTable
+    bias: StepTable | None = None
+    kind: ClassVar[str] = "linear"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if len(self.weight.shape) != 2 or shape != self.weight.shape[1:]:
+            raise self.refuse(f"weight {self.weight.shape} cannot read an input of shape {shape}")
+        if self.bias is not None and self.bias.shape != self.weight.shape[:1]:
+            raise self.refuse(f"bias shape {self.bias.shape}, expected {self.weight.shape[:1]}")
+        return self.weight.shape[:1]
+
+
+@dataclass(frozen=True)
+class Scale(Layer):
+    """Pointwise multiplication by `factor [K, ...]` (a scalar, per channel or per element)."""
+
+    factor: StepTable
+    kind: ClassVar[str] = "scale"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        check_granularity(self, "factor", self.factor, shape)
+        return shape
+
+
+@dataclass(frozen=True)
+class Pool(Layer):
+    """Pooling over the spatial axes. `mode`: "max" (of spikes: OR), "sum" or "average" (zero padding counts)."""
+
+    mode: str = "max"
+    kernel: tuple[int, ...] = (2, 2)
+    stride: tuple[int, ...] = (2, 2)
+    padding: tuple[int, ...] = (0, 0)
+    kind: ClassVar[str] = "pool"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if self.mode not in ("max", "sum", "average"):
+            raise self.refuse(f"mode {self.mode!r}, allowed: max, sum, average")
+        if not len(self.kernel) == len(self.stride) == len(self.padding) == len(shape) - 1:
+            raise self.refuse(f"kernel {self.kernel} cannot pool an input of shape {shape}")
+        spatial = tuple(
+            (n + 2 * p - k) // s + 1 for n, k, s, p in zip(shape[1:], self.kernel, self.stride, self.padding)
+        )
+        if min(spatial) < 1:
+            raise self.refuse(f"kernel {self.kernel} does not fit into input {shape}")
+        return (shape[0], *spatial)
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """All axes into one, in C order."""
+
+    kind: ClassVar[str] = "flatten"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        return (int(np.prod(shape)),)
+
+
+@dataclass(frozen=True)
+class Neuron(Layer):
+    """A population of spiking neurons of one model (see `asnn_deploy.neurons`).
+
+    model: the neuron model's name.
+    parameters: that model's parameters as step tables, each per layer `[K]`, per channel `[K, C]` or per neuron.
+    reset: "subtract" (soft: the threshold is subtracted) or "zero" (hard).
+    """
+
+    model: str
+    parameters: Mapping[str, StepTable]
+    reset: str = "subtract"
+    kind: ClassVar[str] = "neuron"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def __reduce__(self) -> tuple[type[Neuron], tuple[Any, ...]]:
+        return type(self), (self.name, self.model, dict(self.parameters), self.reset)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.model, tuple(sorted(self.parameters)), self.reset))
+
+    def tables(self) -> dict[str, StepTable]:
+        return dict(self.parameters)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if self.reset not in ("subtract", "zero"):
+            raise self.refuse(f"reset {self.reset!r}, allowed: subtract, zero")
+        for key, table in self.parameters.items():
+            check_granularity(self, key, table, shape)
+        return shape
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """The sum of two or more signals of one shape (residual connections)."""
+
+    kind: ClassVar[str] = "add"
+    inputs: ClassVar[int | None] = None
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if len(set(shapes)) != 1:
+            raise self.refuse(f"adds signals of different shapes: {', '.join(map(str, shapes))}")
+        return shapes[0]
+
+
+@dataclass(frozen=True)
+class Product(Layer):
+    """The product of two signals by an einsum equation over their per-sample axes, such as `"hnd,hmd->hnm"`."""
+
+    equation: str
+    kind: ClassVar[str] = "product"
+    inputs: ClassVar[int | None] = 2
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        try:
+            return tuple(np.einsum(self.equation, *(np.broadcast_to(np.int8(0), s) for s in shapes)).shape)
+        except ValueError as error:
+            raise self.refuse(f"equation {self.equation!r} does not fit {', '.join(map(str, shapes))}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Readout(Layer):
+    """The network's answer: `sum over t of scale[t] * x[t] (+ bias[t])`, added up from step 0 on.
+
+    scale: `[K]` or `[K, classes]`; a mean over time has its 1/T in here.
+    bias: `[K, classes]`, only in integer graphs (elsewhere the layer before carries it).
+    unit: what one integer of an integer graph's answer is worth; 1 in float graphs.
+    """
+
+    scale: StepTable
+    bias: StepTable | None = None
+    unit: float = 1.0
+    kind: ClassVar[str] = "readout"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        check_granularity(self, "scale", self.scale, shape)
+        if self.bias is not None:
+            check_granularity(self, "bias", self.bias, shape)
+        return shape
+
+
+LAYERS: dict[str, type[Layer]] = {
+    cls.kind: cls for cls in (Conv, Linear, Scale, Pool, Flatten, Neuron, Add, Product, Readout)
+}
+
+
+@dataclass(frozen=True, order=True)
+class Edge:
+    """A signal from `source` (a layer or "input") to `target`, `delay` whole time steps later."""
+
+    source: str
+    target: str
+    delay: int = 0
+
+
+@dataclass(frozen=True)
+class DeployGraph:
+    """A network with its input code.
+
+    input_shape: of the raw 8-bit image, `(C, H, W)`.
+    code: how the image becomes T frames.
+    layers: in topological order of the edges without delay.
+    edges: who feeds whom; the order of a layer's edges is the order of its inputs.
+    arithmetic: "float32" or "fixed" (integer tables, see `fixed_point.py`).
+    dt: the length of one time step in seconds.
+    quantization: the integer version's choices, made on data (see `quantize.py`): layer name to weight clip in (0, 1],
+        and under "bits" the weight bits.
+
+    Raises GraphError from every broken rule, naming the layer.
+    """
+
+    input_shape: Shape
+    code: InputCode
+    layers: tuple[Layer, ...]
+    edges: tuple[Edge, ...]
+    arithmetic: str = "float32"
+    dt: float = 1e-3
+    quantization: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "edges", tuple(self.edges))
+        object.__setattr__(self, "quantization", MappingProxyType(dict(self.quantization)))
+        validate(self)
+
+    def __reduce__(self) -> tuple[type[DeployGraph], tuple[Any, ...]]:
+        fields = (self.input_shape, self.code, self.layers, self.edges, self.arithmetic, self.dt)
+        return type(self), (*fields, dict(self.quantization))
+
+    def __hash__(self) -> int:
+        return hash((self.input_shape, self.code, self.layers, self.edges, self.arithmetic))
+
+    @classmethod
+    def chain(cls, input_shape: Shape, code: InputCode, layers: Iterable[Layer], **others: Any) -> DeployGraph:
+        """A graph whose layers follow each other."""
+        layers = tuple(layers)
+        names = [INPUT, *(layer.name for layer in layers)]
+        return cls(input_shape, code, layers, tuple(Edge(a, b) for a, b in zip(names, names[1:])), **others)
+
+    @property
+    def time_steps(self) -> int:
+        """T."""
+        return self.code.time_steps
+
+    @cached_property
+    def by_name(self) -> dict[str, Layer]:
+        """Layers by name."""
+        return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def inputs_of(self) -> dict[str, tuple[Edge, ...]]:
+        """The edges into each layer, in the order of its inputs."""
+        return {layer.name: tuple(e for e in self.edges if e.target == layer.name) for layer in self.layers}
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """What leaves each layer (and "input"), for one sample and step."""
+        return infer_shapes(self)
+
+    @property
+    def neurons(self) -> tuple[Neuron, ...]:
+        """The spiking layers, in the model's order."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Neuron))
+
+    @property
+    def readout(self) -> Readout:
+        """The answer's layer."""
+        return next(layer for layer in self.layers if isinstance(layer, Readout))
+
+    @property
+    def classes(self) -> int:
+        """The length of the answer."""
+        return int(np.prod(self.shapes[self.readout.name]))
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers the step tables hold."""
+        return sum(table.values.size for layer in self.layers for table in layer.tables().values())
+
+
+def check_granularity(layer: Layer, key: str, table: StepTable, shape: Shape) -> None:
+    """A table's values are a scalar, one per channel, or one per element (axes of length 1 broadcast)."""
+    given = table.shape
+    per_channel = given == shape[:1]
+    broadcasts = len(given) == len(shape) and all(g in (1, n) for g, n in zip(given, shape))
+    if given and not per_channel and not broadcasts:
+        raise layer.refuse(f"{key} has granularity {given}; allowed: () per layer, {shape[:1]} per channel, {shape} per neuron")
+
+
+def infer_shapes(graph: DeployGraph) -> dict[str, Shape]:
+    """Shapes by name. Loops of delayed edges are resolved by passing over the layers until every shape is known."""
+    shapes: dict[str, Shape] = {INPUT: graph.input_shape}
+    unknown = list(graph.layers)
+    while unknown:
+        waiting = []
+        for layer in unknown:
+            known = [shapes[e.source] for e in graph.inputs_of[layer.name] if e.source in shapes]
+            if isinstance(layer, Add) and known:
+                shapes[layer.name] = known[0]
+            elif known and len(known) == layer.inputs:
+                shapes[layer.name] = layer.output_shape(*known)
+            else:
+                waiting.append(layer)
+        if len(waiting) == len(unknown):
+            raise waiting[0].refuse("its input shape cannot be found: a loop of delayed edges must pass through an add")
+        unknown = waiting
+    for layer in graph.layers:
+        layer.output_shape(*(shapes[e.source] for e in graph.inputs_of[layer.name]))
+    return shapes
+
+
+def validate(graph: DeployGraph) -> None:
+    """Raise GraphError from the first broken rule."""
+    _validate_names(graph)
+    _validate_edges(graph)
+    for layer in graph.layers:
+        for key, table in layer.tables().items():
+            if table.time_steps != graph.time_steps:
+                raise layer.refuse(f"{key} covers {table.time_steps} time steps, the graph has {graph.time_steps}")
+    if graph.arithmetic not in ("float32", "fixed"):
+        raise GraphError(f"arithmetic {graph.arithmetic!r}, allowed: float32, fixed")
+    if not graph.dt > 0:
+        raise GraphError(f"dt = {graph.dt} s, must be positive")
+    infer_shapes(graph)
+
+
+def _validate_names(graph: DeployGraph) -> None:
+    seen = {INPUT}
+    for layer in graph.layers:
+        if not layer.name or not all(c.isalnum() or c in "_-." for c in layer.name):
+            raise layer.refuse("a name has letters, digits, '_', '-' and '.' only")
+        if layer.name in seen:
+            raise layer.refuse("the name is taken; every layer needs its own")
+        seen.add(layer.name)
+    readouts = [layer.name for layer in graph.layers if isinstance(layer, Readout)]
+    if len(readouts) != 1:
+        raise GraphError(f"a graph has exactly one readout, found {readouts or 'none'}")
+
+
+def _validate_edges(graph: DeployGraph) -> None:
+    position = {INPUT: -1} | {layer.name: i for i, layer in enumerate(graph.layers)}
+    for edge in graph.edges:
+        for end in (edge.source, edge.target):
+            if end not in position:
+                raise GraphError(f"edge {edge.source!r} -> {edge.target!r}: there is no layer {end!r}")
+        if edge.target == INPUT or edge.delay < 0:
+            raise GraphError(f"edge {edge.source!r} -> {edge.target!r} (delay {edge.delay}): edges leave the input and delays are >= 0")
+        if edge.delay == 0 and position[edge.source] >= position[edge.target]:
+            raise GraphError(
+                f"edge {edge.source!r} -> {edge.target!r}: layers must stand in topological order; "
+                "a recurrent connection needs a delay of at least 1"
+            )
+    for layer in graph.layers:
+        found = len(graph.inputs_of[layer.name])
+        if (layer.inputs is None and found < 2) or (layer.inputs is not None and found != layer.inputs):
+            raise layer.refuse(f"takes {layer.inputs or 'two or more'} input(s), {found} edge(s) lead to it")
+        if not isinstance(layer, Readout) and not any(e.source == layer.name for e in graph.edges):
+            raise layer.refuse("leads nowhere: no edge leaves it")

@@ -1,0 +1,109 @@
+"""What an exporter and a target are, and how they are found.
+
+Built-in and third-party ones register alike, by the entry-point groups `asnn_deploy.exporters` and
+`asnn_deploy.targets`; each entry point names an object with the attributes below. Nothing is imported before it is
+asked for by name.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from asnn_deploy.errors import InputError, MissingDependency
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.step_table import Array
+from asnn_deploy.suggest import unknown_name
+from asnn_deploy.trace import Trace
+
+if TYPE_CHECKING:
+    from asnn_deploy.deployment import Deployment
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run keeps beside the logits."""
+
+    spikes: bool = False
+    potentials: bool = False
+    step_logits: bool = False
+
+
+class Exporter(Protocol):
+    """Writes a graph in one format.
+
+    name: what `--target` calls it.
+    suffix: the ending of its one file (".nir"); None where the format exists only as a bundle.
+    """
+
+    name: str
+    suffix: str | None
+
+    def unavailable(self) -> str | None:
+        """Why it cannot be used here (a package is missing), in one line; None where it can."""
+
+    def write(self, graph: DeployGraph, folder: Path, **options: Any) -> list[str]:
+        """Write the format's files into an existing, empty folder and return their names.
+
+        The first name is the main file (the one that stands alone where `suffix` is set). Raises UnsupportedError
+        naming the layer that the format cannot carry. options: `dialect` (NIR), `data` (a `--data` text for examples).
+        """
+
+
+class Session(AbstractContextManager["Session"], Protocol):
+    """A target, loaded with one network and ready for batch after batch. Leaving it frees everything."""
+
+    def run(self, images: Array, record: Record = ...) -> Trace:
+        """Run uint8 images `[B, C, H, W]`, B at most the batch size that the session was opened with."""
+
+
+class Target(Protocol):
+    """Runs a network.
+
+    name: what `--target` calls it.
+    arithmetic: "float32" or "fixed".
+    """
+
+    name: str
+    arithmetic: str
+
+    def unavailable(self) -> str | None:
+        """Why it cannot be used here, in one line; None where it can."""
+
+    def open(self, deployment: Deployment, batch_size: int) -> Session:
+        """Load the network."""
+
+
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in sorted(entry_points(group=f"asnn_deploy.{group}"), key=lambda p: p.name)}
+
+
+def names(group: str) -> list[str]:
+    """The registered names of a group, "exporters" or "targets"."""
+    return list(_entry_points(group))
+
+
+def find(group: str, name: str) -> Any:
+    """The exporter or target of that name, whether or not it is available.
+
+    Raises InputError where the name is not registered, MissingDependency where its module cannot be imported.
+    """
+    points = _entry_points(group)
+    if name not in points:
+        raise InputError(unknown_name(group.removesuffix("s"), name, points))
+    try:
+        return points[name].load()
+    except ImportError as error:
+        raise MissingDependency(f"{group.removesuffix('s')} {name!r} cannot be loaded: {error}") from error
+
+
+def available(group: str, name: str) -> Any:
+    """Like `find`, but raises MissingDependency with the reason where it cannot be used here."""
+    plugin = find(group, name)
+    reason = plugin.unavailable()
+    if reason:
+        raise MissingDependency(f"{group.removesuffix('s')} {name!r} is not available: {reason}")
+    return plugin

@@ -1,0 +1,14 @@
+"""Error texts for names that do not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def unknown_name(what: str, given: str, allowed: Iterable[str]) -> str:
+    """`unknown preset 'digit-lenet'; did you mean 'digits-lenet'? (allowed: ...)`."""
+    choices = sorted(allowed)
+    near = get_close_matches(given, choices, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown {what} {given!r}{hint} (allowed: {', '.join(choices) or 'none'})"

@@ -1,0 +1,56 @@
+"""Trace: what ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from asnn_deploy.step_table import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The answer of a network, with what every spiking layer did.
+
+    target: who ran it.
+    logits: `[N, classes]`, float32 (float64 for integer networks: integers times the readout's unit).
+    spikes: layer name to `[T, N, ...]`, uint8; empty where not recorded. In the model's order.
+    potentials: layer name to the membrane potential after the reset `[T, N, ...]`; empty where not recorded.
+    step_logits: `[T, N, classes]`: the answer's summand at each step, where recorded, else None.
+    """
+
+    target: str
+    logits: Array
+    spikes: Mapping[str, Array] = field(default_factory=dict)
+    potentials: Mapping[str, Array] = field(default_factory=dict)
+    step_logits: Array | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spikes", MappingProxyType(dict(self.spikes)))
+        object.__setattr__(self, "potentials", MappingProxyType(dict(self.potentials)))
+
+    @property
+    def predictions(self) -> Array:
+        """The class with the largest logit for each sample, `[N]`; the first of equals."""
+        return self.logits.argmax(axis=1)  # type: ignore[no-any-return]
+
+    @property
+    def samples(self) -> int:
+        """N."""
+        return len(self.logits)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Trace]) -> Trace:
+        """Traces of consecutive batches as one."""
+        first = parts[0]
+        steps = [part.step_logits for part in parts if part.step_logits is not None]
+        return cls(
+            first.target,
+            np.concatenate([part.logits for part in parts]),
+            {key: np.concatenate([part.spikes[key] for part in parts], axis=1) for key in first.spikes},
+            {key: np.concatenate([part.potentials[key] for part in parts], axis=1) for key in first.potentials},
+            np.concatenate(steps, axis=1) if steps else None,
+        )

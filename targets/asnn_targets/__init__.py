@@ -1,0 +1,1 @@
+"""Targets: one file (or folder) each, running a DeployGraph or what was exported from it."""
