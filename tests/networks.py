@@ -9,7 +9,7 @@ from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Pool, 
 from asnn_deploy.step_table import StepTable
 
 
-def grid_weights(rng, shape, spread=24, grid=2.0**-6):
+def grid_weights(rng, shape, spread=24, grid=2.0**-5):
     return (rng.integers(-spread, spread + 1, size=shape) * grid).astype(np.float32)
 
 

@@ -1,0 +1,91 @@
+"""How large signals can get: bounds by interval arithmetic over the graph, step by step.
+
+What rests on them: the order-free grids, the choice of integer carriers, and the proof that fixed point never
+overflows. Only event signals are bounded here (input frames, spikes, and what pooling, adding, multiplying and
+flattening make of them); currents get their bound from the weights (`synapse_bound`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from asnn_deploy.graph import (
+    INPUT,
+    Add,
+    Conv,
+    DeployGraph,
+    Flatten,
+    Layer,
+    Linear,
+    Neuron,
+    Pool,
+    Product,
+    Readout,
+    Scale,
+)
+from asnn_deploy.step_table import Array
+
+
+def row_sums(weight: Array) -> Array:
+    """The sum of magnitudes that reaches each output channel, `[out]`, float64."""
+    return np.abs(weight.astype(np.float64)).reshape(len(weight), -1).sum(axis=1)  # type: ignore[no-any-return]
+
+
+def largest_values(graph: DeployGraph) -> dict[str, Array]:
+    """The largest magnitude that can leave each layer (and "input") at each step, `[T]` float64."""
+    bounds: dict[str, Array] = {INPUT: graph.code.largest.astype(np.float64)}
+    # A delayed edge may come from a layer further down: spikes bound it by 1, so start there and pass twice.
+    for neuron in graph.neurons:
+        bounds[neuron.name] = np.ones(graph.time_steps)
+    for _ in range(2):
+        for layer in graph.layers:
+            sources = [(bounds.get(e.source), e.delay) for e in graph.inputs_of[layer.name]]
+            if all(b is not None for b, _ in sources):
+                bounds[layer.name] = _largest(layer, graph, [_delayed(b, d) for b, d in sources if b is not None])
+    for layer in graph.layers:
+        bounds.setdefault(layer.name, np.full(graph.time_steps, math.inf))
+    return bounds
+
+
+def _delayed(bound: Array, delay: int) -> Array:
+    return np.concatenate([np.zeros(delay), bound])[: len(bound)] if delay else bound
+
+
+def _largest(layer: Layer, graph: DeployGraph, x: list[Array]) -> Array:
+    steps = range(graph.time_steps)
+    if isinstance(layer, Neuron):
+        return np.ones(graph.time_steps)
+    if isinstance(layer, (Conv, Linear)):
+        return np.array([synapse_bound(layer, t, float(x[0][t])).max(initial=0) for t in steps])
+    if isinstance(layer, Pool):
+        return x[0] * (math.prod(layer.kernel) if layer.mode == "sum" else 1)
+    if isinstance(layer, Flatten):
+        return x[0]
+    if isinstance(layer, Scale):
+        return np.array([x[0][t] * np.abs(layer.factor.at(t)).max() for t in steps])
+    if isinstance(layer, Add):
+        return np.sum(x, axis=0)  # type: ignore[no-any-return]
+    if isinstance(layer, Product):
+        return x[0] * x[1] * summands(layer, graph)
+    if isinstance(layer, Readout):
+        return np.array([x[0][t] * np.abs(layer.scale.at(t)).max() for t in steps])
+    return np.full(graph.time_steps, math.inf)
+
+
+def synapse_bound(layer: Conv | Linear, step: int, largest_input: float) -> Array:
+    """The largest magnitude that each output channel's sum, bias included, can reach at a step, `[out]`."""
+    bound = row_sums(layer.weight.at(step)) * largest_input
+    return bound if layer.bias is None else bound + np.abs(layer.bias.at(step).astype(np.float64))
+
+
+def summands(layer: Product, graph: DeployGraph) -> int:
+    """How many products each output element of an einsum adds up."""
+    left, right = layer.equation.replace(" ", "").split("->")
+    sizes = {
+        axis: n
+        for term, edge in zip(left.split(","), graph.inputs_of[layer.name])
+        for axis, n in zip(term, graph.shapes[edge.source])
+    }
+    return math.prod(n for axis, n in sizes.items() if axis not in right)
