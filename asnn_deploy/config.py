@@ -1,0 +1,162 @@
+"""Configuration: what a run is. Checked by pydantic; written to and read from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from asnn_deploy.errors import ConfigError
+from asnn_deploy.suggest import unknown_name
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors, values are checked on every assignment."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class ModelConfig(Section):
+    """The network's shape."""
+
+    name: str = "lenet"
+    widths: list[int] = Field([32, 48, 64], min_length=1)
+    hidden: int = Field(256, ge=1)
+    neuron: Literal["asnn", "lif"] = "asnn"
+    granularity: Literal["layer", "channel", "neuron"] = "layer"
+    input_shape: tuple[int, int, int] | None = None
+    """What images the preset is for, (C, H, W); null takes whatever the data has."""
+    classes: int | None = Field(None, ge=2)
+
+
+class TrainingConfig(Section):
+    """Optimisation. Defaults: the reference code of ASNN (Adam 5e-3, cosine schedule)."""
+
+    epochs: int = Field(200, ge=1)
+    batch_size: int = Field(128, ge=1)
+    learning_rate: float = Field(5e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    limit: int | None = Field(None, ge=1)
+    """Train on this many samples, the same share of each class."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(1, ge=1)
+    precision: Literal["32", "bf16"] = "32"
+    seed: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0)
+
+
+class AugmentationConfig(Section):
+    """Changes to training images. Defaults: none; the reference code's values are in `cifar-lenet`."""
+
+    flip: bool = False
+    rotation: float = Field(0.0, ge=0, le=180)
+    """Largest angle in degrees."""
+    crop_padding: int = Field(0, ge=0)
+    mixup: float = Field(0.0, ge=0)
+    """Alpha of the Beta distribution that mixes pairs of images; 0 is off."""
+    mixup_until: float = Field(1.0, ge=0, le=1)
+    """Share of the epochs after which mixup is switched off."""
+
+
+class QuantizationConfig(Section):
+    """The integer version."""
+
+    bits: int = Field(8, ge=2, le=8)
+    samples: int = Field(256, ge=1)
+    """Training samples on which weight clips are chosen."""
+
+
+class RunConfig(Section):
+    """Everything a run depends on."""
+
+    preset: str | None = None
+    data: str = "digits"
+    coding: str = "hybrid-latency"
+    time_steps: int = Field(7, ge=1, le=1024)
+    dt: float = Field(1e-3, gt=0)
+    """Length of a time step on the chip, in seconds."""
+    model: ModelConfig = Field(default_factory=lambda: ModelConfig())
+    training: TrainingConfig = Field(default_factory=lambda: TrainingConfig())
+    augmentation: AugmentationConfig = Field(default_factory=lambda: AugmentationConfig())
+    quantization: QuantizationConfig = Field(default_factory=lambda: QuantizationConfig())
+
+
+def make_config(values: Mapping[str, Any], where: str) -> RunConfig:
+    """Check plain values. Raises ConfigError naming `where`, the key, the value found and what is allowed."""
+    try:
+        return RunConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return unknown_name("key", key, all_keys())
+    return f"{key} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def all_keys(section: type[Section] = RunConfig, prefix: str = "") -> list[str]:
+    """Every key that a configuration may hold, dotted."""
+    keys = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            keys += all_keys(kind, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+def merge(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values with dotted changes applied: `{"training.epochs": 3}`. Raises ConfigError for an unknown key."""
+    result = yaml.safe_load(yaml.safe_dump(values))
+    for key, value in changes.items():
+        if key not in all_keys():
+            raise ConfigError(f"--set {key}: {unknown_name('key', key, all_keys())}")
+        *sections, last = key.split(".")
+        place = result
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {key}: {section!r} is not a section")
+        place[last] = value
+    return result  # type: ignore[no-any-return]
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """`KEY=VALUE` texts to dotted changes; values are read as YAML. Raises ConfigError."""
+    changes = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {setting!r}: expected KEY=VALUE, such as training.epochs=3")
+        try:
+            changes[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {setting!r}: the value is not readable as YAML") from None
+    return changes
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The plain values of a YAML file. Raises ConfigError naming the file."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(values).__name__}")
+    return values
+
+
+def write_config(config: RunConfig) -> str:
+    """The configuration as YAML text."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return text

@@ -1,0 +1,22 @@
+"""Models in torch and Norse, one file each. How to add one: a builder like `lenet`, and its line in `MODELS`."""
+
+from __future__ import annotations
+
+from asnn_deploy.coding import input_code
+from asnn_deploy.config import RunConfig
+from asnn_deploy.errors import ConfigError
+from asnn_deploy.models.lenet import lenet
+from asnn_deploy.models.network import SpikingNetwork
+from asnn_deploy.suggest import unknown_name
+
+MODELS = {"lenet": lenet}
+
+__all__ = ["MODELS", "SpikingNetwork", "build_model"]
+
+
+def build_model(config: RunConfig, input_shape: tuple[int, ...], classes: int) -> SpikingNetwork:
+    """The configured network for images `(C, H, W)`. Raises ConfigError for an unknown model or an unfit image."""
+    if config.model.name not in MODELS:
+        raise ConfigError(unknown_name("model", config.model.name, MODELS))
+    code = input_code(config.coding, config.time_steps)
+    return MODELS[config.model.name](config.model, code, input_shape, classes)

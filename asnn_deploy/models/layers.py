@@ -1,0 +1,130 @@
+"""Layers over time: each module takes `[T, B, ...]` and gives `[T, B, ...]`, layer by layer instead of step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from asnn_deploy.graph import Conv, Linear
+from asnn_deploy.input_code import PIXEL_MAX, InputCode
+
+
+class Encode(nn.Module):
+    """8-bit images `[B, C, H, W]` to frames `[T, B, C, H, W]`: the torch twin of `InputCode.frames`.
+
+    Analog steps hold the pixel, 0..255, as in a DeployGraph; `Synapses.pixel_scale` makes it 0..1 for training.
+    """
+
+    table: Tensor
+
+    def __init__(self, code: InputCode) -> None:
+        super().__init__()
+        self.register_buffer("table", torch.from_numpy(code.table.copy()).float(), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See the class's text."""
+        return self.table[:, images.long()]
+
+
+class Synapses(nn.Module):
+    """A convolution or linear layer with its batch norm; one pair for each kind of step.
+
+    make: makes the bare layer. features: channels to normalise, None for no batch norm.
+    index: `[T]`, which pair serves each step: all 0, or 0 1 1 .. for a hybrid input.
+    pixel_scale: factor on each step's input, `[T]`: 1/255 where the step is analog.
+
+    Batch norm is called step by step, as the reference code does: its batch statistics are those of one step.
+    After `fold` the layer computes with given weights, on unscaled input, and is no longer trainable.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], nn.Module],
+        features: int | None,
+        index: Sequence[int],
+        pixel_scale: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        kinds = max(index) + 1
+        self.index = list(index)
+        self.pixel_scale = list(pixel_scale or [1.0] * len(index))
+        self.weights = nn.ModuleList(make() for _ in range(kinds))
+        norm = nn.BatchNorm1d if isinstance(self.weights[0], nn.Linear) else nn.BatchNorm2d
+        self.norms = nn.ModuleList(norm(features) for _ in range(kinds if features is not None else 0))
+        self.folded: list[tuple[Tensor, Tensor]] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class's text."""
+        parts: list[Tensor | None] = [None] * len(self.index)
+        for steps in self.runs():
+            y = self.apply_at(steps[0], x[steps[0] : steps[-1] + 1].flatten(0, 1)).unflatten(0, (len(steps), x.shape[1]))
+            for t, part in zip(steps, y):
+                parts[t] = part if self.folded or not self.norms else self.norms[self.index[t]](part)
+        return torch.stack([part for part in parts if part is not None])
+
+    def runs(self) -> list[range]:
+        """Consecutive steps that use the same weights."""
+        starts = [t for t in range(len(self.index)) if t == 0 or self.key(t) != self.key(t - 1)]
+        return [range(a, b) for a, b in zip(starts, [*starts[1:], len(self.index)])]
+
+    def key(self, t: int) -> tuple[int, float]:
+        """What makes two steps computable in one call."""
+        return self.index[t], self.pixel_scale[t]
+
+    def apply_at(self, t: int, x: Tensor) -> Tensor:
+        """The bare layer in force at step t, on `[N, ...]`."""
+        layer = self.weights[self.index[t]]
+        if self.folded is None:
+            return layer(x if self.pixel_scale[t] == 1.0 else x * self.pixel_scale[t])
+        weight, bias = self.folded[t]
+        if isinstance(layer, nn.Linear):
+            return functional.linear(x, weight, bias)
+        convolve = functional.conv1d if isinstance(layer, nn.Conv1d) else functional.conv2d
+        return convolve(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
+
+    def fold(self, layer: Conv | Linear) -> None:
+        """Compute with the weights of a deployed layer from now on."""
+        assert layer.bias is not None, "lowering gives every layer of a trained module a bias"
+        device = self.weights[0].weight.device
+        weights = torch.tensor(layer.weight.expanded(), device=device)
+        biases = torch.tensor(layer.bias.expanded(), device=device)
+        self.folded = list(zip(weights, biases))
+
+
+class PerStep(nn.Module):
+    """A stateless torch module applied at each step."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class's text."""
+        return self.module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class WeightedMean(nn.Module):
+    """The answer: the mean over t of `scale[t] * x[t]`, `[T, B, classes]` to `[B, classes]`, added from step 0 on."""
+
+    def __init__(self, time_steps: int, learned: bool = True) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(time_steps), requires_grad=learned)
+
+    def step_weights(self) -> Tensor:
+        """`scale / T`, `[T]`."""
+        return self.scale / len(self.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class's text."""
+        total = torch.zeros_like(x[0])
+        for weight, summand in zip(self.step_weights(), x):
+            total = total + weight * summand
+        return total
+
+
+def pixel_scales(code: InputCode) -> list[float]:
+    """1/255 at analog steps, 1 elsewhere."""
+    return [1 / PIXEL_MAX if analog else 1.0 for analog in code.analog]

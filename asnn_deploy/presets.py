@@ -1,0 +1,44 @@
+"""Presets: named configurations that `--preset` starts from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asnn_deploy.errors import ConfigError
+from asnn_deploy.suggest import unknown_name
+
+# Flips, rotation to 25 degrees, crop with padding 5, mixup until epoch 145 of 200: the reference code of ASNN.
+CIFAR_AUGMENTATION = {"flip": True, "rotation": 25.0, "crop_padding": 5, "mixup": 1.0, "mixup_until": 145 / 200}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "digits-lenet": {
+        "data": "digits",
+        "coding": "hybrid-latency",
+        "time_steps": 5,
+        "model": {"name": "lenet", "widths": [16, 32, 32], "hidden": 64, "input_shape": [1, 8, 8], "classes": 10},
+        "training": {"epochs": 12, "batch_size": 32},
+    },
+    "fashion-lenet": {
+        "data": "fashion-mnist:data",
+        "coding": "hybrid-latency",
+        "time_steps": 7,
+        "model": {"name": "lenet", "widths": [32, 48, 64], "hidden": 256, "input_shape": [1, 28, 28], "classes": 10},
+        "training": {"epochs": 30, "batch_size": 128},
+        "augmentation": {"flip": True, "crop_padding": 2},
+    },
+    "cifar-lenet": {
+        "data": "cifar10:data",
+        "coding": "hybrid-latency",
+        "time_steps": 7,
+        "model": {"name": "lenet", "widths": [32, 48, 64], "hidden": 1024, "input_shape": [3, 32, 32]},
+        "training": {"epochs": 200, "batch_size": 128},
+        "augmentation": CIFAR_AUGMENTATION,
+    },
+}
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The named preset's values. Raises ConfigError with the nearest name."""
+    if name not in PRESETS:
+        raise ConfigError(unknown_name("preset", name, PRESETS))
+    return {"preset": name, **PRESETS[name]}

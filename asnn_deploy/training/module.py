@@ -1,0 +1,56 @@
+"""The Lightning module: loss, optimiser, schedule, metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from asnn_deploy.config import RunConfig
+from asnn_deploy.models import SpikingNetwork
+from asnn_deploy.training.augment import mixup
+
+
+class TrainingModule(lightning.LightningModule):
+    """Cross-entropy on the weighted mean over time; Adam with a cosine schedule over the epochs."""
+
+    def __init__(self, network: SpikingNetwork, config: RunConfig, classes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.classes = classes
+        self.images_seen = 0
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        """See Lightning."""
+        images, labels = batch
+        augmentation, epochs = self.config.augmentation, self.config.training.epochs
+        targets = labels
+        if augmentation.mixup and self.current_epoch < augmentation.mixup_until * epochs:
+            images, targets = mixup(images, labels, self.classes, augmentation.mixup)
+        logits = self.network(images)
+        loss = functional.cross_entropy(logits, targets)
+        self.images_seen += len(images)
+        self._log("train_loss", loss, len(images))
+        self._log("train_accuracy", (logits.argmax(1) == labels).float().mean(), len(images))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        """See Lightning."""
+        images, labels = batch
+        logits = self.network(images)
+        self._log("test_loss", functional.cross_entropy(logits, labels), len(images))
+        self._log("test_accuracy", (logits.argmax(1) == labels).float().mean(), len(images))
+
+    def _log(self, key: str, value: Tensor, count: int) -> None:
+        self.log(key, value, on_step=False, on_epoch=True, prog_bar=key.endswith("accuracy"), batch_size=count)
+
+    def configure_optimizers(self) -> Any:
+        """See Lightning."""
+        training = self.config.training
+        learned = [p for p in self.network.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(learned, training.learning_rate, weight_decay=training.weight_decay)
+        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.epochs)]

@@ -1,0 +1,92 @@
+"""Run folders: what `train` leaves behind, and how a trained network is read from it.
+
+    config.yaml         everything the run depends on
+    model.safetensors   the weights
+    metrics.csv         one row an epoch, and curve.png drawn from it
+    summary.json        what came out
+    checkpoints/        for --resume
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from asnn_deploy.config import RunConfig, make_config, read_config
+from asnn_deploy.errors import BundleError
+from asnn_deploy.files import replacing
+from asnn_deploy.models import SpikingNetwork, build_model
+from asnn_deploy.serialize import describe
+
+CONFIG, WEIGHTS, METRICS, SUMMARY, CURVE = "config.yaml", "model.safetensors", "metrics.csv", "summary.json", "curve.png"
+CHECKPOINT = Path("checkpoints") / "last.ckpt"
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run folder, read."""
+
+    folder: Path
+    config: RunConfig
+    network: SpikingNetwork
+    summary: dict[str, Any]
+
+
+def new_network(config: RunConfig) -> SpikingNetwork:
+    """The network of a configuration whose input shape and classes are settled."""
+    assert config.model.input_shape is not None
+    assert config.model.classes is not None
+    return build_model(config, config.model.input_shape, config.model.classes)
+
+
+def save_weights(network: SpikingNetwork, folder: Path) -> None:
+    """Write the weights, whole or not at all."""
+    tensors = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file(tensors, temporary, metadata={"format": "asnn-deploy run"})
+
+
+def load_run(folder: Path) -> TrainedRun:
+    """Read a run folder. Raises BundleError naming the file that is missing, damaged or foreign."""
+    config_file, weights_file, summary_file = folder / CONFIG, folder / WEIGHTS, folder / SUMMARY
+    if not config_file.is_file():
+        raise BundleError(f"{folder}: not a run folder (it has no {CONFIG}); give a folder made by 'asnn-deploy train'")
+    config = make_config(read_config(config_file), str(config_file))
+    if not weights_file.is_file():
+        raise BundleError(f"{weights_file}: missing; the training has not finished, continue it with --resume")
+    if config.model.input_shape is None or config.model.classes is None:
+        raise BundleError(f"{config_file}: lacks model.input_shape or model.classes; not written by 'asnn-deploy train'")
+    network = new_network(config)
+    try:
+        tensors = load_file(weights_file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BundleError(f"{weights_file}: damaged ({describe(error)}); train again or restore the file") from None
+    _check_weights(weights_file, network, tensors)
+    network.load_state_dict(tensors)
+    network.eval()
+    try:
+        summary = json.loads(summary_file.read_text()) if summary_file.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{summary_file}: damaged ({describe(error)}); train again or restore the file") from None
+    return TrainedRun(folder, config, network, summary)
+
+
+def _check_weights(file: Path, network: SpikingNetwork, tensors: dict[str, torch.Tensor]) -> None:
+    expected = network.state_dict()
+    for key, tensor in expected.items():
+        if key not in tensors:
+            raise BundleError(f"{file}: lacks {key!r}; these are not the weights of the network in {CONFIG}")
+        if tensors[key].shape != tensor.shape:
+            raise BundleError(
+                f"{file}: {key!r} has shape {tuple(tensors[key].shape)}, {CONFIG} needs {tuple(tensor.shape)}; "
+                "these are the weights of another network"
+            )
+    for key in tensors:
+        if key not in expected:
+            raise BundleError(f"{file}: holds {key!r}, which the network in {CONFIG} does not have")

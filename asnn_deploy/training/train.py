@@ -1,0 +1,259 @@
+"""`train`: a configuration and data in, a run folder out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from torch.utils.data import DataLoader
+
+from asnn_deploy.config import RunConfig, write_config
+from asnn_deploy.data import Data
+from asnn_deploy.errors import BundleError, ConfigError, DataError
+from asnn_deploy.files import replacing, write_text
+from asnn_deploy.lowering import lower
+from asnn_deploy.models import SpikingNetwork
+from asnn_deploy.quantize import calibrate
+from asnn_deploy.step_table import Array
+from asnn_deploy.training.augment import Images, augmentation
+from asnn_deploy.training.module import TrainingModule
+from asnn_deploy.training.run_folder import (
+    CHECKPOINT,
+    CONFIG,
+    CURVE,
+    METRICS,
+    SUMMARY,
+    new_network,
+    save_weights,
+)
+from asnn_deploy.version import __version__
+
+PACKAGES = ("torch", "norse", "lightning", "numpy")
+
+
+def train(config: RunConfig, data: Data, folder: Path, resume: bool = False, progress: bool = True) -> dict[str, Any]:
+    """Train as configured and write the run folder; returns what summary.json holds.
+
+    resume: continue from the folder's last checkpoint. Raises ConfigError or DataError where configuration and data
+    do not fit together, BundleError where a checkpoint is of another network, KeyboardInterrupt when interrupted:
+    the folder can then be resumed from the last finished epoch.
+    """
+    config = settle(config, data)
+    accelerator = choose_device(config.training.device)
+    lightning.seed_everything(config.training.seed, verbose=False)
+    network = new_network(config)
+    checkpoint = _checkpoint(folder, config) if resume else None
+    write_text(folder / CONFIG, write_config(config))
+    module = TrainingModule(network, config, data.classes)
+    metrics = MetricsFile(folder)
+    with quiet_lightning():
+        trainer = lightning.Trainer(
+            accelerator="gpu" if accelerator == "cuda" else "cpu",
+            devices=config.training.devices,
+            precision="bf16-mixed" if config.training.precision == "bf16" else "32-true",
+            max_epochs=config.training.epochs,
+            logger=False,
+            callbacks=[
+                metrics,
+                ModelCheckpoint(folder / CHECKPOINT.parent, save_last=True, save_top_k=0),
+                *([RichProgressBar(leave=False)] if progress and sys.stderr.isatty() else []),
+            ],
+            enable_progress_bar=progress and sys.stderr.isatty(),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        start = time.perf_counter()
+        try:
+            trainer.fit(module, *_loaders(config, data), ckpt_path=checkpoint, weights_only=True)
+        except SystemExit:  # Lightning's way of ending after Ctrl-C
+            raise KeyboardInterrupt from None
+        seconds = time.perf_counter() - start
+    save_weights(network, folder)
+    summary = _summarise(config, data, network, module.images_seen / seconds if seconds else 0.0)
+    write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    return summary
+
+
+def settle(config: RunConfig, data: Data) -> RunConfig:
+    """The configuration with input shape and classes taken from the data, or DataError where they disagree."""
+    model = config.model
+    shape, classes = data.shape, data.classes
+    if model.input_shape is not None and tuple(model.input_shape) != shape:
+        raise DataError(
+            f"--data {data.spec}: images are {shape} (channels, height, width), "
+            f"{config.preset or 'the configuration'} takes {tuple(model.input_shape)}; "
+            "choose another preset, or --set model.input_shape=null"
+        )
+    if model.classes is not None and classes > model.classes:
+        raise DataError(f"--data {data.spec}: has {classes} classes, the configuration {model.classes}; set model.classes")
+    settled = model.model_copy(update={"input_shape": shape, "classes": model.classes or classes})
+    return config.model_copy(update={"model": settled, "data": data.spec})
+
+
+def choose_device(wanted: str) -> str:
+    """ "cpu" or "cuda". Raises ConfigError where CUDA is asked for and absent."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: no CUDA device is available here; use --device cpu or auto")
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def balanced(labels: Array, limit: int | None) -> Array:
+    """The indices of the first `limit` samples when classes are taken in turn."""
+    if limit is None or limit >= len(labels):
+        return np.arange(len(labels))
+    rank = np.empty(len(labels), dtype=np.int64)
+    for c in np.unique(labels):
+        rank[labels == c] = np.arange(np.count_nonzero(labels == c))
+    return np.sort(np.lexsort((labels, rank))[:limit])
+
+
+def _loaders(config: RunConfig, data: Data) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    training = config.training
+    chosen = balanced(data.labels["train"], training.limit)
+    transform = augmentation(config.augmentation, data.shape[1:])  # type: ignore[arg-type]
+    images = Images(data.images["train"][chosen], data.labels["train"][chosen], transform)
+    # A last batch of one sample has no batch statistics.
+    lone = len(images) > training.batch_size and len(images) % training.batch_size == 1
+    shuffled = DataLoader(images, training.batch_size, shuffle=True, num_workers=training.workers, drop_last=lone)
+    return shuffled, DataLoader(Images(*data.part("test")), max(training.batch_size, 256))
+
+
+def _checkpoint(folder: Path, config: RunConfig) -> Path | None:
+    """The checkpoint to resume from, if it is of the same network. None where no epoch was finished."""
+    from asnn_deploy.config import make_config, read_config
+
+    if not (folder / CONFIG).is_file():
+        raise BundleError(f"{folder}: nothing to resume (no {CONFIG}); train without --resume")
+    old = make_config(read_config(folder / CONFIG), str(folder / CONFIG))
+    for key in ("model", "coding", "time_steps"):
+        if getattr(old, key) != getattr(config, key):
+            raise ConfigError(
+                f"--resume: {folder} was trained with {_flat(key, getattr(old, key), getattr(config, key))}; "
+                "resume with the same network or train into another folder"
+            )
+    return folder / CHECKPOINT if (folder / CHECKPOINT).is_file() else None
+
+
+def _flat(key: str, old: Any, new: Any) -> str:
+    if hasattr(old, "model_dump"):
+        before, after = old.model_dump(), new.model_dump()
+        field = next(name for name in before if before[name] != after[name])
+        return f"{key}.{field} = {before[field]}, now {after[field]}"
+    return f"{key} = {old}, now {new}"
+
+
+def evaluate(network: SpikingNetwork, images: Array, batch: int = 256) -> tuple[Array, int, dict[str, Array]]:
+    """Predictions `[N]`, the number of spikes, and per layer the spikes packed to bits, of a network in evaluation."""
+    predictions, packed = [], []
+    network.eval()
+    with torch.no_grad():
+        for i in range(0, len(images), batch):
+            logits, spikes = network.trace(torch.from_numpy(images[i : i + batch]))
+            predictions.append(logits.argmax(1).numpy())
+            packed.append({name: np.packbits(s.numpy().astype(bool)) for name, s in spikes.items()})
+    joined = {name: np.concatenate([part[name] for part in packed]) for name in packed[0]}
+    count = int(sum(np.unpackbits(bits).sum() for bits in joined.values()))
+    return np.concatenate(predictions), count, joined
+
+
+def _summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: float) -> dict[str, Any]:
+    """Accuracies of the network as deployed (folded and snapped), and what snapping changed."""
+    network.cpu().eval()
+    x_test, y_test = data.part("test")
+    x_train, y_train = data.part("train", 10_000)
+    x_sample = x_test[:1000]
+    graph = lower(network, config.dt)
+    trained, trained_spikes, before = evaluate(network, x_sample)
+    network.fold(graph)
+    _, _, after = evaluate(network, x_sample)
+    predictions, _, _ = evaluate(network, x_test)
+    train_predictions, _, _ = evaluate(network, x_train)
+    changed = sum(int(np.unpackbits(before[k] ^ after[k]).sum()) for k in before)
+    chosen = calibrate(graph, x_train[: config.quantization.samples], config.quantization.bits).quantization
+    return {
+        "test_accuracy": float(np.mean(predictions == y_test)),
+        "train_accuracy": float(np.mean(train_predictions == y_train)),
+        "train_accuracy_samples": len(y_train),
+        "epochs": config.training.epochs,
+        "time_steps": config.time_steps,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "samples_per_second": speed,
+        "seed": config.training.seed,
+        "preset": config.preset,
+        "coding": config.coding,
+        "neuron": config.model.neuron,
+        "snapping": {
+            "samples": len(x_sample),
+            "spikes": trained_spikes,
+            "spikes_changed": changed,
+            "accuracy_as_trained": float(np.mean(trained == y_test[: len(x_sample)])),
+            "accuracy_snapped": float(np.mean(predictions[: len(x_sample)] == y_test[: len(x_sample)])),
+        },
+        "quantization": dict(chosen),
+        "versions": {
+            "asnn-deploy": __version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+    }
+
+
+class MetricsFile(Callback):
+    """One row an epoch in metrics.csv, and the training curve as a picture."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows: list[dict[str, float]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """See Lightning."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See Lightning."""
+        self.rows = list(state["rows"])
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Add the epoch's row; the validation has run by now."""
+        keys = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+        values = {key: float(trainer.callback_metrics[key]) for key in keys if key in trainer.callback_metrics}
+        self.rows.append({"epoch": trainer.current_epoch, **values})
+        with replacing(self.folder / METRICS) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Draw the curve."""
+        from asnn_deploy.training.curve import draw_curve
+
+        if self.rows:
+            draw_curve(self.rows, self.folder / CURVE)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Lightning's advice on hardware and loaders does not reach the user's terminal."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
