@@ -170,7 +170,9 @@ def _cifar_reader(name: str) -> Callable[[Path], tuple[dict[str, Array], int]]:
         except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
             raise DataError(f"{root / make.base_folder}: missing or damaged ({describe(error)})") from None
         arrays = {f"x_{split}": part.data for split, part in parts.items()}
-        return arrays | {f"y_{split}": np.array(part.targets) for split, part in parts.items()}, len(parts["train"].classes)
+        return arrays | {f"y_{split}": np.array(part.targets) for split, part in parts.items()}, len(
+            parts["train"].classes
+        )
 
     return read
 
@@ -188,7 +190,8 @@ def _download(name: str, root: Path) -> None:
         if not existed:
             _remove_empty(root)
         raise DataError(
-            f"{root}: holds no {name} data, and it could not be downloaded; give the folder that holds torchvision's files"
+            f"{root}: holds no {name} data, and it could not be downloaded; "
+            "give the folder that holds torchvision's files"
         ) from None
 
 

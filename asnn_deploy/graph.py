@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -50,8 +51,9 @@ class Layer:
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """1-D or 2-D convolution (cross-correlation, as torch): `weight [K, C_out, C_in/groups, *kernel]`, `bias [K, C_out]`.
+    """1-D or 2-D convolution (cross-correlation, as in torch).
 
+    weight `[K, C_out, C_in/groups, *kernel]`, bias `[K, C_out]`;
     stride, padding and dilation have one entry per spatial axis; padding is with zeros on both sides.
     """
 
@@ -211,7 +213,9 @@ class Product(Layer):
         try:
             return tuple(np.einsum(self.equation, *(np.broadcast_to(np.int8(0), s) for s in shapes)).shape)
         except ValueError as error:
-            raise self.refuse(f"equation {self.equation!r} does not fit {', '.join(map(str, shapes))}: {error}") from None
+            raise self.refuse(
+                f"equation {self.equation!r} does not fit {', '.join(map(str, shapes))}: {error}"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -293,7 +297,7 @@ class DeployGraph:
         """A graph whose layers follow each other."""
         layers = tuple(layers)
         names = [INPUT, *(layer.name for layer in layers)]
-        return cls(input_shape, code, layers, tuple(Edge(a, b) for a, b in zip(names, names[1:])), **others)
+        return cls(input_shape, code, layers, tuple(Edge(a, b) for a, b in pairwise(names)), **others)
 
     @property
     def time_steps(self) -> int:
@@ -342,7 +346,9 @@ def check_granularity(layer: Layer, key: str, table: StepTable, shape: Shape) ->
     per_channel = given == shape[:1]
     broadcasts = len(given) == len(shape) and all(g in (1, n) for g, n in zip(given, shape))
     if given and not per_channel and not broadcasts:
-        raise layer.refuse(f"{key} has granularity {given}; allowed: () per layer, {shape[:1]} per channel, {shape} per neuron")
+        raise layer.refuse(
+            f"{key} has granularity {given}; allowed: () per layer, {shape[:1]} per channel, {shape} per neuron"
+        )
 
 
 def infer_shapes(graph: DeployGraph) -> dict[str, Shape]:
@@ -402,7 +408,10 @@ def _validate_edges(graph: DeployGraph) -> None:
             if end not in position:
                 raise GraphError(f"edge {edge.source!r} -> {edge.target!r}: there is no layer {end!r}")
         if edge.target == INPUT or edge.delay < 0:
-            raise GraphError(f"edge {edge.source!r} -> {edge.target!r} (delay {edge.delay}): edges leave the input and delays are >= 0")
+            raise GraphError(
+                f"edge {edge.source!r} -> {edge.target!r}, delay {edge.delay}: "
+                "nothing leads into the input, and a delay is at least 0"
+            )
         if edge.delay == 0 and position[edge.source] >= position[edge.target]:
             raise GraphError(
                 f"edge {edge.source!r} -> {edge.target!r}: layers must stand in topological order; "

@@ -44,7 +44,9 @@ class InputCode:
                 f"found {self.table.shape} and {self.analog.shape}"
             )
         if self.table.min() < 0 or self.table.max() > PIXEL_MAX:
-            raise GraphError(f"coding {self.name!r}: table entries must lie in 0..255, found {self.table.min()}..{self.table.max()}")
+            raise GraphError(
+                f"coding {self.name!r}: table entries must lie in 0..255, found {self.table.min()}..{self.table.max()}"
+            )
         for t in np.flatnonzero(self.analog):
             if not np.array_equal(self.table[t], np.arange(PIXEL_LEVELS)):
                 raise GraphError(f"coding {self.name!r}: step {t} is marked analog but does not hold the pixel itself")

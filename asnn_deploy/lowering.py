@@ -39,8 +39,9 @@ def _lower_module(name: str, path: str, module: nn.Module) -> Layer:
         if type(inner) is kind:
             return rule(name, path, inner)
     known = ", ".join(kind.__name__ for kind in RULES)
-    raise LoweringError(f"module '{path}' ({type(inner).__module__}.{type(inner).__qualname__}) cannot be deployed; "
-                        f"deployable: {known}")
+    raise LoweringError(
+        f"module '{path}' ({type(inner).__module__}.{type(inner).__qualname__}) cannot be deployed; deployable: {known}"
+    )
 
 
 def _array(tensor: Tensor) -> Array:
@@ -58,8 +59,10 @@ def _synapses(name: str, path: str, module: Synapses) -> Layer:
     if isinstance(layer, nn.Linear):
         return Linear(name, weight, bias)
     if not isinstance(layer, (nn.Conv1d, nn.Conv2d)) or layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-        raise LoweringError(f"module '{path}.weights.0' ({type(layer).__name__}) cannot be deployed: only Linear, and "
-                            "Conv1d and Conv2d with padding of zeros given as numbers")
+        raise LoweringError(
+            f"module '{path}.weights.0' ({type(layer).__name__}) cannot be deployed: only Linear, and "
+            "Conv1d and Conv2d with padding of zeros given as numbers"
+        )
     return Conv(name, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
@@ -68,18 +71,24 @@ def _fold(path: str, layer: Any, norm: Any) -> tuple[Array, Array]:
     weight = _array(layer.weight).astype(np.float64)
     bias = np.zeros(len(weight)) if layer.bias is None else _array(layer.bias).astype(np.float64)
     if norm is not None:
-        factor = _array(norm.weight).astype(np.float64) / np.sqrt(_array(norm.running_var).astype(np.float64) + norm.eps)
+        factor = _array(norm.weight).astype(np.float64) / np.sqrt(
+            _array(norm.running_var).astype(np.float64) + norm.eps
+        )
         weight = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
         bias = (bias - _array(norm.running_mean)) * factor + _array(norm.bias)
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        raise LoweringError(f"module '{path}' holds NaN or infinite weights: the training diverged; lower the learning rate")
+        raise LoweringError(
+            f"module '{path}' holds NaN or infinite weights: the training diverged; lower the learning rate"
+        )
     return weight, bias
 
 
 def _neuron(name: str, path: str, module: MultiStep) -> Layer:
     cell = module.cell
     if type(cell) is not AdaptiveLIFCell:
-        raise LoweringError(f"module '{path}.cell' ({type(cell).__name__}) cannot be deployed; deployable: AdaptiveLIFCell")
+        raise LoweringError(
+            f"module '{path}.cell' ({type(cell).__name__}) cannot be deployed; deployable: AdaptiveLIFCell"
+        )
     steps = len(cell.p.leak)
     tables = {key: StepTable.per_step(_array(getattr(cell.p, key))) for key in ("leak", "gain")}
     return Neuron(name, "lif", {**tables, "threshold": StepTable.constant(np.float32(1), steps)})
@@ -95,8 +104,10 @@ def _max_pool(name: str, path: str, module: nn.MaxPool2d) -> Layer:
 def _average_pool(name: str, path: str, module: nn.AvgPool2d) -> Layer:
     pair = lambda n: (n, n) if isinstance(n, int) else tuple(n)  # noqa: E731
     if module.ceil_mode or not module.count_include_pad or module.divisor_override:
-        raise LoweringError(f"module '{path}' (AvgPool2d) cannot be deployed with ceil_mode, divisor_override or "
-                            "count_include_pad=False")
+        raise LoweringError(
+            f"module '{path}' (AvgPool2d) cannot be deployed with ceil_mode, divisor_override or "
+            "count_include_pad=False"
+        )
     return Pool(name, "average", pair(module.kernel_size), pair(module.stride), pair(module.padding))
 
 
@@ -106,7 +117,7 @@ def _flatten(name: str, path: str, module: nn.Flatten) -> Layer:
     return Flatten(name)
 
 
-def _readout(name: str, path: str, module: WeightedMean) -> Layer:
+def _readout(name: str, _path: str, module: WeightedMean) -> Layer:
     return Readout(name, StepTable.per_step(_array(module.step_weights())))
 
 

@@ -73,7 +73,7 @@ def snap(graph: DeployGraph) -> DeployGraph:
 
 def _snap_layer(layer: Conv | Linear, largest: Array, time_steps: int) -> Conv | Linear:
     biases = None if layer.bias is None else layer.bias.expanded()
-    pairs = {}
+    pairs: dict[tuple[int, int | None], list[int]] = {}
     for t in range(time_steps):  # one grid for each weight and bias that occur together
         key = (int(layer.weight.index[t]), None if layer.bias is None else int(layer.bias.index[t]))
         pairs.setdefault(key, []).append(t)
@@ -160,10 +160,18 @@ def _analyse_weight(graph: DeployGraph, layer: Conv | Linear, k: int, source: st
     exponents = [g if i else g + below for i, g in enumerate(grids) if g is not None]
     if not exponents:
         return Exactness(0, 0, None)
-    top = max(float(b.max()) for b in (
-        row_sums(layer.weight.values[k]) * max(float(largest[t]) for t in steps) + np.abs(bias.astype(np.float64))
-        for bias in biases
-    )) if len(steps) else 0.0
+    top = (
+        max(
+            float(b.max())
+            for b in (
+                row_sums(layer.weight.values[k]) * max(float(largest[t]) for t in steps)
+                + np.abs(bias.astype(np.float64))
+                for bias in biases
+            )
+        )
+        if len(steps)
+        else 0.0
+    )
     grid = min(exponents)
     bits = math.frexp(top)[1] - grid if top else 0
     if bits > FLOAT32_BITS:

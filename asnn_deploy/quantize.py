@@ -123,7 +123,9 @@ def _quantize_neuron(graph: DeployGraph, layer: Neuron, x: Signal) -> Neuron:
     leak = _leak_table(layer)
     gain = _expanded(layer, "gain", shape)
     threshold = layer.parameters["threshold"]
-    bias = [np.zeros(())] * steps if x.bias is None else [gain[t] * over_axes(x.bias[t], shape) for t in range(steps)]
+    bias: list[Array] = [np.zeros(())] * steps
+    if x.bias is not None:
+        bias = [gain[t] * over_axes(x.bias[t], shape) for t in range(steps)]
     if "bias" in layer.parameters:
         own = _expanded(layer, "bias", shape)
         bias = [bias[t] + own[t] for t in range(steps)]
@@ -135,10 +137,10 @@ def _quantize_neuron(graph: DeployGraph, layer: Neuron, x: Signal) -> Neuron:
             layer.model,
             {
                 "leak": leak,
-                "gain": _per_step_like(layer.parameters["gain"], mantissas, shape),
+                "gain": _per_step_like(layer.parameters["gain"], mantissas),
                 "gain_shift": StepTable.per_step(np.array(shifts, dtype=np.int32)),
                 "threshold": threshold.map(lambda v, s=per_volt: np.rint(v.astype(np.float64) * s).astype(np.int32)),
-                "bias": _bias_table([np.rint(b * per_volt) for b in bias], shape),
+                "bias": StepTable.per_step([np.rint(b * per_volt).astype(np.int32) for b in bias]),
             },
             layer.reset,
         )
@@ -169,13 +171,8 @@ def _gain_mantissas(factors: list[Array], bound: Array) -> tuple[list[int], list
     return shifts, [np.rint(factor * 2.0**shift) for factor, shift in zip(factors, shifts)]
 
 
-def _per_step_like(table: StepTable, values: list[Array], shape: tuple[int, ...]) -> StepTable:
+def _per_step_like(table: StepTable, values: list[Array]) -> StepTable:
     return StepTable.per_step([v.reshape(table.shape).astype(np.int32) for v in values])
-
-
-def _bias_table(values: list[Array], shape: tuple[int, ...]) -> StepTable:
-    """Biases as they broadcast: `[C, 1, 1]`, `[N]` or `()`."""
-    return StepTable.per_step([v.astype(np.int32) for v in values])
 
 
 def membrane_bound(neuron: Neuron, input_bound: Array) -> list[float]:

@@ -49,7 +49,7 @@ class Executor:
             past.clear()
 
     def step(self, t: int, signals: dict[str, Array]) -> dict[str, Array]:
-        """Run step t: `signals` holds what enters (at least "input" or the sources cut off); gains every layer's output."""
+        """Run step t: `signals` holds what enters ("input", or the sources cut off) and gains every layer's output."""
         for name, stepper in self.steppers.items():
             inputs = [self._signal(e.source, e.delay, signals) for e in self.edges[name]]
             signals[name] = stepper.step(t, *inputs)
@@ -74,30 +74,35 @@ class Executor:
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
         """Run uint8 images `[B, C, H, W]` through all T steps."""
         graph, answer = self.graph, self.graph.readout
+        fixed = graph.arithmetic == "fixed"
         neurons = [neuron.name for neuron in graph.neurons]
         spikes: dict[str, list[Array]] = {name: [] for name in neurons}
         potentials: dict[str, list[Array]] = {name: [] for name in neurons}
-        summands = []
-        logits = np.zeros((len(images), *graph.shapes[answer.name]), self.dtype)
+        summands: list[Array] = []
+        logits: Array = np.zeros((len(images), *graph.shapes[answer.name]), self.dtype)
         self.reset(len(images))
         for t in range(graph.time_steps):
             signals = self.step(t, {INPUT: graph.code.frame(images, t).astype(self.dtype)})
             logits = logits + signals[answer.name]
             if record.step_logits:
-                summands.append(signals[answer.name] * answer.unit)
+                summands.append(signals[answer.name])
             for name in neurons:
                 if record.spikes:
                     spikes[name].append(signals[name].astype(np.uint8))
                 if record.potentials:
                     potentials[name].append(self.potential(name))
-        if graph.arithmetic == "fixed":
-            logits = logits * answer.unit
+        step_logits: Array | None = None
+        if summands:
+            step_logits = np.stack(summands).reshape(graph.time_steps, len(images), -1)
+        if fixed:
+            logits = logits * np.float64(answer.unit)
+            step_logits = None if step_logits is None else step_logits * np.float64(answer.unit)
         return Trace(
-            "reference-fixed" if graph.arithmetic == "fixed" else "reference",
+            "reference-fixed" if fixed else "reference",
             logits.reshape(len(images), -1),
             {name: np.stack(parts) for name, parts in spikes.items() if parts},
             {name: np.stack(parts) for name, parts in potentials.items() if parts},
-            np.stack(summands).reshape(graph.time_steps, len(images), -1) if summands else None,
+            step_logits,
         )
 
 

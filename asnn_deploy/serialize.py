@@ -38,7 +38,9 @@ def save_graph(path: Path, graph: DeployGraph) -> None:
         "arithmetic": graph.arithmetic,
         "dt": graph.dt,
         "quantization": dict(graph.quantization),
-        "layers": [{"kind": layer.kind, **static_fields(layer), "tables": sorted(layer.tables())} for layer in graph.layers],
+        "layers": [
+            {"kind": layer.kind, **static_fields(layer), "tables": sorted(layer.tables())} for layer in graph.layers
+        ],
         "edges": [[edge.source, edge.target, edge.delay] for edge in graph.edges],
     }
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
@@ -53,7 +55,9 @@ def load_graph(path: Path) -> DeployGraph:
             arrays = {key: file[key] for key in file.files}
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != FORMAT:
-            raise BundleError(f"{path}: graph format {header['format']}, this version reads format {FORMAT}; export again")
+            raise BundleError(
+                f"{path}: graph format {header['format']}, this version reads format {FORMAT}; export again"
+            )
         graph = DeployGraph(
             tuple(header["input_shape"]),
             InputCode(header["code"], arrays["code/table"], arrays["code/analog"]),

@@ -39,11 +39,11 @@ class LIFParameters(nn.Module):
         self.gain = nn.Parameter(torch.full((time_steps, *granularity), GAIN), requires_grad=learned)
 
 
-def lif_step(x: Tensor, state: LIFState, p: LIFParameters, dt: float) -> tuple[Tensor, LIFState]:
+def lif_step(x: Tensor, state: LIFState, p: LIFParameters, _dt: float) -> tuple[Tensor, LIFState]:
     """One step of `v = leak[t] v + gain[t] x`, spike where v > 1, reset by subtraction.
 
     Written as separate products and sums: a fused multiply-add rounds once where every other target rounds twice.
-    dt is Norse's convention; leak and gain are per step already.
+    Norse hands every activation its dt; leak and gain are per step already.
     """
     v = p.leak[state.step] * state.v + p.gain[state.step] * x
     spikes = threshold(v - 1, "tanh", SURROGATE_SLOPE)

@@ -60,7 +60,9 @@ class Synapses(nn.Module):
         """See the class's text."""
         parts: list[Tensor | None] = [None] * len(self.index)
         for steps in self.runs():
-            y = self.apply_at(steps[0], x[steps[0] : steps[-1] + 1].flatten(0, 1)).unflatten(0, (len(steps), x.shape[1]))
+            y = self.apply_at(steps[0], x[steps[0] : steps[-1] + 1].flatten(0, 1)).unflatten(
+                0, (len(steps), x.shape[1])
+            )
             for t, part in zip(steps, y):
                 parts[t] = part if self.folded or not self.norms else self.norms[self.index[t]](part)
         return torch.stack([part for part in parts if part is not None])

@@ -1,10 +1,10 @@
 """Run folders: what `train` leaves behind, and how a trained network is read from it.
 
-    config.yaml         everything the run depends on
-    model.safetensors   the weights
-    metrics.csv         one row an epoch, and curve.png drawn from it
-    summary.json        what came out
-    checkpoints/        for --resume
+config.yaml         everything the run depends on
+model.safetensors   the weights
+metrics.csv         one row an epoch, and curve.png drawn from it
+summary.json        what came out
+checkpoints/        for --resume
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from asnn_deploy.files import replacing
 from asnn_deploy.models import SpikingNetwork, build_model
 from asnn_deploy.serialize import describe
 
-CONFIG, WEIGHTS, METRICS, SUMMARY, CURVE = "config.yaml", "model.safetensors", "metrics.csv", "summary.json", "curve.png"
+CONFIG, WEIGHTS, METRICS, SUMMARY, CURVE = (
+    "config.yaml",
+    "model.safetensors",
+    "metrics.csv",
+    "summary.json",
+    "curve.png",
+)
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
 
 
@@ -61,7 +67,9 @@ def load_run(folder: Path) -> TrainedRun:
     if not weights_file.is_file():
         raise BundleError(f"{weights_file}: missing; the training has not finished, continue it with --resume")
     if config.model.input_shape is None or config.model.classes is None:
-        raise BundleError(f"{config_file}: lacks model.input_shape or model.classes; not written by 'asnn-deploy train'")
+        raise BundleError(
+            f"{config_file}: lacks model.input_shape or model.classes; not written by 'asnn-deploy train'"
+        )
     network = new_network(config)
     try:
         tensors = load_file(weights_file)

@@ -99,7 +99,9 @@ def settle(config: RunConfig, data: Data) -> RunConfig:
             "choose another preset, or --set model.input_shape=null"
         )
     if model.classes is not None and classes > model.classes:
-        raise DataError(f"--data {data.spec}: has {classes} classes, the configuration {model.classes}; set model.classes")
+        raise DataError(
+            f"--data {data.spec}: has {classes} classes, the configuration {model.classes}; set model.classes"
+        )
     settled = model.model_copy(update={"input_shape": shape, "classes": model.classes or classes})
     return config.model_copy(update={"model": settled, "data": data.spec})
 

@@ -1,0 +1,57 @@
+"""The public functions: `load` and `run`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from asnn_deploy.data import as_images
+from asnn_deploy.deployment import Deployment
+from asnn_deploy.errors import DataError
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.plugins import Record, available
+from asnn_deploy.source import open_source
+from asnn_deploy.step_table import Array
+from asnn_deploy.trace import Trace
+
+DEFAULT_BATCH = 64
+
+
+def load(source: str | os.PathLike[str]) -> DeployGraph:
+    """The network of a run folder, a bundle or a `.nir` file.
+
+    Raises AsnnDeployError in one line naming the file that cannot be used.
+    """
+    opened = open_source(Path(source))
+    opened.deployment.close()
+    return opened.graph
+
+
+def run(
+    net: DeployGraph,
+    images: Array,
+    target: str = "reference",
+    batch_size: int = DEFAULT_BATCH,
+    potentials: bool = False,
+) -> Trace:
+    """Run images `[N, H, W]` or `[N, H, W, C]`, uint8 or float 0..1, on a target.
+
+    Returns a Trace with `logits [N, classes]` and `spikes[layer] [T, N, ...]`; with `potentials`, also the membrane
+    potentials where the target gives them. Raises AsnnDeployError.
+    """
+    pixels = as_images(images, "images")
+    check_shape(net, pixels, "images")
+    chosen = available("targets", target)
+    batch_size = max(1, min(batch_size, len(pixels)))
+    record = Record(spikes=True, potentials=potentials)
+    with Deployment(net) as deployment, chosen.open(deployment, batch_size) as session:
+        starts = range(0, max(len(pixels), 1), batch_size)
+        return Trace.concatenate([session.run(pixels[i : i + batch_size], record) for i in starts])
+
+
+def check_shape(net: DeployGraph, images: Array, where: str) -> None:
+    """Raise DataError where images `[N, C, H, W]` are not what the network takes."""
+    if images.shape[1:] != net.input_shape:
+        raise DataError(
+            f"{where}: images are {images.shape[1:]} (channels, height, width), the network takes {net.input_shape}"
+        )

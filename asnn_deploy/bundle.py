@@ -1,0 +1,109 @@
+"""Bundles: folders with a manifest that names every file and its SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asnn_deploy.errors import BundleError, InputError
+from asnn_deploy.files import replacing_folder
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.plugins import available
+from asnn_deploy.serialize import describe
+from asnn_deploy.version import __version__
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+NETWORK = "network.nir"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle, read and checked. files: names in it; data: the `--data` text of the network's own data."""
+
+    folder: Path
+    format: str
+    files: tuple[str, ...]
+    data: str | None
+    summary: Mapping[str, Any]
+
+
+def write_bundle(
+    graph: DeployGraph, exporter_name: str, path: Path, data: str | None, summary: Mapping[str, Any], **options: Any
+) -> None:
+    """Export into a new folder, which takes the place of an older bundle only when it is whole.
+
+    Every bundle holds the network as canonical NIR beside the format's own files. Raises InputError where `path` holds
+    something that is not a bundle.
+    """
+    exporter = available("exporters", exporter_name)
+    claim_folder(path, MANIFEST)
+    with replacing_folder(path) as folder:
+        names = list(exporter.write(graph, folder, data=data, **options))
+        if not (folder / NETWORK).exists():
+            names += available("exporters", "nir").write(graph, folder)
+        manifest = {
+            "schema": SCHEMA,
+            "format": exporter_name,
+            "time_steps": graph.time_steps,
+            "files": {name: digest(folder / name) for name in sorted(set(names))},
+            "created_by": f"asnn-deploy {__version__}",
+            "data": data,
+            "summary": dict(summary),
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a manifest and check every file against it. Raises BundleError naming the file."""
+    file = folder / MANIFEST
+    try:
+        manifest = json.loads(file.read_text())
+        if manifest["schema"] != SCHEMA:
+            raise BundleError(
+                f"{file}: schema {manifest['schema']!r}, this version reads schema {SCHEMA}; export again"
+            )
+        names = {str(name): str(value) for name, value in manifest["files"].items()}
+        bundle = Bundle(
+            folder, str(manifest["format"]), tuple(names), manifest.get("data"), manifest.get("summary") or {}
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{file}: not a bundle's manifest ({describe(error)}); export again") from None
+    for name, expected in names.items():
+        if Path(name).name != name:
+            raise BundleError(f"{file}: names {name!r}, which is not a plain file name; export again")
+        if not (folder / name).is_file():
+            raise BundleError(f"{folder / name}: missing, though {MANIFEST} names it; export again")
+        if digest(folder / name) != expected:
+            raise BundleError(
+                f"{folder / name}: does not match its hash in {MANIFEST}; it was changed or damaged, export again"
+            )
+    if NETWORK not in names:
+        raise BundleError(f"{file}: names no {NETWORK}; export again")
+    return bundle
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    value = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            value.update(block)
+    return value.hexdigest()
+
+
+def claim_folder(path: Path, marker: str) -> None:
+    """`path` may be written: it is absent, empty, or holds what `marker` shows to be ours. Raises InputError."""
+    if path.is_dir() and (not any(path.iterdir()) or (path / marker).is_file()):
+        return
+    if path.exists():
+        what = (
+            "exists and is a file"
+            if path.is_file()
+            else f"exists and was not made by this command (it has no {marker})"
+        )
+        raise InputError(f"{path}: {what}; choose another place")

@@ -1,0 +1,78 @@
+"""The command line. One file for each command; each imports what it needs only when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from asnn_deploy.errors import AsnnDeployError
+from asnn_deploy.version import __version__
+
+COMMANDS = ("quickstart", "train", "export", "run", "verify", "report", "inspect", "list")
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called or asked for help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's file."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"asnn_deploy.cli.{cmd_name}_command").command
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog="Example: asnn-deploy train --preset digits-lenet --out run && asnn-deploy verify run",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="asnn-deploy")
+def cli() -> None:
+    """Carry adaptive spiking networks with hybrid-coded input to neuromorphic targets, exactly.
+
+    SOURCE is a run folder made by `train`, a bundle made by `export`, or a .nir file.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with the contract's codes: 0, 1, 2, 3 or 130."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Errors are one line on stderr, beginning "error: "."""
+    try:
+        result = cli.main(arguments, prog_name="asnn-deploy", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return fail("interrupted", INTERRUPTED)
+    except click.ClickException as error:
+        return fail(error.format_message(), 2)
+    except AsnnDeployError as error:
+        return fail(str(error), error.exit_code)
+    except Exception as error:
+        if os.environ.get("ASNN_DEPLOY_TRACEBACK"):
+            traceback.print_exc()
+        return fail(
+            f"internal: {type(error).__name__}: {error}; this is a bug, please report it "
+            "(ASNN_DEPLOY_TRACEBACK=1 shows where)",
+            3,
+        )
+
+
+def fail(message: str, code: int) -> int:
+    """Print an error on one line and return its exit code."""
+    click.echo("error: " + " ".join(message.split()), err=True)
+    return code

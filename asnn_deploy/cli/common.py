@@ -1,0 +1,84 @@
+"""What several commands share: options, data, batches with a progress bar, JSON files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from asnn_deploy.source import Source
+    from asnn_deploy.step_table import Array
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_BATCH = 64
+
+source_argument = click.argument("source", type=click.Path(path_type=Path))
+data_option = click.option("--data", "data_spec", metavar="NAME[:PATH]", help="Data set; default: the network's own.")
+batch_option = click.option("--batch-size", type=click.IntRange(min=1), default=DEFAULT_BATCH, show_default=True)
+limit_option = click.option("--limit", type=click.IntRange(min=1), help="Use the first N samples only.")
+json_option = click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to FILE.")
+split_option = click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
+
+
+def load_samples(source: Source, data_spec: str | None, split: str, limit: int | None) -> tuple[Array, Array, str]:
+    """Images `[N,C,H,W]`, labels `[N]` and the data's text, checked against the network's input."""
+    from asnn_deploy.api import check_shape
+    from asnn_deploy.data import load_data
+    from asnn_deploy.errors import DataError
+
+    spec = data_spec or source.data
+    if spec is None:
+        raise DataError(f"{source.path}: remembers no data; give --data NAME[:PATH]")
+    data = load_data(spec)
+    images, labels = data.part(split, limit)
+    check_shape(source.graph, images, f"--data {spec}")
+    if data.classes > source.graph.classes:
+        raise DataError(f"--data {spec}: has {data.classes} classes, the network answers {source.graph.classes}")
+    return images, labels, spec
+
+
+def batches(count: int, size: int, what: str) -> Iterator[slice]:
+    """Slices of `size` over `count` samples, with a progress bar on a terminal."""
+    yield from track([slice(i, min(i + size, count)) for i in range(0, count, size)], what)
+
+
+def track(items: list[Any], what: str) -> Iterable[Any]:
+    """A progress bar over items, on a terminal only."""
+    from rich.console import Console
+    from rich.progress import track as rich_track
+
+    return rich_track(
+        items, description=what, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
+    )
+
+
+def write_json(path: Path | None, value: Any) -> None:
+    """Write plain JSON, whole or not at all; NaN is an error here, not a file."""
+    from asnn_deploy.files import write_text
+
+    if path is not None:
+        write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def table(title: str, columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Print a table: the first column left, figures right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for i, column in enumerate(columns):
+        grid.add_column(column, justify="left" if i == 0 else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*(str(cell) for cell in row))
+    width = None if sys.stdout.isatty() else 110
+    Console(width=width, highlight=False).print(grid)
+
+
+def percent(share: float | None) -> str:
+    """A share as text; a dash where there is none."""
+    return "-" if share is None else f"{100 * share:.2f} %"

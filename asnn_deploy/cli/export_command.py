@@ -1,0 +1,84 @@
+"""`asnn-deploy export`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asnn_deploy.cli.common import data_option, source_argument
+
+if TYPE_CHECKING:
+    from asnn_deploy.source import Source
+
+DIALECTS = ["canonical", "compact", "portable", "extended"]
+
+
+@click.command(epilog="Example: asnn-deploy export run --target lava --out run.lava")
+@source_argument
+@click.option("--target", "exporter", required=True, metavar="nir|onnx|lava", help="Format to write.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .nir or .onnx file, or a bundle folder.")
+@click.option("--bits", type=int, help="Weight bits of the integer version, 2 to 8.")
+@click.option("--nir-dialect", type=click.Choice(DIALECTS), default="canonical", show_default=True)
+@data_option
+def command(source: Path, exporter: str, out: Path, bits: int | None, nir_dialect: str, data_spec: str | None) -> None:
+    """Export a network: to one file (PATH ends in .nir or .onnx) or to a bundle with everything it needs."""
+    from asnn_deploy.source import open_source
+
+    with_source = open_source(source)
+    with with_source.deployment:
+        export(with_source, exporter, out, bits, data_spec, dialect=nir_dialect)
+    click.echo(f"{out}: written")
+
+
+def export(source: Source, name: str, out: Path, bits: int | None, data_spec: str | None, **options: Any) -> None:
+    """Write one file or a bundle."""
+    from asnn_deploy.bundle import write_bundle
+    from asnn_deploy.errors import InputError
+    from asnn_deploy.plugins import available
+
+    exporter = available("exporters", name)
+    graph = quantized(source, bits, data_spec)
+    if out.suffix in (".nir", ".onnx"):
+        if out.suffix != exporter.suffix:
+            raise InputError(f"--out {out}: exporter {name!r} does not write {out.suffix} files")
+        write_file(exporter, graph, out, **options)
+    else:
+        kept = {key: source.summary[key] for key in ("test_accuracy", "snapping") if key in source.summary}
+        write_bundle(graph, name, out, data_spec or source.data, kept, **options)
+
+
+def quantized(source: Source, bits: int | None, data_spec: str | None) -> Any:
+    """The graph with its integer version's choices: the source's own, or new ones for other bits, made on data."""
+    from dataclasses import replace
+
+    from asnn_deploy.cli.common import load_samples
+    from asnn_deploy.errors import DataError
+    from asnn_deploy.quantize import DEFAULT_BITS, calibrate, check_bits
+
+    graph = source.graph
+    if bits is None or check_bits(bits) == graph.quantization.get("bits", DEFAULT_BITS):
+        return graph
+    if data_spec is None and source.data is None:
+        raise DataError(f"--bits {bits}: clips are chosen on data, and {source.path} remembers none; give --data")
+    images, _, _ = load_samples(source, data_spec, "train", 256)
+    return calibrate(replace(graph, quantization={}), images, bits)
+
+
+def write_file(exporter: Any, graph: Any, out: Path, **options: Any) -> None:
+    """The format's main file, alone."""
+    from asnn_deploy.errors import InputError
+    from asnn_deploy.files import unwritable
+
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; choose another --out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+            name = exporter.write(graph, Path(folder), **options)[0]
+            os.replace(Path(folder) / name, out)
+    except OSError as error:
+        raise unwritable(out, error) from error

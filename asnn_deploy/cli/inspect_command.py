@@ -1,0 +1,106 @@
+"""`asnn-deploy inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asnn_deploy.cli.common import json_option, source_argument
+
+if TYPE_CHECKING:
+    from asnn_deploy.graph import DeployGraph, Layer
+    from asnn_deploy.step_table import StepTable
+
+
+@click.command(epilog="Example: asnn-deploy inspect run.lava")
+@source_argument
+@json_option
+def command(source: Path, json_file: Path | None) -> None:
+    """Show a network's layers, step tables, and the grid on which each layer's sums are exact."""
+    from asnn_deploy.cli.common import table, write_json
+    from asnn_deploy.source import open_source
+
+    opened = open_source(source)
+    with opened.deployment:
+        result = inspection(opened.graph)
+    write_json(json_file, result)
+    table(
+        f"{result['coding']['name']} coding, {result['time_steps']} time steps, {result['parameters']:,} parameters, "
+        f"input {shape_text(opened.graph.input_shape)}",
+        ["layer", "kind", "in", "out", "parameters", "grid", "bits", "step tables"],
+        [
+            (
+                layer["name"],
+                layer["kind"],
+                shape_text(layer["shape_in"]),
+                shape_text(layer["shape_out"]),
+                f"{layer['parameters']:,}" if layer["parameters"] else "",
+                " ".join("-" if g["grid"] is None else f"2^{g['grid']}" for g in layer["order_free"]),
+                " ".join(str(g["bits"]) if g["exact"] else f"inexact: {g['reason']}" for g in layer["order_free"]),
+                tables_text(layer["step_tables"]),
+            )
+            for layer in result["layers"]
+        ],
+    )
+
+
+def inspection(graph: DeployGraph) -> dict[str, Any]:
+    """What `inspect --json` writes."""
+    from asnn_deploy.order_free import analyse
+
+    exactness = analyse(graph)
+    return {
+        "time_steps": graph.time_steps,
+        "parameters": graph.parameter_count,
+        "dt": graph.dt,
+        "coding": {"name": graph.code.name, "analog_steps": [int(t) for t in graph.code.analog.nonzero()[0]]},
+        "layers": [
+            layer_figures(graph, layer)
+            | {
+                "order_free": [
+                    {"grid": e.grid, "bits": e.bits, "exact": e.exact, "reason": e.reason}
+                    for e in exactness.get(layer.name, [])
+                ]
+            }
+            for layer in graph.layers
+        ],
+    }
+
+
+def layer_figures(graph: DeployGraph, layer: Layer) -> dict[str, Any]:
+    """One layer: shapes, parameters, step tables."""
+    source = graph.inputs_of[layer.name][0].source
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "shape_in": list(graph.shapes[source]),
+        "shape_out": list(graph.shapes[layer.name]),
+        "parameters": sum(t.values.size for t in layer.tables().values()),
+        "step_tables": {key: table_figures(t) for key, t in layer.tables().items()},
+    }
+
+
+def table_figures(table: StepTable) -> Any:
+    """A table of scalars as its T values; any other as shape, number of distinct values, and which holds when."""
+    if table.shape == ():
+        return [float(v) for v in table.expanded()]
+    return {"shape": list(table.shape), "distinct": len(table.values), "index": [int(k) for k in table.index]}
+
+
+def shape_text(shape: Any) -> str:
+    """3x32x32."""
+    return "x".join(map(str, shape))
+
+
+def tables_text(tables: dict[str, Any]) -> str:
+    """Scalars as values, weights as the number of distinct ones where there is more than one."""
+    parts = []
+    for key, value in tables.items():
+        if isinstance(value, list):
+            same = len(set(value)) == 1
+            parts.append(f"{key} {value[0]:.3g}" if same else f"{key} " + " ".join(f"{v:.3g}" for v in value))
+        elif value["distinct"] > 1:
+            parts.append(f"{key} {value['distinct']} over steps {''.join(map(str, value['index']))}")
+    return "; ".join(parts)

@@ -1,0 +1,45 @@
+"""`asnn-deploy list`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("list", epilog="Example: asnn-deploy list")
+def command() -> None:
+    """Show presets, codings, exporters, targets (available or why not), chips and energy profiles."""
+    from asnn_deploy.cli.common import table
+    from asnn_deploy.coding import CODINGS
+    from asnn_deploy.energy import NO_PROFILE, load_profile, profile_names
+    from asnn_deploy.presets import PRESETS
+
+    table(
+        "Presets",
+        ["name", "coding", "steps", "data"],
+        [(n, p["coding"], p["time_steps"], p["data"]) for n, p in PRESETS.items()],
+    )
+    table("Codings", ["name", ""], [(c.name, c.summary) for c in CODINGS.values()])
+    for group in ("exporters", "targets"):
+        table(group.capitalize(), ["name", ""], plugin_rows(group))
+    table(
+        "Energy profiles",
+        ["name", "kind", ""],
+        [(n, load_profile(n).kind, load_profile(n).source) for n in profile_names()],
+    )
+    for chip, reason in NO_PROFILE.items():
+        click.echo(f"{chip}: no profile: {reason}")
+
+
+def plugin_rows(group: str) -> list[tuple[str, str]]:
+    """Each registered exporter or target: available, or why not."""
+    from asnn_deploy.errors import MissingDependency
+    from asnn_deploy.plugins import find, names
+
+    rows = []
+    for name in names(group):
+        try:
+            reason = find(group, name).unavailable()
+        except MissingDependency as error:
+            reason = str(error)
+        rows.append((name, f"not available: {reason}" if reason else "available"))
+    return rows

@@ -1,0 +1,111 @@
+"""`asnn-deploy train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+OPTIONS = {
+    "data_spec": "data",
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "time_steps": "time_steps",
+    "coding": "coding",
+    "neuron": "model.neuron",
+    "device": "training.device",
+    "devices": "training.devices",
+    "precision": "training.precision",
+    "train_limit": "training.limit",
+    "seed": "training.seed",
+}
+"""Which configuration key each option sets."""
+
+
+@click.command(epilog="Example: asnn-deploy train --preset digits-lenet --epochs 3 --out run")
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--preset", "preset_name", metavar="NAME", help="Start from a preset; see 'asnn-deploy list'.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run.")
+@click.option("--data", "data_spec", metavar="NAME[:PATH]", help="Data set, such as fashion-mnist:DIR.")
+@click.option("--epochs", type=int)
+@click.option("--batch-size", type=int)
+@click.option("--time-steps", type=int, help="Number of time steps T.")
+@click.option("--coding", metavar="NAME", help="Input coding; see 'asnn-deploy list'.")
+@click.option("--neuron", type=click.Choice(["asnn", "lif"]), help="Adaptive neurons, or plain LIF.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option("--devices", type=int, help="Number of devices.")
+@click.option("--precision", type=click.Choice(["32", "bf16"]))
+@click.option("--train-limit", type=int, help="Train on N samples, the same share of each class.")
+@click.option("--seed", type=int)
+@click.option("--resume", is_flag=True, help="Continue the run in --out from its last finished epoch.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set any configuration key, such as model.hidden=64."
+)
+def command(
+    config: Path | None, preset_name: str | None, out: Path, resume: bool, settings: tuple[str, ...], **options: Any
+) -> None:
+    """Train a network: a CONFIG.yaml or a preset in, a run folder out."""
+    from asnn_deploy.cli.common import percent
+    from asnn_deploy.training.train import train
+
+    settled = configuration(config, preset_name, out, resume, settings, options)
+    check_run_folder(out, resume)
+    from asnn_deploy.data import load_data
+
+    summary = train(settled, load_data(settled.data), out, resume)
+    click.echo(
+        f"{out}: {percent(summary['test_accuracy'])} test accuracy as deployed, {summary['epochs']} epochs, "
+        f"{summary['parameters']} parameters, {summary['samples_per_second']:.0f} images/s"
+    )
+    snapping = summary["snapping"]
+    click.echo(
+        f"order-free weights changed {snapping['spikes_changed']} of {snapping['spikes']} spikes "
+        f"({percent(snapping['accuracy_as_trained'])} as trained, {percent(snapping['accuracy_snapped'])} as deployed, "
+        f"{snapping['samples']} samples)"
+    )
+
+
+def configuration(
+    file: Path | None,
+    preset_name: str | None,
+    out: Path,
+    resume: bool,
+    settings: tuple[str, ...],
+    options: dict[str, Any],
+) -> Any:
+    """The configuration: a file, a preset, or with --resume the run's own; then options, then --set."""
+    from asnn_deploy.coding import input_code
+    from asnn_deploy.config import make_config, merge, parse_settings, read_config
+    from asnn_deploy.errors import ConfigError
+    from asnn_deploy.presets import preset
+
+    if file is not None and preset_name is not None:
+        raise ConfigError("give a CONFIG.yaml or --preset, not both")
+    if file is not None:
+        values, where = read_config(file), str(file)
+    elif preset_name is not None:
+        values, where = preset(preset_name), f"preset {preset_name}"
+    elif resume and (out / "config.yaml").is_file():
+        values, where = read_config(out / "config.yaml"), str(out / "config.yaml")
+    else:
+        raise ConfigError("give a CONFIG.yaml or --preset NAME; 'asnn-deploy list' shows the presets")
+    make_config(values, where)
+    given = {OPTIONS[key]: value for key, value in options.items() if value is not None}
+    for key, value in given.items():
+        if isinstance(value, int) and value < (0 if key == "training.seed" else 1):
+            name = next(option for option, target in OPTIONS.items() if target == key).replace("_", "-")
+            raise ConfigError(f"--{name} {value}: must be at least {0 if name == 'seed' else 1}")
+    config = make_config(merge(values, given | parse_settings(settings)), "--set")
+    input_code(config.coding, config.time_steps)
+    return config
+
+
+def check_run_folder(out: Path, resume: bool) -> None:
+    """--out may be written: it is new or empty, or holds a run that --resume continues. Raises InputError."""
+    from asnn_deploy.bundle import claim_folder
+    from asnn_deploy.errors import InputError
+
+    claim_folder(out, "config.yaml")
+    if not resume and (out / "config.yaml").is_file():
+        raise InputError(f"{out}: holds a run already; continue it with --resume, or choose another --out")

@@ -1,0 +1,62 @@
+"""Verification: every spike of every target against its reference, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from asnn_deploy.deployment import Deployment
+from asnn_deploy.parity import Comparison, ParityReport
+from asnn_deploy.plugins import Record, Session, available
+from asnn_deploy.step_table import Array
+
+DEFAULT_TARGETS = ("norse", "reference", "nir", "onnxruntime", "lava", "reference-fixed", "lava-fixed")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """A target and what it is held against. `promised`: whether every spike must be equal."""
+
+    target: str
+    against: str
+    promised: bool
+
+
+def pairing(target: str, arithmetic: str, has_run: bool) -> Pairing:
+    """What a target is held against.
+
+    Float targets: `norse` where there is a trained module, else `reference`. Integer targets: `reference-fixed`;
+    that one itself `reference`, where the difference is quantisation and no promise.
+    """
+    if target == "reference-fixed":
+        return Pairing(target, "reference", promised=False)
+    if arithmetic == "fixed":
+        return Pairing(target, "reference-fixed", promised=True)
+    return Pairing(target, "norse" if has_run else "reference", promised=True)
+
+
+def verify(
+    deployment: Deployment,
+    pairings: Sequence[Pairing],
+    images: Array,
+    labels: Array,
+    cuts: Iterable[slice],
+    batch_size: int,
+) -> dict[str, ParityReport]:
+    """Run all targets over the same batches and compare; only one batch is held at a time.
+
+    images: uint8 `[N, C, H, W]`; labels: `[N]`; cuts: the batches as slices of at most `batch_size`.
+    """
+    record = Record(spikes=True)
+    needed = list(dict.fromkeys(name for pair in pairings for name in (pair.against, pair.target)))
+    comparisons = {pair.target: Comparison(pair.against) for pair in pairings}
+    with ExitStack() as stack:
+        sessions: dict[str, Session] = {
+            name: stack.enter_context(available("targets", name).open(deployment, batch_size)) for name in needed
+        }
+        for cut in cuts:
+            traces = {name: session.run(images[cut], record) for name, session in sessions.items()}
+            for pair in pairings:
+                comparisons[pair.target].add(traces[pair.against], traces[pair.target], labels[cut])
+    return {target: comparison.report() for target, comparison in comparisons.items()}

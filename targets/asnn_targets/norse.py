@@ -1,0 +1,69 @@
+"""Target `norse`: the trained torch/Norse module itself, evaluated with the weights that were deployed.
+
+On the CPU, with NNPACK's Winograd convolutions off: they do not compute the sums whose exactness the weights ensure.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from asnn_deploy.deployment import Deployment
+from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.plugins import Record
+from asnn_deploy.step_table import Array
+from asnn_deploy.trace import Trace
+
+
+class NorseSession:
+    """A trained network in evaluation mode; `folded=False` keeps its own weights and batch norm."""
+
+    def __init__(self, deployment: Deployment, folded: bool = True) -> None:
+        from asnn_deploy.training.run_folder import load_run
+
+        if deployment.run_folder is None:
+            raise UnsupportedError(
+                "target 'norse' runs the trained module, which only a run folder holds; give the run folder"
+            )
+        self.network: Any = load_run(deployment.run_folder).network
+        if folded:
+            self.network.fold(deployment.graph)
+
+    def run(self, images: Array, record: Record = Record()) -> Trace:  # noqa: B008 - frozen
+        """See plugins.Session; potentials and summands are not recorded."""
+        import torch
+
+        with torch.no_grad(), torch.backends.nnpack.flags(enabled=False):
+            logits, spikes = self.network.trace(torch.from_numpy(np.ascontiguousarray(images)))
+        kept = {name: s.numpy().astype(np.uint8) for name, s in spikes.items()} if record.spikes else {}
+        return Trace("norse", logits.numpy(), kept)
+
+    def __enter__(self) -> NorseSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to free."""
+
+
+class NorseTarget:
+    """See plugins.Target."""
+
+    name = "norse"
+    arithmetic = "float32"
+
+    def unavailable(self) -> str | None:
+        """It needs torch and Norse."""
+        missing = [name for name in ("torch", "norse") if importlib.util.find_spec(name) is None]
+        return f"needs {missing[0]}; pip install {missing[0]}" if missing else None
+
+    def open(self, deployment: Deployment, batch_size: int) -> NorseSession:
+        """See plugins.Target."""
+        return NorseSession(deployment)
+
+
+target = NorseTarget()

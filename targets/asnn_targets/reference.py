@@ -1,0 +1,51 @@
+"""Targets `reference` and `reference-fixed`: the project's own NumPy executors."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from asnn_deploy.deployment import Deployment
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.plugins import Record
+from asnn_deploy.reference import LOGITS_ONLY, Executor
+from asnn_deploy.step_table import Array
+from asnn_deploy.trace import Trace
+
+
+class ReferenceSession:
+    """An executor with a network in it."""
+
+    def __init__(self, graph: DeployGraph) -> None:
+        self.executor = Executor(graph)
+
+    def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
+        """See plugins.Session."""
+        return self.executor.run(images, record)
+
+    def __enter__(self) -> ReferenceSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to free."""
+
+
+class ReferenceTarget:
+    """See plugins.Target."""
+
+    def __init__(self, name: str, arithmetic: str) -> None:
+        self.name = name
+        self.arithmetic = arithmetic
+
+    def unavailable(self) -> str | None:
+        """NumPy is all it needs."""
+        return None
+
+    def open(self, deployment: Deployment, batch_size: int) -> ReferenceSession:
+        """See plugins.Target."""
+        return ReferenceSession(deployment.fixed if self.arithmetic == "fixed" else deployment.graph)
+
+
+target = ReferenceTarget("reference", "float32")
+fixed_target = ReferenceTarget("reference-fixed", "fixed")
