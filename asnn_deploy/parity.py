@@ -135,5 +135,6 @@ def first_divergence(expected: Trace, got: Trace, offset: int = 0) -> Divergence
         return None
     sample, step, _, name, index = best
     at = (step, sample, *index)
-    want, have = float(expected.spikes[name][at]), float(got.spikes[name][at])
-    return Divergence(name, step, sample + offset, list(index), want, have)
+    return Divergence(
+        name, step, sample + offset, list(index), float(expected.spikes[name][at]), float(got.spikes[name][at])
+    )

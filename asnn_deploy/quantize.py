@@ -26,7 +26,7 @@ from asnn_deploy.fixed_point import (
     largest,
 )
 from asnn_deploy.graph import Conv, DeployGraph, Layer, Linear, Neuron, Readout
-from asnn_deploy.ranges import largest_values, row_sums
+from asnn_deploy.ranges import largest_leaving, row_sums
 from asnn_deploy.step_table import Array, StepTable
 
 DEFAULT_BITS = 8
@@ -97,7 +97,7 @@ def _quantize_layer(graph: DeployGraph, layer: Layer, x: list[Signal], bits: int
     if layer.kind in ("pool", "flatten", "product", "add"):
         if any(s.bias is not None for s in x) or any(not np.array_equal(s.unit, x[0].unit) for s in x):
             raise layer.refuse("joins currents of different scales; only spikes and counts can be joined in integers")
-        bound = largest_values(replace(graph, quantization={}))[layer.name]
+        bound = largest_leaving(layer, graph, [s.bound for s in x])
         return layer, Signal(np.prod([s.unit for s in x], axis=0) if layer.kind == "product" else x[0].unit, bound)
     raise layer.refuse("has no integer counterpart")
 
@@ -131,7 +131,12 @@ def _quantize_neuron(graph: DeployGraph, layer: Neuron, x: Signal) -> Neuron:
         bias = [bias[t] + own[t] for t in range(steps)]
     for exponent in range(THRESHOLD_BITS, 4, -1):
         per_volt = 2.0**exponent / float(np.max(threshold.values))
+        offsets = [np.rint(b * per_volt) for b in bias]
+        if max(float(np.abs(b).max()) for b in offsets) > largest(STATE_BITS):
+            continue
         shifts, mantissas = _gain_mantissas([gain[t] * x.unit[t] * per_volt for t in range(steps)], x.bound)
+        if not shifts:
+            continue
         new = Neuron(
             layer.name,
             layer.model,
@@ -140,7 +145,7 @@ def _quantize_neuron(graph: DeployGraph, layer: Neuron, x: Signal) -> Neuron:
                 "gain": _per_step_like(layer.parameters["gain"], mantissas),
                 "gain_shift": StepTable.per_step(np.array(shifts, dtype=np.int32)),
                 "threshold": threshold.map(lambda v, s=per_volt: np.rint(v.astype(np.float64) * s).astype(np.int32)),
-                "bias": StepTable.per_step([np.rint(b * per_volt).astype(np.int32) for b in bias]),
+                "bias": StepTable.per_step([b.astype(np.int32) for b in offsets]),
             },
             layer.reset,
         )
@@ -155,19 +160,27 @@ def _expanded(layer: Neuron, key: str, shape: tuple[int, ...]) -> list[Array]:
 
 
 def _leak_table(layer: Neuron) -> StepTable:
-    leak = layer.parameters["leak"].map(lambda v: np.rint(v.astype(np.float64) * 2**LEAK_SHIFT).astype(np.int32))
-    if np.abs(leak.values).max() > largest(LEAK_BITS):
-        raise layer.refuse(f"leak {layer.parameters['leak'].values.max():.4g} lies outside the format's range (-8, 8)")
-    return leak
+    leak = layer.parameters["leak"].map(lambda v: np.rint(v.astype(np.float64) * 2**LEAK_SHIFT))
+    for t in range(leak.time_steps):
+        if np.abs(leak.at(t)).max() > largest(LEAK_BITS):
+            found = layer.parameters["leak"].at(t)
+            worst = found.flat[np.abs(found).argmax()]
+            raise layer.refuse(f"leak {worst:.4g} at step {t} lies outside the format's range (-8, 8)")
+    return leak.astype(np.int32)
 
 
 def _gain_mantissas(factors: list[Array], bound: Array) -> tuple[list[int], list[Array]]:
-    """For each step the largest shift that the gain's width and the 32-bit product allow, and the mantissas."""
+    """For each step the largest shift that the gain's width and the 32-bit product allow, and the mantissas.
+
+    Nothing where even shift 0 is too much.
+    """
     shifts = []
     for factor, limit in zip(factors, bound):
         top = float(np.abs(factor).max())
         room = min(largest(GAIN_BITS), largest(ACCUMULATOR_BITS) / max(float(limit), 1.0)) / top if top else 1.0
-        shifts.append(max(0, min(30, math.floor(math.log2(room)))))
+        if room < 1:
+            return [], []
+        shifts.append(min(30, math.floor(math.log2(room))))
     return shifts, [np.rint(factor * 2.0**shift) for factor, shift in zip(factors, shifts)]
 
 

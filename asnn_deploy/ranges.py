@@ -43,7 +43,9 @@ def largest_values(graph: DeployGraph) -> dict[str, Array]:
         for layer in graph.layers:
             sources = [(bounds.get(e.source), e.delay) for e in graph.inputs_of[layer.name]]
             if all(b is not None for b, _ in sources):
-                bounds[layer.name] = _largest(layer, graph, [_delayed(b, d) for b, d in sources if b is not None])
+                bounds[layer.name] = largest_leaving(
+                    layer, graph, [_delayed(b, d) for b, d in sources if b is not None]
+                )
     for layer in graph.layers:
         bounds.setdefault(layer.name, np.full(graph.time_steps, math.inf))
     return bounds
@@ -53,7 +55,8 @@ def _delayed(bound: Array, delay: int) -> Array:
     return np.concatenate([np.zeros(delay), bound])[: len(bound)] if delay else bound
 
 
-def _largest(layer: Layer, graph: DeployGraph, x: list[Array]) -> Array:
+def largest_leaving(layer: Layer, graph: DeployGraph, x: list[Array]) -> Array:
+    """The largest magnitude that can leave a layer at each step, given those that enter, `[T]` each."""
     steps = range(graph.time_steps)
     if isinstance(layer, Neuron):
         return np.ones(graph.time_steps)

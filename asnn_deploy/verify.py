@@ -26,14 +26,14 @@ class Pairing:
 def pairing(target: str, arithmetic: str, has_run: bool) -> Pairing:
     """What a target is held against.
 
-    Float targets: `norse` where there is a trained module, else `reference`. Integer targets: `reference-fixed`;
-    that one itself `reference`, where the difference is quantisation and no promise.
+    Float targets: `norse` where there is a trained module, else `reference`; `norse` itself: `reference`.
+    Integer targets: `reference-fixed`; that one itself: `reference`, where the difference is quantisation, no promise.
     """
     if target == "reference-fixed":
         return Pairing(target, "reference", promised=False)
     if arithmetic == "fixed":
         return Pairing(target, "reference-fixed", promised=True)
-    return Pairing(target, "norse" if has_run else "reference", promised=True)
+    return Pairing(target, "norse" if has_run and target != "norse" else "reference", promised=True)
 
 
 def verify(

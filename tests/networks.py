@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from asnn_deploy.coding import input_code
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import INPUT, Add, Conv, DeployGraph, Edge, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.step_table import StepTable
 
 
@@ -72,7 +72,9 @@ def small_lenet(time_steps=4, coding="hybrid-latency", channels=1, size=8, class
                 fixed_table(grid_weights(rng, (widths[2],))),
             ),
             random_neuron(rng, "lif3", time_steps, grain[2]),
-            Linear("fc2", fixed_table(grid_weights(rng, (classes, widths[2]))), fixed_table(grid_weights(rng, (classes,)))),
+            Linear(
+                "fc2", fixed_table(grid_weights(rng, (classes, widths[2]))), fixed_table(grid_weights(rng, (classes,)))
+            ),
             Readout("readout", StepTable.per_step((rng.uniform(0.5, 1.5, time_steps) / time_steps).astype(np.float32))),
         ],
     )
@@ -83,3 +85,66 @@ def random_images(graph, count, seed=0):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, size=(count, *graph.input_shape))
     return np.where(rng.random(images.shape) < 0.3, 0, images).astype(np.uint8)
+
+
+def random_graph(seed):
+    """A small network of random layers: stride, padding, dilation, groups, poolings, residual, recurrence, per-step
+    weights, every granularity, both resets. Event signals only feed synapses, so it has an integer version too."""
+    rng = np.random.default_rng(seed)
+    coding, steps = [("direct", 3), ("latency", 4), ("hybrid-latency", 3), ("embedding", 4), ("hybrid-embedding", 5)][
+        rng.integers(5)
+    ]
+    code = input_code(coding, steps)
+    channels, height, width = int(rng.integers(1, 3)), int(rng.integers(4, 7)), int(rng.integers(4, 7))
+    analog = np.where(code.analog, 2.0**-8, 1.0).astype(np.float32)
+    layers, edges, last = [], [], INPUT
+
+    def put(layer, *sources):
+        nonlocal last
+        layers.append(layer)
+        edges.extend(s if isinstance(s, Edge) else Edge(s, layer.name) for s in (sources or (last,)))
+        last = layer.name
+
+    def weights(shape, scale, per_step=False):
+        if per_step:
+            return StepTable.per_step(np.stack([grid_weights(rng, shape) * s for s in scale]))
+        kinds, index = np.unique(scale, return_inverse=True)
+        return StepTable(np.stack([grid_weights(rng, shape) * s for s in kinds]), index)
+
+    ones = np.ones(steps, np.float32)
+    kernel, stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4))), (int(rng.integers(1, 3)), 1)
+    padding = (int(rng.integers(2)), int(rng.integers(2)))
+    stem = weights((4, channels, *kernel), analog, per_step=bool(rng.integers(2)))
+    put(Conv("conv1", stem, weights((4,), analog) if rng.integers(2) else None, stride, padding))
+    shape = Conv("x", stem, None, stride, padding).output_shape((channels, height, width))
+    grain = [(), shape[:1], (shape[0], 1, 1), shape][rng.integers(4)]
+    put(random_neuron(rng, "lif1", steps, grain, ["subtract", "zero"][rng.integers(2)]))
+    if rng.integers(2):  # residual: the sum of spikes goes on
+        back = Conv("conv2", weights((4, 2, 3, 3), ones, bool(rng.integers(2))), None, (1, 1), (1, 1), groups=2)
+        put(back)
+        if rng.integers(2):  # recurrence
+            put(Conv("loop", weights((4, 4, 1, 1), ones)), Edge("lif2", "loop", 1))
+            put(Add("current"), "conv2", "loop")
+            weight = layers[2].weight  # currents of one scale can be added in integers
+            layers[3] = Conv("loop", StepTable.constant(weight.at(0).max() * np.ones((4, 4, 1, 1), np.float32), steps))
+            if len(weight.values) > 1 or weight.at(0).max() != np.abs(weight.at(0)).max():
+                layers[2] = Conv(
+                    "conv2",
+                    weight.map(lambda w: w * 0 + np.float32(weight.at(0).max())),
+                    None,
+                    (1, 1),
+                    (1, 1),
+                    groups=2,
+                )
+        put(random_neuron(rng, "lif2", steps))
+        put(Add("residual"), "lif1", "lif2", *([Edge("lif1", "residual", 1)] if rng.integers(2) else []))
+    mode = ["max", "sum", "average"][rng.integers(3)]
+    if min(shape[1:]) >= 2:
+        put(Pool("pool", mode, (2, 2), (2, 1), (int(rng.integers(2)), 0)))
+        shape = layers[-1].output_shape(shape)
+    put(Flatten("flat"))
+    put(Linear("fc1", weights((5, int(np.prod(shape))), ones), weights((5,), ones)))
+    put(random_neuron(rng, "lif3", steps, [(), (5,)][rng.integers(2)]))
+    put(Linear("fc2", weights((3, 5), ones), weights((3,), ones) if rng.integers(2) else None))
+    put(Readout("readout", StepTable.per_step((rng.uniform(0.5, 1.5, steps) / steps).astype(np.float32))))
+    return DeployGraph((channels, height, width), code, tuple(layers), tuple(edges))

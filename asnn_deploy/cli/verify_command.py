@@ -58,10 +58,8 @@ def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
         return [pairing(name, available("targets", name).arithmetic, has_run) for name in dict.fromkeys(targets)]
     pairs = []
     for name in DEFAULT_TARGETS:
-        if name == ("norse" if has_run else "reference"):
-            continue  # what the others are held against
-        if name == "norse":
-            continue  # a bundle has no trained module
+        if not has_run and name in ("norse", "reference"):
+            continue  # there is no trained module, and `reference` is what the others are held against
         target = find("targets", name)
         reason = target.unavailable()
         if reason:

@@ -1,4 +1,4 @@
-"""Input codings: each file defines one (or a coding and its hybrid) in NumPy.
+"""Input codings: each file defines one in NumPy, and is found by being here.
 
 A coding is deployed as the table of what each 8-bit pixel value sends at each step (`InputCode`), made by running the
 definition on all 256 values; torch, NIR, ONNX and Lava read that table.
@@ -7,17 +7,12 @@ definition on all 256 values; torch, NIR, ONNX and Lava read that table.
 from __future__ import annotations
 
 from asnn_deploy.coding.base import Coding
-from asnn_deploy.coding.direct import Direct
-from asnn_deploy.coding.embedding import Embedding, HybridEmbedding
-from asnn_deploy.coding.hybrid_latency import HybridLatency
-from asnn_deploy.coding.latency import Latency
+from asnn_deploy.discover import discover
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.input_code import InputCode
 from asnn_deploy.suggest import unknown_name
 
-CODINGS: dict[str, Coding] = {
-    coding.name: coding for coding in (Direct(), Latency(), HybridLatency(), Embedding(), HybridEmbedding())
-}
+CODINGS: dict[str, Coding] = discover(__name__, __path__, "coding")
 
 __all__ = ["CODINGS", "Coding", "input_code"]
 

@@ -1,4 +1,4 @@
-"""What an input coding is. How to write one: copy `direct.py`, and add it to `CODINGS` in `coding/__init__.py`."""
+"""What an input coding is. How to write one: copy `direct.py`; it ends in `coding = ...`."""
 
 from __future__ import annotations
 

@@ -24,3 +24,6 @@ class Direct:
     def frames(self, pixels: Array, time_steps: int) -> Array:
         """The image, T times."""
         return np.stack([pixels] * time_steps)
+
+
+coding = Direct()

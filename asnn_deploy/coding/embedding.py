@@ -1,8 +1,9 @@
 """Embedding coding: the binary code of a pixel's brightness level, one bit a step.
 
-15 level planes are made as latency coding makes its frames (with 15 intervals; the last plane, threshold 0, is all
-ones). Step b sums the planes whose index plus one has bit b set: planes 0,2,4,..14; then 1,2,5,6,9,10,13,14; then
-3..6, 11..14; then 7..14. A pixel in plane k and in the last one counts twice where both have the bit.
+Brightness is cut into 15 levels, level 0 the brightest: a pixel is in level k = 0..14 when 1 - (k+1)/15 is the first
+of the falling thresholds that it reaches. Step b = 0..3 fires where bit b of k+1 is set: the sum of level planes
+0,2,4,..14, then 1,2,5,6,9,10,13,14, then 3..6 and 11..14, then 7..14. Each pixel is in one level (the quirk of latency
+coding at its last step does not enter here), so the frames are binary.
 Source: the reference code of ASNN, arXiv 2408.12407.
 """
 
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from asnn_deploy.coding.latency import latency_frames
 from asnn_deploy.step_table import Array
 
 LEVELS = 15
@@ -18,9 +18,10 @@ BITS = 4
 
 
 def embedding_frames(pixels: Array) -> Array:
-    """The four frames, `[4, ...]`, values 0, 1 or 2."""
-    planes = latency_frames(pixels, LEVELS, LEVELS)
-    return np.stack([sum(planes[k] for k in range(LEVELS) if (k + 1) >> bit & 1) for bit in range(BITS)])
+    """The four frames, `[4, ...]`, values 0 and 1."""
+    thresholds = np.array([1 - (k + 1) / LEVELS for k in range(LEVELS)], dtype=np.float32)
+    code = 1 + np.sum(pixels.astype(np.float32)[..., None] < thresholds, axis=-1)
+    return np.stack([(code >> bit & 1).astype(np.float32) for bit in range(BITS)])
 
 
 class Embedding:
@@ -42,20 +43,4 @@ class Embedding:
         return embedding_frames(pixels)
 
 
-class HybridEmbedding:
-    """The analog image at step 0, then the four embedding frames."""
-
-    name = "hybrid-embedding"
-    summary = "the analog image at step 0, then the embedding's 4 frames"
-
-    def check(self, time_steps: int) -> str | None:
-        """The image and four bits."""
-        return None if time_steps == BITS + 1 else f"has exactly {BITS + 1} time steps"
-
-    def analog(self, time_steps: int) -> Array:
-        """Step 0."""
-        return np.arange(time_steps) == 0
-
-    def frames(self, pixels: Array, time_steps: int) -> Array:
-        """See the module's text."""
-        return np.concatenate([np.float32(pixels)[None], embedding_frames(pixels)])
+coding = Embedding()

@@ -28,4 +28,7 @@ class HybridLatency:
 
     def frames(self, pixels: Array, time_steps: int) -> Array:
         """See the module's text."""
-        return np.concatenate([np.float32(pixels)[None], latency_frames(pixels, time_steps - 1, time_steps)])
+        return np.concatenate([pixels.astype(np.float32)[None], latency_frames(pixels, time_steps - 1, time_steps)])
+
+
+coding = HybridLatency()

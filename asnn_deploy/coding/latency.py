@@ -40,3 +40,6 @@ class Latency:
     def frames(self, pixels: Array, time_steps: int) -> Array:
         """See the module's text."""
         return latency_frames(pixels, time_steps, time_steps)
+
+
+coding = Latency()

@@ -61,7 +61,7 @@ class ConvKernel:
         x = x.astype(self.dtype, copy=False)
         if self.flat:
             x = x[:, :, None, :]
-        batch, channels = x.shape[:2]
+        batch = len(x)
         patches = self.patches(x)
         height, width = patches.shape[-2:]
         columns = np.ascontiguousarray(patches).reshape(batch, self.groups, -1, height * width)
@@ -74,8 +74,8 @@ class ConvKernel:
         if ph or pw:
             x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
         reach = tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel))
-        windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(2, 3))[:, :, ::sh, ::sw, ::dh, ::dw]
-        return windows.transpose(0, 1, 4, 5, 2, 3)
+        windows: Array = np.lib.stride_tricks.sliding_window_view(x, reach, (2, 3))  # type: ignore[call-overload]
+        return windows[:, :, ::sh, ::sw, ::dh, ::dw].transpose(0, 1, 4, 5, 2, 3)
 
 
 def pool(layer: Pool, x: Array) -> Array:
@@ -87,7 +87,8 @@ def pool(layer: Pool, x: Array) -> Array:
     result: Array | None = None
     for offset in np.ndindex(*layer.kernel):
         cut = tuple(slice(o, o + s * (n - 1) + 1, s) for o, s, n in zip(offset, layer.stride, sizes))
-        part = x[(slice(None), slice(None), *cut)]
+        window = (slice(None), slice(None), *cut)
+        part = x[window]
         if result is None:
             result = part.copy()
         elif layer.mode == "max":

@@ -63,8 +63,10 @@ class Synapses(Stateless):
         kernel = ConvKernel if isinstance(layer, Conv) else LinearKernel
         self.index = layer.weight.index
         largest = largest_values(graph)[graph.inputs_of[layer.name][0].source]
-        used = [max(largest[t] for t in range(graph.time_steps) if self.index[t] == k) if k in self.index else 0.0
-                for k in range(len(layer.weight.values))]
+        used = [
+            max(largest[t] for t in range(graph.time_steps) if self.index[t] == k) if k in self.index else 0.0
+            for k in range(len(layer.weight.values))
+        ]
         self.kernels = [kernel(layer, w, bound) for w, bound in zip(layer.weight.values, used)]  # type: ignore[arg-type]
         self.bias = layer.bias
         self.dtype = signal_type(graph)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,7 @@ class Synapses(nn.Module):
         self.pixel_scale = list(pixel_scale or [1.0] * len(index))
         self.weights = nn.ModuleList(make() for _ in range(kinds))
         norm = nn.BatchNorm1d if isinstance(self.weights[0], nn.Linear) else nn.BatchNorm2d
-        self.norms = nn.ModuleList(norm(features) for _ in range(kinds if features is not None else 0))
+        self.norms = nn.ModuleList() if features is None else nn.ModuleList(norm(features) for _ in range(kinds))
         self.folded: list[tuple[Tensor, Tensor]] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -78,19 +79,19 @@ class Synapses(nn.Module):
 
     def apply_at(self, t: int, x: Tensor) -> Tensor:
         """The bare layer in force at step t, on `[N, ...]`."""
-        layer = self.weights[self.index[t]]
+        layer: Any = self.weights[self.index[t]]
         if self.folded is None:
             return layer(x if self.pixel_scale[t] == 1.0 else x * self.pixel_scale[t])
         weight, bias = self.folded[t]
         if isinstance(layer, nn.Linear):
             return functional.linear(x, weight, bias)
-        convolve = functional.conv1d if isinstance(layer, nn.Conv1d) else functional.conv2d
+        convolve: Any = functional.conv1d if isinstance(layer, nn.Conv1d) else functional.conv2d
         return convolve(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
     def fold(self, layer: Conv | Linear) -> None:
         """Compute with the weights of a deployed layer from now on."""
         assert layer.bias is not None, "lowering gives every layer of a trained module a bias"
-        device = self.weights[0].weight.device
+        device: Any = self.weights[0].weight.device
         weights = torch.tensor(layer.weight.expanded(), device=device)
         biases = torch.tensor(layer.bias.expanded(), device=device)
         self.folded = list(zip(weights, biases))

@@ -6,6 +6,8 @@ an analog and a spiking part gets two stems: the first convolution and its batch
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import nn
 
 from asnn_deploy.config import ModelConfig
@@ -37,7 +39,7 @@ def lenet(config: ModelConfig, code: InputCode, input_shape: tuple[int, ...], cl
     for i, outputs in enumerate(config.widths):
         name, index = f"conv{i + 1}", stem_index if i == 0 else [0] * steps
         layers[f"{name}_synapses"] = Synapses(
-            lambda c=channels, o=outputs: nn.Conv2d(c, o, 3, padding=1),
+            partial(nn.Conv2d, channels, outputs, 3, padding=1),
             outputs,
             index,
             pixel_scales(code) if i == 0 else None,
@@ -47,8 +49,8 @@ def lenet(config: ModelConfig, code: InputCode, input_shape: tuple[int, ...], cl
         channels, height, width = outputs, height // 2, width // 2
     features = channels * height * width
     layers["flatten"] = PerStep(nn.Flatten())
-    layers["fc1_synapses"] = Synapses(lambda: nn.Linear(features, config.hidden), config.hidden, [0] * steps)
+    layers["fc1_synapses"] = Synapses(partial(nn.Linear, features, config.hidden), config.hidden, [0] * steps)
     layers["fc1"] = neuron((config.hidden,))
-    layers["fc2_synapses"] = Synapses(lambda: nn.Linear(config.hidden, classes), None, [0] * steps)
+    layers["fc2_synapses"] = Synapses(partial(nn.Linear, config.hidden, classes), None, [0] * steps)
     layers["readout"] = WeightedMean(steps, learned=adaptive)
     return SpikingNetwork(code, input_shape, layers)

@@ -1,15 +1,14 @@
-"""Neuron models, one file each. NumPy only."""
+"""Neuron models, one file each, found by being here. NumPy only."""
 
 from __future__ import annotations
 
+from asnn_deploy.discover import discover
 from asnn_deploy.errors import GraphError
 from asnn_deploy.graph import DeployGraph, Neuron
 from asnn_deploy.neurons.base import NeuronModel, Parameter, State
-from asnn_deploy.neurons.cuba_lif import CubaLIF
-from asnn_deploy.neurons.lif import LIF
 from asnn_deploy.suggest import unknown_name
 
-MODELS: dict[str, NeuronModel] = {model.name: model for model in (LIF(), CubaLIF())}
+MODELS: dict[str, NeuronModel] = discover(__name__, __path__, "model")
 
 __all__ = ["MODELS", "NeuronModel", "Parameter", "State", "check_neurons", "model_of"]
 

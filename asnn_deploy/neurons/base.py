@@ -1,4 +1,4 @@
-"""What a neuron model is. How to write one: copy `lif.py`, and add it to `MODELS` in `neurons/__init__.py`."""
+"""What a neuron model is. How to write one: copy `lif.py`; it ends in `model = ...`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class CubaLIF:
     """See the module's text."""
 
     name = "cuba-lif"
-    states = ("v", "i")
+    states: tuple[str, ...] = ("v", "i")
     parameters: Mapping[str, Parameter] = {
         "current_leak": Parameter("fraction of the synaptic current kept from one step to the next"),
         **LIF.parameters,
@@ -40,3 +40,6 @@ class CubaLIF:
     def step_fixed(self, state: State, x: Array, p: Mapping[str, Array], reset: str) -> tuple[Array, State]:
         """Not defined in integers."""
         raise UnsupportedError("neuron model 'cuba-lif' has no integer definition; use a 'lif' neuron")
+
+
+model = CubaLIF()

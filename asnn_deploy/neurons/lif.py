@@ -25,7 +25,7 @@ class LIF:
     """See the module's text."""
 
     name = "lif"
-    states = ("v",)
+    states: tuple[str, ...] = ("v",)
     parameters: Mapping[str, Parameter] = {
         "leak": Parameter("fraction of the membrane potential kept from one step to the next"),
         "gain": Parameter("factor on the input current"),
@@ -63,3 +63,6 @@ def fire(v: Array, threshold: Array, reset: str) -> tuple[Array, State]:
     if reset == "zero":
         return spikes, (np.where(spikes, v.dtype.type(0), v),)
     return spikes, (v - spikes * threshold,)
+
+
+model = LIF()

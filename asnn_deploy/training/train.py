@@ -69,7 +69,7 @@ def train(config: RunConfig, data: Data, folder: Path, resume: bool = False, pro
             logger=False,
             callbacks=[
                 metrics,
-                ModelCheckpoint(folder / CHECKPOINT.parent, save_last=True, save_top_k=0),
+                ModelCheckpoint(folder / CHECKPOINT.parent, CHECKPOINT.stem, enable_version_counter=False),
                 *([RichProgressBar(leave=False)] if progress and sys.stderr.isatty() else []),
             ],
             enable_progress_bar=progress and sys.stderr.isatty(),
@@ -184,7 +184,7 @@ def _summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: fl
     _, _, after = evaluate(network, x_sample)
     predictions, _, _ = evaluate(network, x_test)
     train_predictions, _, _ = evaluate(network, x_train)
-    changed = sum(int(np.unpackbits(before[k] ^ after[k]).sum()) for k in before)
+    changed = sum(int(np.unpackbits(np.bitwise_xor(before[k], after[k])).sum()) for k in before)
     chosen = calibrate(graph, x_train[: config.quantization.samples], config.quantization.bits).quantization
     return {
         "test_accuracy": float(np.mean(predictions == y_test)),

@@ -1,0 +1,242 @@
+"""Energy profiles: published energies per operation, one TOML file each in `profiles/`.
+
+How to add one: write `profiles/NAME.toml` (the file's name is the profile's), or pass a FILE.toml of your own; nothing
+else knows the list. Every constant names its unit, its range and its source; see `docs/energy.md` for the keys.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from asnn_deploy.errors import ConfigError, InputError
+from asnn_deploy.suggest import unknown_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDER = Path(__file__).parent / "profiles"
+NO_PROFILE = {
+    "loihi2": "no energy per operation of Loihi 2 has been published, so there is no profile; figures exist for whole "
+    "workloads only, and none is invented here"
+}
+"""Chips without a profile, and why."""
+
+Text = Annotated[str, Field(min_length=1)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Level = Literal["low", "mid", "high"]
+
+
+class Section(BaseModel):
+    """A table of the TOML file: no unknown key passes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Range(Section):
+    """A published amount, with what is known of its range."""
+
+    low: Amount
+    mid: Amount
+    high: Amount
+    source: Text
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if not self.low <= self.mid <= self.high:
+            raise ValueError(f"low <= mid <= high must hold, found {self.low}, {self.mid}, {self.high}")
+        return self
+
+    def at(self, level: Level) -> float:
+        """The amount at one level, in its unit."""
+        return float(getattr(self, level))
+
+
+class Picojoules(Range):
+    """Energy of one operation."""
+
+    unit: Literal["pJ"]
+
+
+class Milliwatts(Range):
+    """Power."""
+
+    unit: Literal["mW"]
+
+
+class Nanoseconds(Range):
+    """Duration."""
+
+    unit: Literal["ns"]
+
+
+class Constants(Section):
+    """Energies of single operations; one that is left out costs nothing in this profile.
+
+    multiply_accumulate, accumulate: one synaptic operation of either kind.
+    multiply, add: arithmetic of neuron updates, for profiles of bare arithmetic.
+    neuron_active, neuron_inactive: one neuron update with and without a spike, for profiles of chips.
+    spike: carrying one spike to its destination.
+    """
+
+    multiply_accumulate: Picojoules
+    accumulate: Picojoules
+    multiply: Picojoules | None = None
+    add: Picojoules | None = None
+    neuron_active: Picojoules | None = None
+    neuron_inactive: Picojoules | None = None
+    spike: Picojoules | None = None
+
+
+class MemoryPoint(Section):
+    """One access to a memory of a size."""
+
+    bytes: Annotated[int, Field(gt=0)]
+    unit: Literal["pJ"]
+    energy: Amount
+
+
+class Memory(Section):
+    """Energy of one access by memory size: linear between the points, constant outside them."""
+
+    source: Text
+    points: Annotated[tuple[MemoryPoint, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Memory:
+        sizes = [point.bytes for point in self.points]
+        if sizes != sorted(set(sizes)):
+            raise ValueError(f"points must ascend in bytes, found {sizes}")
+        return self
+
+    def access(self, size: float) -> float:
+        """Picojoules of one access to a memory of that many bytes."""
+        smaller = [p for p in self.points if p.bytes <= size]
+        larger = [p for p in self.points if p.bytes > size]
+        if not smaller or not larger:
+            return (smaller[-1] if smaller else larger[0]).energy
+        a, b = smaller[-1], larger[0]
+        return a.energy + (b.energy - a.energy) * (size - a.bytes) / (b.bytes - a.bytes)
+
+
+class Static(Section):
+    """Power that is drawn whatever happens, over the least time that T steps take."""
+
+    power: Milliwatts
+    step: Nanoseconds
+
+
+class IntegerNetwork(Section):
+    """What a quantised conventional network costs: one multiply-accumulate of up to `max_bits`."""
+
+    max_bits: Annotated[int, Field(gt=0)]
+    multiply_accumulate: Picojoules
+
+
+class Profile(Section):
+    """One energy profile.
+
+    kind: how its constants were obtained: "measured", "simulated" or "estimated".
+    counts: what a spike count above 1 costs: k "accumulates", or one "graded" multiply-accumulate.
+    runs_ann: whether the hardware could run the conventional network, so that a baseline makes sense.
+    leaves_out: what its energies do not contain, one sentence each.
+    """
+
+    name: Text
+    title: Text
+    kind: Literal["measured", "simulated", "estimated"]
+    process: Text
+    source: Text
+    counts: Literal["accumulates", "graded"]
+    runs_ann: bool
+    leaves_out: Annotated[tuple[Text, ...], Field(min_length=1)]
+    constants: Constants
+    memory: Memory | None = None
+    static: Static | None = None
+    qnn: IntegerNetwork | None = None
+
+
+@cache
+def profile_names() -> tuple[str, ...]:
+    """The names of the built-in profiles: the files in `profiles/`."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def load_profile(name_or_path: str | Path) -> Profile:
+    """A built-in profile by name, or anyone's by the path of a .toml file.
+
+    Raises InputError for an unknown name or an unreadable file, ConfigError for a file that breaks the schema.
+    """
+    text = str(name_or_path)
+    if text in profile_names():
+        return _read(FOLDER / f"{text}.toml")
+    if text.endswith(".toml"):
+        return _read(Path(text))
+    plain = "".join(c for c in text.lower() if c.isalnum())
+    if plain in NO_PROFILE:
+        raise InputError(f"energy profile {text!r}: {NO_PROFILE[plain]} (allowed: {', '.join(profile_names())})")
+    raise InputError(f"{unknown_name('energy profile', text, profile_names())}; a file of your own must end in .toml")
+
+
+def load_profiles(names: Sequence[str | Path] | None = None) -> list[Profile]:
+    """The named profiles, or all built-in ones. Raises InputError where two have the same name."""
+    profiles = [load_profile(name) for name in names or profile_names()]
+    twice = [p.name for i, p in enumerate(profiles) if p.name in {q.name for q in profiles[:i]}]
+    if twice:
+        raise InputError(f"energy profile {twice[0]!r} is given twice; every profile needs a file name of its own")
+    return profiles
+
+
+def _read(path: Path) -> Profile:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"energy profile {path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"energy profile {path}: is not TOML: {error}") from error
+    if "name" in data:
+        raise ConfigError(f"energy profile {path}: key 'name' is not allowed; a profile has the name of its file")
+    try:
+        return Profile(name=path.stem, **data)
+    except ValidationError as error:
+        raise ConfigError(f"energy profile {path}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem as `key: what is wrong, what was found`."""
+    problems = error.errors(include_url=False)
+    # A misspelt key is also a missing one; the spelling is what the user can mend.
+    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        return f"{key}: {unknown_name('key', path[-1], _allowed(path[:-1]))}"
+    if first["type"] == "missing":
+        return f"{key}: is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    found: Any = first["input"]
+    shown = "" if isinstance(found, (dict, BaseModel)) else f", found {found!r}"
+    return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _allowed(path: Sequence[str]) -> list[str]:
+    """The keys of the table at a path."""
+    tables: dict[str, type[Section]] = {
+        "": Profile,
+        "constants": Constants,
+        "memory": Memory,
+        "memory.points": MemoryPoint,
+        "static": Static,
+        "qnn": IntegerNetwork,
+    }
+    plain = ".".join(part for part in path if not part.isdigit())
+    fields = tables.get(plain, Picojoules).model_fields
+    return [name for name in fields if plain or name != "name"]

@@ -1,0 +1,181 @@
+"""A second executor for tests: plain Python numbers, one value at a time, written from the documented equations.
+
+Float graphs run in numpy.float32 scalars, integer graphs in Python ints. Slow; for small networks only.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+
+def run(graph, image):
+    """One uint8 image `[C, H, W]` to (spikes {layer: [T, ...]}, potentials, logits)."""
+    whole = graph.arithmetic == "fixed"
+    number = int if whole else np.float32
+    state = {n.name: {} for n in graph.neurons}
+    current = {n.name: {} for n in graph.neurons}
+    history, spikes, potentials = [], {n.name: [] for n in graph.neurons}, {n.name: [] for n in graph.neurons}
+    logits = None
+    for t in range(graph.time_steps):
+        signals = {"input": np.vectorize(lambda p: number(graph.code.table[t, p]), otypes=[object])(image)}
+        history.append(signals)
+        for layer in graph.layers:
+            inputs = []
+            for edge in graph.inputs_of[layer.name]:
+                if edge.delay > t:
+                    inputs.append(np.full(graph.shapes[edge.source], number(0), dtype=object))
+                else:
+                    inputs.append(history[t - edge.delay][edge.source])
+            signals[layer.name] = LAYERS[layer.kind](graph, layer, t, inputs, number, state, current)
+        for neuron in graph.neurons:
+            shape = graph.shapes[neuron.name]
+            spikes[neuron.name].append(signals[neuron.name].astype(np.uint8))
+            potentials[neuron.name].append(
+                np.array([state[neuron.name][i] for i in np.ndindex(*shape)], dtype=object).reshape(shape)
+            )
+        answer = signals[graph.readout.name]
+        logits = [number(0)] * answer.size if logits is None else logits
+        logits = [number(a + b) for a, b in zip(logits, answer.ravel())]
+    unit = graph.readout.unit if whole else 1
+    return (
+        {k: np.stack(v) for k, v in spikes.items()},
+        {k: np.stack(v) for k, v in potentials.items()},
+        [x * unit for x in logits],
+    )
+
+
+def value(table, t, index):
+    """A parameter per layer, channel or neuron, for one element."""
+    v = table.at(t)
+    if v.ndim == 0:
+        return v.item() if v.dtype.kind == "i" else np.float32(v)
+    if v.ndim == 1 and len(index) > 1:
+        index = index[:1]
+    picked = v[tuple(i if n > 1 else 0 for i, n in zip(index, v.shape))]
+    return picked.item() if v.dtype.kind == "i" else np.float32(picked)
+
+
+def conv(graph, layer, t, inputs, number, state, current):
+    (x,) = inputs
+    w = layer.weight.at(t)
+    out = np.empty(graph.shapes[layer.name], dtype=object)
+    per_group_out, per_group_in = w.shape[0] // layer.groups, w.shape[1]
+    for place in np.ndindex(*out.shape):
+        total = number(0)
+        for c, *k in np.ndindex(*w.shape[1:]):
+            at = [
+                p * s - q + d * kk for p, s, q, d, kk in zip(place[1:], layer.stride, layer.padding, layer.dilation, k)
+            ]
+            if all(0 <= a < n for a, n in zip(at, x.shape[1:])):
+                source = place[0] // per_group_out * per_group_in + c
+                total = number(total + number(number(w[(place[0], c, *k)]) * x[(source, *at)]))
+        if layer.bias is not None:
+            total = number(total + number(layer.bias.at(t)[place[0]]))
+        out[place] = total
+    return out
+
+
+def linear(graph, layer, t, inputs, number, state, current):
+    (x,) = inputs
+    out = []
+    for o, row in enumerate(layer.weight.at(t)):
+        total = number(0)
+        for w, v in zip(row, x):
+            total = number(total + number(number(w) * v))
+        out.append(total if layer.bias is None else number(total + number(layer.bias.at(t)[o])))
+    return np.array(out, dtype=object)
+
+
+def pool(graph, layer, t, inputs, number, state, current):
+    (x,) = inputs
+    out = np.empty(graph.shapes[layer.name], dtype=object)
+    for place in np.ndindex(*out.shape):
+        seen = []
+        for k in itertools.product(*map(range, layer.kernel)):
+            at = [p * s - q + kk for p, s, q, kk in zip(place[1:], layer.stride, layer.padding, k)]
+            inside = all(0 <= a < n for a, n in zip(at, x.shape[1:]))
+            seen.append(x[(place[0], *at)] if inside else number(0))
+        if layer.mode == "max":
+            out[place] = max(seen)
+        else:
+            total = number(0)
+            for v in seen:
+                total = number(total + v)
+            out[place] = total if layer.mode == "sum" else number(total * number(1 / math.prod(layer.kernel)))
+    return out
+
+
+def shifted(x, shift):
+    """Sign-magnitude truncation of x / 2**shift."""
+    return -(-x >> shift) if x < 0 else x >> shift
+
+
+def neuron(graph, layer, t, inputs, number, state, current):
+    (x,) = inputs
+    v_of, i_of = state[layer.name], current[layer.name]
+    out = np.empty(graph.shapes[layer.name], dtype=object)
+    for place in np.ndindex(*out.shape):
+        p = {key: value(table, t, place) for key, table in layer.parameters.items()}
+        v, drive = v_of.get(place, number(0)), x[place]
+        if number is int:
+            v = shifted(v * p["leak"], 12) + shifted(drive * p["gain"], p["gain_shift"]) + p.get("bias", 0)
+            v = max(-(2**23 - 1), min(2**23 - 1, v))
+        else:
+            if layer.model == "cuba-lif":
+                drive = np.float32(np.float32(p["current_leak"] * i_of.get(place, np.float32(0))) + drive)
+                i_of[place] = drive
+            v = np.float32(np.float32(p["leak"] * v) + np.float32(p["gain"] * drive))
+            if "bias" in p:
+                v = np.float32(v + p["bias"])
+        fires = v > p["threshold"]
+        if fires:
+            v = number(0) if layer.reset == "zero" else number(v - p["threshold"])
+        v_of[place] = v
+        out[place] = number(fires)
+    return out
+
+
+def scale(graph, layer, t, inputs, number, state, current):
+    (x,) = inputs
+    out = np.empty(x.shape, dtype=object)
+    for place in np.ndindex(*x.shape):
+        out[place] = number(x[place] * value(layer.factor, t, place))
+    return out
+
+
+def readout(graph, layer, t, inputs, number, state, current):
+    (x,) = inputs
+    out = np.empty(x.shape, dtype=object)
+    for place in np.ndindex(*x.shape):
+        out[place] = number(x[place] * value(layer.scale, t, place))
+        if layer.bias is not None:
+            out[place] = number(out[place] + value(layer.bias, t, place))
+    return out
+
+
+def add(graph, layer, t, inputs, number, state, current):
+    total = inputs[0]
+    for x in inputs[1:]:
+        total = np.vectorize(lambda a, b: number(a + b), otypes=[object])(total, x)
+    return total
+
+
+def product(graph, layer, t, inputs, number, state, current):
+    exact = np.einsum(layer.equation, *(x.astype(np.float64) for x in inputs))
+    return np.vectorize(number, otypes=[object])(exact)
+
+
+LAYERS = {
+    "conv": conv,
+    "linear": linear,
+    "pool": pool,
+    "neuron": neuron,
+    "scale": scale,
+    "readout": readout,
+    "add": add,
+    "product": product,
+    "flatten": lambda graph, layer, t, inputs, number, state, current: inputs[0].ravel(),
+}

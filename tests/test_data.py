@@ -1,0 +1,166 @@
+import gzip
+
+import numpy as np
+import pytest
+
+from asnn_deploy.data import as_images, load_data
+from asnn_deploy.errors import DataError
+
+
+def arrays(**changes):
+    rng = np.random.default_rng(0)
+    base = {
+        "x_train": rng.integers(0, 256, (12, 6, 5), dtype=np.uint8),
+        "y_train": np.arange(12) % 3,
+        "x_test": rng.integers(0, 256, (6, 6, 5), dtype=np.uint8),
+        "y_test": np.arange(6) % 3,
+    }
+    return {k: v for k, v in (base | changes).items() if v is not None}
+
+
+def npz(folder, **changes):
+    np.savez(folder / "d.npz", **arrays(**changes))
+    return f"npz:{folder / 'd.npz'}"
+
+
+def test_digits_are_split_for_good():
+    data = load_data("digits")
+    assert data.images["train"].shape == (1437, 1, 8, 8)
+    assert data.images["test"].dtype == np.uint8
+    assert data.images["test"].max() == 255
+    assert np.bincount(data.labels["test"]).min() >= 34
+    again = load_data("digits")
+    assert np.array_equal(data.images["test"], again.images["test"])
+
+
+def test_npz_grey_and_colour(tmp_path):
+    grey = load_data(npz(tmp_path))
+    assert grey.shape == (1, 6, 5)
+    assert grey.classes == 3
+    colour = arrays()["x_train"][..., None].repeat(3, axis=-1)
+    data = load_data(npz(tmp_path, x_train=colour, x_test=colour[:6]))
+    assert data.shape == (3, 6, 5)
+    assert np.array_equal(data.images["train"][:, 1], arrays()["x_train"])
+
+
+def test_float_images_are_rounded_to_256_levels():
+    floats = np.arange(256, dtype=np.float64).reshape(1, 16, 16) / 255
+    assert np.array_equal(as_images(floats, "x")[0, 0].ravel(), np.arange(256))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_train": None}, "lacks 'x_train'"),
+        ({"x_train": np.full((12, 6, 5), np.nan)}, "x_train: images hold NaN or infinity"),
+        ({"x_test": np.full((6, 6, 5), 1.5)}, r"float images lie in 1.5..1.5; allowed: 0..1"),
+        ({"x_test": np.zeros((6, 6, 5), np.int32)}, "images have type int32"),
+        ({"x_test": np.zeros((6, 30), np.uint8)}, r"images have shape \(6, 30\)"),
+        ({"x_test": np.zeros((6, 7, 5), np.uint8)}, "train and test images differ in shape"),
+        ({"y_train": np.arange(11) % 3}, "12 train images need as many labels"),
+        ({"y_train": np.arange(12) % 3 - 1}, r"y_train holds label -1; allowed: 0\.\.1"),
+        ({"y_test": np.array([0, 1, 2, 3, 0, 1])}, r"y_test holds label 3; allowed: 0\.\.2"),
+        ({"y_test": np.zeros(6)}, "y_test has type float64; labels are integers"),
+        ({"x_test": np.zeros((0, 6, 5), np.uint8), "y_test": np.zeros(0, int)}, "the test split is empty"),
+        ({"y_test": np.array([0] * 6, dtype=object)}, "not a readable .npz file"),
+    ],
+)
+def test_bad_arrays(tmp_path, changes, message):
+    with pytest.raises(DataError, match=message) as caught:
+        load_data(npz(tmp_path, **changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_npz_files(tmp_path):
+    spec = npz(tmp_path)
+    file = tmp_path / "d.npz"
+    whole = file.read_bytes()
+    for damage in (b"", b"text", whole[: len(whole) // 2]):
+        file.write_bytes(damage)
+        with pytest.raises(DataError, match="not a readable .npz file"):
+            load_data(spec)
+    with pytest.raises(DataError, match="no such file"):
+        load_data(f"npz:{tmp_path / 'absent.npz'}")
+    with pytest.raises(DataError, match="not a readable"):
+        load_data(f"npz:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("digit", "unknown data set 'digit'; did you mean 'digits'"),
+        ("mnist", "needs a folder, as in --data mnist:PATH"),
+        ("npz:", "needs a file"),
+        ("digits:here", "take no path"),
+    ],
+)
+def test_bad_specs(spec, message):
+    with pytest.raises(DataError, match=message):
+        load_data(spec)
+
+
+def idx(array):
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+def mnist_folder(root, name="FashionMNIST"):
+    folder = root / name / "raw"
+    folder.mkdir(parents=True)
+    made = arrays()
+    for split, prefix in (("train", "train"), ("test", "t10k")):
+        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(made[f"x_{split}"])))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(made[f"y_{split}"]))
+    return folder
+
+
+def test_torchvision_folders_packed_and_unpacked(tmp_path):
+    folder = mnist_folder(tmp_path)
+    for spec in (f"fashion-mnist:{tmp_path}", f"fashion-mnist:{folder}"):
+        data = load_data(spec)
+        assert np.array_equal(data.images["test"][:, 0], arrays()["x_test"])
+        assert data.classes == 10
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: f.write_bytes(f.read_bytes()[:40]), "damaged"),
+        (lambda f: f.write_bytes(gzip.compress(b"hello")), "not an IDX file of 3-dimensional bytes"),
+        (lambda f: f.write_bytes(gzip.compress(idx(arrays()["x_train"])[:-9])), "truncated: 351 of 360 bytes"),
+        (lambda f: f.unlink(), "no such file"),
+    ],
+)
+def test_damaged_folders(tmp_path, damage, message):
+    damage(mnist_folder(tmp_path) / "train-images-idx3-ubyte.gz")
+    with pytest.raises(DataError, match=message):
+        load_data(f"fashion-mnist:{tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_absent_folders_are_one_line_and_leave_nothing(tmp_path, monkeypatch, name):
+    from torchvision import datasets
+
+    def offline(root, download=True, **others):
+        (root / "MNIST" / "raw").mkdir(parents=True)
+        raise RuntimeError("Error downloading\nmany lines")
+
+    for dataset in ("MNIST", "CIFAR10"):
+        monkeypatch.setattr(
+            datasets,
+            dataset,
+            type(
+                dataset,
+                (),
+                {"__new__": staticmethod(lambda cls, *a, **k: offline(*a, **k)), "base_folder": "cifar-10-batches-py"},
+            ),
+        )
+    with pytest.raises(DataError, match="could not be downloaded; give the folder that holds torchvision's files"):
+        load_data(f"{name}:{tmp_path / 'absent'}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_folder_is_needed(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="is a file"):
+        load_data(f"mnist:{tmp_path / 'file'}")

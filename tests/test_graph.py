@@ -1,0 +1,185 @@
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import small_lenet
+
+from asnn_deploy.coding import input_code
+from asnn_deploy.errors import GraphError
+from asnn_deploy.graph import (
+    INPUT,
+    Add,
+    Conv,
+    DeployGraph,
+    Edge,
+    Flatten,
+    Linear,
+    Neuron,
+    Pool,
+    Product,
+    Readout,
+    Scale,
+)
+from asnn_deploy.neurons import check_neurons
+from asnn_deploy.step_table import StepTable
+
+T = 4
+
+
+def one(value):
+    return StepTable.constant(np.asarray(value, dtype=np.float32), T)
+
+
+def lif(name, **others):
+    return Neuron(name, "lif", {"leak": one(0.5), "gain": one(0.5), "threshold": one(1), **others})
+
+
+def conv(name, *shape, **options):
+    return Conv(name, one(np.zeros(shape)), **options)
+
+
+def graph(layers, edges=None, shape=(1, 8, 8)):
+    if edges is None:
+        return DeployGraph.chain(shape, input_code("latency", T), layers)
+    return DeployGraph(shape, input_code("latency", T), tuple(layers), tuple(edges))
+
+
+def test_equal_by_content_and_through_pickle():
+    for coding in ("direct", "hybrid-latency"):
+        made = small_lenet(coding=coding, granularity="channel")
+        assert made == small_lenet(coding=coding, granularity="channel")
+        assert pickle.loads(pickle.dumps(made)) == made
+        assert hash(made) == hash(small_lenet(coding=coding, granularity="channel"))
+    assert small_lenet(seed=1) != small_lenet(seed=2)
+
+
+def test_shapes():
+    made = graph(
+        [
+            conv("a", 4, 1, 3, 3, stride=(2, 1), padding=(1, 0), dilation=(1, 2)),
+            lif("s"),
+            Pool("p", "max", (2, 2), (2, 2)),
+            Flatten("f"),
+            Linear("l", one(np.zeros((3, 16)))),
+            Readout("r", one(1)),
+        ]
+    )
+    assert [made.shapes[k] for k in ("a", "s", "p", "f", "l", "r")] == [
+        (4, 4, 4),
+        (4, 4, 4),
+        (4, 2, 2),
+        (16,),
+        (3,),
+        (3,),
+    ]
+
+
+def test_residual_product_and_recurrence():
+    layers = [
+        conv("c", 2, 1, 3, 3, padding=(1, 1)),
+        lif("s1"),
+        conv("d", 2, 2, 3, 3, padding=(1, 1)),
+        conv("back", 2, 2, 1, 1),
+        Add("sum"),
+        lif("s2"),
+        Add("res"),
+        Product("prod", "cij,cjk->cik"),
+        Scale("half", one(0.5)),
+        lif("s3"),
+        Flatten("f"),
+        Linear("l", one(np.zeros((3, 128)))),
+        Readout("r", one(1)),
+    ]
+    edges = [
+        Edge(INPUT, "c"),
+        Edge("c", "s1"),
+        Edge("s1", "d"),
+        Edge("s2", "back", 1),
+        Edge("d", "sum"),
+        Edge("back", "sum"),
+        Edge("sum", "s2"),
+        Edge("s2", "res"),
+        Edge("s1", "res"),
+        Edge("res", "prod"),
+        Edge("s2", "prod"),
+        Edge("prod", "half"),
+        Edge("half", "s3"),
+        Edge("s3", "f"),
+        Edge("f", "l"),
+        Edge("l", "r"),
+    ]
+    made = graph(layers, edges)
+    assert made.shapes["back"] == made.shapes["res"] == made.shapes["prod"] == (2, 8, 8)
+
+
+def ends(*middle):
+    return [*middle, Flatten("f"), Linear("l", one(np.zeros((3, 64)))), Readout("r", one(1))]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: graph(ends(lif("a/b"))), "'a/b'.*letters, digits"),
+        (lambda: graph(ends(lif("f"))), "'f'.*name is taken"),
+        (lambda: graph([lif("a")]), "exactly one readout, found none"),
+        (
+            lambda: graph(ends(lif("a", gain=StepTable.constant(np.float32(1), 3)))),
+            "gain covers 3 time steps, the graph has 4",
+        ),
+        (lambda: graph(ends(lif("a", leak=one([1, 2])))), r"leak has granularity \(2,\); allowed: \(\) per layer"),
+        (lambda: graph(ends(replace(lif("a"), reset="hard"))), "reset 'hard', allowed: subtract, zero"),
+        (lambda: graph(ends(conv("c", 1, 3, 3, 3, padding=(1, 1)))), r"'c' \(conv\).*cannot read 1 channels"),
+        (lambda: graph(ends(conv("c", 1, 1, 9, 9))), "kernel .* does not fit into input"),
+        (lambda: graph(ends(conv("c", 1, 1, 3, 3, padding=(1,)))), "padding .* needs 2 entries"),
+        (lambda: graph(ends(Pool("p", "median"))), "mode 'median', allowed: max, sum, average"),
+        (
+            lambda: graph([Flatten("f"), Linear("l", one(np.zeros((3, 63)))), Readout("r", one(1))]),
+            "cannot read an input of shape",
+        ),
+        (lambda: graph(ends(), [Edge("nobody", "f"), Edge("f", "l"), Edge("l", "r")]), "there is no layer 'nobody'"),
+        (
+            lambda: graph(ends(), [Edge(INPUT, "f"), Edge("f", "l"), Edge("r", "l"), Edge("l", "r")]),
+            "topological order",
+        ),
+        (lambda: graph(ends(), [Edge(INPUT, "f", -1), Edge("f", "l"), Edge("l", "r")]), "delay is at least 0"),
+        (lambda: graph(ends(), [Edge(INPUT, "f"), Edge("f", "l")]), "'l'.*leads nowhere"),
+        (
+            lambda: graph(ends(lif("a")), [Edge(INPUT, "a"), Edge(INPUT, "f"), Edge("f", "l"), Edge("l", "r")]),
+            "'a'.*leads nowhere",
+        ),
+        (lambda: graph(ends(Add("a"))), "'a'.*takes two or more input"),
+        (lambda: replace(small_lenet(), arithmetic="int4"), "arithmetic 'int4'"),
+        (lambda: replace(small_lenet(), dt=0.0), "dt = 0.0 s, must be positive"),
+    ],
+)
+def test_refusals(make, message):
+    with pytest.raises(GraphError, match=message) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def test_residual_of_different_shapes_names_both():
+    layers = [
+        conv("c", 2, 1, 1, 1),
+        Add("res"),
+        Flatten("f"),
+        Linear("l", one(np.zeros((3, 128)))),
+        Readout("r", one(1)),
+    ]
+    edges = [Edge(INPUT, "c"), Edge("c", "res"), Edge(INPUT, "res"), Edge("res", "f"), Edge("f", "l"), Edge("l", "r")]
+    with pytest.raises(GraphError, match=r"'res' \(add\): adds signals of different shapes: \(2, 8, 8\), \(1, 8, 8\)"):
+        graph(layers, edges)
+
+
+@pytest.mark.parametrize(
+    ("neuron", "message"),
+    [
+        (Neuron("a", "liff", {}), "unknown neuron model 'liff'; did you mean 'lif'"),
+        (lif("a", leek=one(1)), "unknown parameter of 'lif' 'leek'; did you mean 'leak'"),
+        (Neuron("a", "lif", {"gain": one(1)}), "lacks parameter 'leak'"),
+    ],
+)
+def test_neuron_parameters_are_checked(neuron, message):
+    with pytest.raises(GraphError, match=message):
+        check_neurons(graph(ends(neuron)))

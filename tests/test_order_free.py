@@ -1,0 +1,105 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import small_lenet
+
+from asnn_deploy.engine.dense import ConvKernel
+from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.order_free import analyse, grid_exponent, snap, snap_arrays
+from asnn_deploy.step_table import StepTable
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=1, max_size=8), st.integers(-30, 10))
+def test_grid_exponent(integers, exponent):
+    values = np.array(integers, dtype=np.float64) * 2.0**exponent
+    found = grid_exponent(values)
+    if not any(integers):
+        assert found is None
+    else:
+        assert all(v / 2.0**found == round(v / 2.0**found) for v in values)
+        assert any(round(v / 2.0**found) % 2 for v in values)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 2.0, 255.0]))
+def test_snapped_sums_are_exact_in_every_order(seed, largest):
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(0, rng.uniform(1e-3, 3), (2, 5)).astype(np.float32)
+    bias = rng.normal(size=2).astype(np.float32)
+    snapped, snapped_bias = snap_arrays(weight, bias, largest)
+    x = rng.integers(0, int(largest) + 1, 5).astype(np.float32)
+    for row, b in zip(snapped, snapped_bias):
+        exact = float(np.sum(row.astype(np.float64) * x)) + float(b)
+        for order in itertools.islice(itertools.permutations(range(5)), 0, 120, 7):
+            total = np.float32(b)
+            for i in order:
+                total = np.float32(total + np.float32(row[i] * x[i]))
+            assert float(total) == exact
+    assert np.abs(snapped - weight).max() <= np.abs(weight).sum() * largest * 2.0**-22
+
+
+def unlike_orders(weight, bias, x):
+    """How many outputs of torch's convolution and of the matrix product in NumPy differ."""
+    layer = Conv("c", StepTable.constant(weight, 1), None, padding=(1, 1))
+    mine = ConvKernel(layer, weight, 1.0)(x) + bias[:, None, None]
+    with torch.backends.nnpack.flags(enabled=False):
+        theirs = torch.nn.functional.conv2d(
+            torch.from_numpy(x), torch.from_numpy(weight), torch.from_numpy(bias), padding=1
+        )
+    return int(np.count_nonzero(mine != theirs.numpy())), mine.size
+
+
+def test_unsnapped_convolutions_differ_and_snapped_ones_do_not():
+    rng = np.random.default_rng(0)
+    weight = rng.normal(0, 0.1, (16, 24, 3, 3)).astype(np.float32)
+    bias = rng.normal(size=16).astype(np.float32)
+    x = (rng.random((4, 24, 12, 12)) < 0.2).astype(np.float32)
+    differing, size = unlike_orders(weight, bias, x)
+    assert differing > size / 20, "raw weights should have made these two libraries disagree"
+    assert unlike_orders(*snap_arrays(weight, bias, 1.0), x) == (0, size)
+
+
+@pytest.mark.parametrize("coding", ["direct", "hybrid-latency"])
+def test_analyse_accepts_what_snap_makes(coding):
+    graph = small_lenet(coding=coding)
+    rough = noisy(graph)
+    before = [e for entries in analyse(rough).values() for e in entries]
+    after = [e for entries in analyse(snap(rough)).values() for e in entries]
+    assert not all(e.exact for e in before)
+    assert all(e.exact and e.bits <= 24 for e in after)
+    assert snap(snap(rough)) == snap(rough)
+
+
+def noisy(graph):
+    from dataclasses import replace
+
+    rng = np.random.default_rng(1)
+    change = lambda w: (w + rng.normal(0, 1e-3, w.shape) * np.abs(w).mean()).astype(np.float32)
+    layers = [
+        replace(layer, weight=layer.weight.map(change)) if isinstance(layer, (Conv, Linear)) else layer
+        for layer in graph.layers
+    ]
+    return replace(graph, layers=tuple(layers))
+
+
+def test_a_layer_that_cannot_be_snapped_is_named():
+    code = small_lenet().code
+    one = lambda v: StepTable.constant(np.float32(v), 4)
+    graph = DeployGraph.chain(
+        (1, 6, 6),
+        code,
+        [
+            Conv("conv", StepTable.constant(np.full((2, 1, 3, 3), 0.1, np.float32), 4), padding=(1, 1)),
+            Neuron("lif", "lif", {"leak": one(0.5), "gain": one(0.5), "threshold": one(1)}),
+            Pool("mean", "average", (3, 3), (3, 3)),
+            Flatten("flat"),
+            Linear("fc", StepTable.constant(np.full((3, 8), 0.1, np.float32), 4)),
+            Readout("readout", one(0.25)),
+        ],
+    )
+    (entry,) = analyse(snap(graph))["fc"]
+    assert not entry.exact
+    assert "'flat' is not made of spikes or small integers" in entry.reason

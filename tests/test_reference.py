@@ -1,0 +1,116 @@
+"""The executors against plain Python numbers (tests/naive.py), on random networks of every layer kind."""
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import random_graph, random_images, small_lenet
+
+from asnn_deploy.errors import GraphError, UnsupportedError
+from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Product, Readout, Scale
+from asnn_deploy.neurons import MODELS
+from asnn_deploy.plugins import Record
+from asnn_deploy.quantize import quantize
+from asnn_deploy.reference import Executor, run
+from asnn_deploy.step_table import StepTable
+
+ALL = Record(spikes=True, potentials=True, step_logits=True)
+
+
+def assert_equal_to_naive(graph, image):
+    trace = run(graph, image[None], ALL)
+    spikes, potentials, logits = naive.run(graph, image)
+    assert list(trace.spikes) == list(spikes)
+    for name in spikes:
+        assert np.array_equal(trace.spikes[name][:, 0], spikes[name]), name
+        assert np.array_equal(trace.potentials[name][:, 0].astype(object), potentials[name]), name
+    assert trace.logits[0].tolist() == [float(x) for x in logits]
+    return trace
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_float_equals_plain_numbers(seed):
+    graph = random_graph(seed)
+    assert_equal_to_naive(graph, random_images(graph, 1, seed)[0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_fixed_equals_plain_integers(seed):
+    graph = quantize(random_graph(seed))
+    assert_equal_to_naive(graph, random_images(graph, 1, seed)[0])
+
+
+@pytest.mark.parametrize("coding", ["direct", "hybrid-latency"])
+def test_the_networks_used_here_spike(coding):
+    graph = small_lenet(coding=coding)
+    trace = run(graph, random_images(graph, 20), ALL)
+    for name, spikes in trace.spikes.items():
+        assert 0.005 < spikes.mean() < 0.6, name
+    assert np.allclose(trace.step_logits.sum(0), trace.logits, atol=1e-5)
+
+
+def test_batches_do_not_touch_each_other():
+    graph = random_graph(3)
+    images = random_images(graph, 9)
+    whole, parts = run(graph, images, ALL, 9), run(graph, images, ALL, 2)
+    for name in whole.spikes:
+        assert np.array_equal(whole.spikes[name], parts.spikes[name])
+    assert np.array_equal(whole.logits, parts.logits)
+
+
+def test_a_part_of_the_graph_can_be_stepped():
+    graph = small_lenet()
+    images = random_images(graph, 3)
+    first, rest = [layer.name for layer in graph.layers[:3]], [layer.name for layer in graph.layers[3:]]
+    a, b, whole = Executor(graph, first), Executor(graph, rest), Executor(graph)
+    for executor in (a, b, whole):
+        executor.reset(3)
+    for t in range(graph.time_steps):
+        frame = graph.code.frame(images, t).astype(np.float32)
+        left = a.step(t, {"input": frame})
+        right = b.step(t, {"pool1": left["pool1"]})
+        assert np.array_equal(right["readout"], whole.step(t, {"input": frame})["readout"])
+
+
+def one(value, steps=3):
+    return StepTable.constant(np.asarray(value, dtype=np.float32), steps)
+
+
+def test_one_dimensional_products_scales_and_synaptic_currents():
+    from asnn_deploy.coding import input_code
+    from asnn_deploy.graph import Edge
+
+    rng = np.random.default_rng(0)
+    lif = {"leak": one(0.5), "gain": one(0.7), "threshold": one(1)}
+    layers = (
+        Conv("c", one(rng.integers(-4, 9, (3, 1, 3)) / 8), None, (2,), (1,), (2,)),
+        Neuron("cuba", "cuba-lif", {**lif, "current_leak": one([0.3, 0.6, 0.9]), "bias": one(0.125)}, reset="zero"),
+        Neuron("plain", "lif", lif),
+        Product("both", "cl,dl->cd"),
+        Scale("half", one(0.5)),
+        Flatten("f"),
+        Linear("l", one(rng.integers(-4, 9, (4, 9)) / 8)),
+        Readout("r", one(1 / 3)),
+    )
+    edges = [
+        ("input", "c"),
+        ("c", "cuba"),
+        ("c", "plain"),
+        ("cuba", "both"),
+        ("plain", "both"),
+        ("both", "half"),
+        ("half", "f"),
+        ("f", "l"),
+        ("l", "r"),
+    ]
+    graph = DeployGraph((1, 9), input_code("latency", 3), layers, tuple(Edge(a, b) for a, b in edges))
+    image = rng.integers(0, 256, (1, 9)).astype(np.uint8)
+    trace = assert_equal_to_naive(graph, image)
+    assert trace.spikes["cuba"].any()
+    with pytest.raises(UnsupportedError, match="no integer definition"):
+        MODELS["cuba-lif"].step_fixed((), np.zeros(1), {}, "zero")
+    with pytest.raises(GraphError, match="'cuba'.*has no integer definition"):
+        quantize(graph)

@@ -1,0 +1,201 @@
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from runs import tiny_config
+from safetensors.torch import load_file, save_file
+
+from asnn_deploy.config import AugmentationConfig
+from asnn_deploy.errors import BundleError, ConfigError, DataError
+from asnn_deploy.training.augment import Images, augmentation, mixup
+from asnn_deploy.training.run_folder import load_run
+from asnn_deploy.training.train import balanced, choose_device, settle, train
+
+
+def rows(folder):
+    with open(folder / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_folder_holds_what_the_contract_says(run_folder):
+    names = {path.name for path in run_folder.iterdir()}
+    assert names == {"config.yaml", "model.safetensors", "metrics.csv", "summary.json", "curve.png", "checkpoints"}
+    summary = json.loads((run_folder / "summary.json").read_text())
+    assert summary["preset"] == "digits-lenet"
+    assert summary["parameters"] == sum(p.numel() for p in load_run(run_folder).network.parameters())
+    assert 0.3 < summary["test_accuracy"] <= 1
+    assert summary["samples_per_second"] > 0
+    assert [row["epoch"] for row in rows(run_folder)] == ["0", "1", "2"]
+    snapping = summary["snapping"]
+    assert 0 <= snapping["spikes_changed"] < snapping["spikes"] / 10
+    assert (run_folder / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_training_learns_and_is_seeded(tmp_path, digits, run_folder):
+    again = train(tiny_config(), digits, tmp_path / "again", progress=False)
+    first = json.loads((run_folder / "summary.json").read_text())
+    assert again["test_accuracy"] == first["test_accuracy"]
+    ours, theirs = load_file(tmp_path / "again" / "model.safetensors"), load_file(run_folder / "model.safetensors")
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    leaks = [value for key, value in theirs.items() if key.endswith("leak")]
+    assert any((leak != 0.5).any() for leak in leaks), "leaks are learned"
+
+
+def test_plain_lif_keeps_its_leaks(tmp_path, digits):
+    train(tiny_config(model__neuron="lif", training__epochs=1), digits, tmp_path / "lif", progress=False)
+    weights = load_file(tmp_path / "lif" / "model.safetensors")
+    assert all((value == 0.5).all() for key, value in weights.items() if key.endswith(("leak", "gain")))
+
+
+def test_resume_continues_where_it_stopped(tmp_path, digits):
+    train(tiny_config(training__epochs=1), digits, tmp_path / "run", progress=False)
+    first = rows(tmp_path / "run")
+    train(tiny_config(training__epochs=3), digits, tmp_path / "run", resume=True, progress=False)
+    after = rows(tmp_path / "run")
+    assert after[:1] == first
+    assert [row["epoch"] for row in after] == ["0", "1", "2"]
+
+
+def test_resume_with_another_architecture_is_refused(run_folder, digits, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    before = sorted((p, p.read_bytes()) for p in (tmp_path / "run").rglob("*") if p.is_file())
+    with pytest.raises(ConfigError, match=r"trained with model.hidden = 16, now 24; resume with the same network"):
+        train(tiny_config(model__hidden=24), digits, tmp_path / "run", resume=True, progress=False)
+    with pytest.raises(ConfigError, match=r"trained with time_steps = 3, now 4"):
+        train(tiny_config(time_steps=4), digits, tmp_path / "run", resume=True, progress=False)
+    assert sorted((p, p.read_bytes()) for p in (tmp_path / "run").rglob("*") if p.is_file()) == before
+    with pytest.raises(BundleError, match="nothing to resume"):
+        train(tiny_config(), digits, tmp_path / "absent", resume=True, progress=False)
+
+
+def test_an_interrupted_run_can_be_resumed(tmp_path):
+    command = [
+        sys.executable,
+        "-c",
+        "from asnn_deploy.cli import main; main()",
+        "train",
+        "--preset",
+        "digits-lenet",
+        "--out",
+        str(tmp_path / "run"),
+        "--set",
+        "model.widths=[4, 4]",
+        "--train-limit",
+        "100",
+    ]
+    process = subprocess.Popen(
+        [*command, "--epochs", "5000"], stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip().splitlines()[-1] == "error: interrupted"
+    assert "Traceback" not in err
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    done = len(rows(tmp_path / "run"))
+    resumed = subprocess.run([*command, "--resume", "--epochs", str(done + 2)], capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert len(rows(tmp_path / "run")) >= done + 1
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_data_and_preset_must_fit(digits):
+    with pytest.raises(
+        DataError, match=r"images are \(1, 8, 8\) .*digits-lenet takes \(3, 32, 32\); choose another preset"
+    ):
+        settle(tiny_config(model__input_shape=[3, 32, 32]), digits)
+    with pytest.raises(DataError, match="has 10 classes, the configuration 4"):
+        settle(tiny_config(model__classes=4), digits)
+    assert settle(tiny_config(model__input_shape=None), digits).model.input_shape == (1, 8, 8)
+
+
+def test_images_too_small_for_the_poolings(digits, tmp_path):
+    with pytest.raises(ConfigError, match="4 poolings needs images of at least 16x16 pixels, found 8x8"):
+        train(tiny_config(model__widths=[2, 2, 2, 2]), digits, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_cuda_asked_for_and_absent(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="--device cuda: no CUDA device"):
+        choose_device("cuda")
+    assert choose_device("auto") == "cpu"
+
+
+def test_a_limit_takes_the_same_share_of_each_class():
+    labels = np.repeat([0, 1, 2], [50, 30, 20])
+    chosen = labels[balanced(labels, 30)]
+    assert np.bincount(chosen).tolist() == [10, 10, 10]
+    assert len(balanced(labels, None)) == len(balanced(labels, 1000)) == 100
+
+
+def test_mixup_mixes_images_and_labels_alike():
+    torch.manual_seed(0)
+    images = torch.tensor([0, 200], dtype=torch.uint8).reshape(2, 1, 1, 1)
+    for _ in range(20):
+        mixed, shares = mixup(images, torch.tensor([0, 1]), 3, 1.0)
+        assert mixed.dtype == torch.uint8
+        assert torch.allclose(shares.sum(1), torch.ones(2))
+        assert torch.equal(mixed.flatten().double(), (shares[:, 1].double() * 200).round())
+
+
+def test_augmentation_changes_each_draw():
+    torch.manual_seed(0)
+    change = augmentation(AugmentationConfig(flip=True, rotation=25, crop_padding=2), (8, 8))
+    images = Images(np.arange(64, dtype=np.uint8).reshape(1, 1, 8, 8), np.zeros(1, int), change)
+    draws = torch.stack([images[0][0] for _ in range(10)])
+    assert draws.shape == (10, 1, 8, 8)
+    assert draws.dtype == torch.uint8
+    assert len(draws.unique(dim=0)) > 5
+    assert augmentation(AugmentationConfig(), (8, 8)) is None
+
+
+@pytest.fixture
+def copied(run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_missing_or_damaged_model_is_one_line(copied):
+    weights = copied / "model.safetensors"
+    whole = weights.read_bytes()
+    for damage in (whole[: len(whole) // 2], b"", b"not safetensors"):
+        weights.write_bytes(damage)
+        with pytest.raises(BundleError, match="model.safetensors: damaged") as caught:
+            load_run(copied)
+        assert "\n" not in str(caught.value)
+    weights.unlink()
+    with pytest.raises(BundleError, match="missing; the training has not finished"):
+        load_run(copied)
+    (copied / "config.yaml").unlink()
+    with pytest.raises(BundleError, match="not a run folder"):
+        load_run(copied)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("layers.readout.scale"), "lacks 'layers.readout.scale'"),
+        (lambda t: t.update({"layers.readout.scale": torch.ones(9)}), r"has shape \(9,\), config.yaml needs \(3,\)"),
+        (lambda t: t.update({"foreign": torch.ones(1)}), "holds 'foreign', which the network"),
+    ],
+)
+def test_foreign_weights_are_named(copied, change, message):
+    tensors = load_file(copied / "model.safetensors")
+    change(tensors)
+    save_file(tensors, copied / "model.safetensors")
+    with pytest.raises(BundleError, match=message):
+        load_run(copied)
