@@ -210,6 +210,8 @@ class Product(Layer):
     inputs: ClassVar[int | None] = 2
 
     def output_shape(self, *shapes: Shape) -> Shape:
+        if "->" not in self.equation or "." in self.equation:
+            raise self.refuse(f"equation {self.equation!r} must name every axis and its result, as in 'ij,jk->ik'")
         try:
             return tuple(np.einsum(self.equation, *(np.broadcast_to(np.int8(0), s) for s in shapes)).shape)
         except ValueError as error:

@@ -24,11 +24,10 @@ def command(source: Path, out: Path, data_spec: str | None, limit: int | None, p
     """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
     from asnn_deploy.bundle import claim_folder
     from asnn_deploy.cli.common import load_samples
-    from asnn_deploy.energy import load_profile
+    from asnn_deploy.energy import load_profiles
     from asnn_deploy.source import open_source
 
-    for name in profiles:
-        load_profile(name)
+    load_profiles(profiles or None)
     claim_folder(out, "report.json")
     opened = open_source(source)
     with opened.deployment:
@@ -46,7 +45,7 @@ def make_report(
 ) -> dict[str, Any]:
     """Run the reference, count, and write the three files; returns what report.json holds."""
     from asnn_deploy.cli.common import batches
-    from asnn_deploy.energy import Counter, load_profile, profile_names
+    from asnn_deploy.energy import Counter, load_profiles
     from asnn_deploy.plugins import Record, available
     from asnn_deploy.report import build, write
 
@@ -55,7 +54,6 @@ def make_report(
     with available("targets", "reference").open(source.deployment, DEFAULT_BATCH) as session:
         for cut in batches(len(images), DEFAULT_BATCH, "report"):
             counter.add(images[cut], session.run(images[cut], record), labels[cut])
-    chosen = [load_profile(name) for name in profiles or profile_names()]
-    report: dict[str, Any] = build(source.graph, counter.result(), chosen, data=spec, network=source.path.name)
+    report: dict[str, Any] = build(source.graph, counter.result(), load_profiles(profiles or None), data=spec, network=source.path.name)
     write(report, out)
     return report

@@ -1,0 +1,95 @@
+import numpy as np
+from energy.brute_force import CONNECTIONS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asnn_deploy.coding import input_code
+from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
+from asnn_deploy.graph import Conv, DeployGraph, Edge, Flatten, Linear, Product, Readout
+from asnn_deploy.step_table import StepTable
+
+STEPS = 2
+
+
+@st.composite
+def convolutions(draw):
+    """A 1-D or 2-D convolution with zero weights, and an input shape that it fits."""
+    axes = draw(st.integers(1, 2))
+    groups = draw(st.integers(1, 2))
+
+    def each(low, high):
+        return tuple(draw(st.integers(low, high)) for _ in range(axes))
+
+    kernel, stride, padding, dilation = each(1, 3), each(1, 3), each(0, 2), each(1, 2)
+    room = each(0, 3)
+    size = tuple(max(1, d * (k - 1) + 1 - 2 * p) + r for k, p, d, r in zip(kernel, padding, dilation, room))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    weight = rng.integers(-1, 2, size=(STEPS, 2 * groups, draw(st.integers(1, 2)), *kernel)).astype(np.float32)
+    layer = Conv("conv", StepTable(weight, [1, 0]), None, stride, padding, dilation, groups)
+    return layer, (weight.shape[2] * groups, *size)
+
+
+@settings(max_examples=60, deadline=None)
+@given(convolutions())
+def test_fan_out_of_a_convolution_is_the_count_of_every_connection(drawn):
+    layer, shape = drawn
+
+    class Graph:
+        shapes = {"conv": layer.output_shape(shape)}  # noqa: RUF012
+
+    for t in range(STEPS):
+        one_by_one = np.zeros(shape)
+        index = np.arange(one_by_one.size, dtype=float).reshape(shape)
+        for _, (element,), weight in CONNECTIONS["conv"](Graph, layer, t, [index]):
+            one_by_one[np.unravel_index(int(element), shape)] += weight != 0
+        np.testing.assert_array_equal(fan_out(layer, shape)[layer.weight.index[t]], one_by_one)
+
+
+def test_fan_out_where_the_stride_skips_input():
+    layer = Conv("conv", StepTable.constant(np.ones((1, 1, 1, 1), np.float32), 1), None, stride=(3, 2))
+    np.testing.assert_array_equal(fan_out(layer, (1, 4, 4))[0, 0], [[1, 0, 1, 0], [0] * 4, [0] * 4, [1, 0, 1, 0]])
+
+
+def test_fan_out_where_a_kernel_position_reads_padding_only():
+    layer = Conv("conv", StepTable.constant(np.ones((1, 1, 3, 1), np.float32), 1), None, padding=(2, 0))
+    np.testing.assert_array_equal(fan_out(layer, (1, 1, 1))[0, 0], [[3]])
+
+
+def test_fan_out_of_a_linear_layer_leaves_out_zero_weights():
+    layer = Linear("fc", StepTable(np.float32([[[0, 1, 2], [0, 0, 3]]]), [0, 0]))
+    np.testing.assert_array_equal(fan_out(layer, (3,)), [[0, 1, 2]])
+
+
+def test_biases_are_read_at_every_position_and_zero_ones_never():
+    weight = StepTable.constant(np.ones((2, 1, 1, 1), np.float32), 2)
+    layer = Conv("conv", weight, StepTable.per_step(np.float32([[1, 0], [1, 2]])))
+    np.testing.assert_array_equal(bias_reads(layer, (2, 3, 3)), [9, 18])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(["hnd,hmd->hnm", "nd,nd->n", "ab,bc->ac", "ab,cd->abcd", "ab,b->a"]), st.integers(0, 99))
+def test_product_pairs_are_every_scalar_product(equation, seed):
+    rng = np.random.default_rng(seed)
+    sizes = dict(zip("abcdhnm", rng.integers(1, 4, size=7)))
+    terms = equation.split("->")[0].split(",")
+    left, right = (rng.integers(0, 3, size=(2, *(sizes[axis] for axis in term))) for term in terms)
+    layer = Product("product", equation)
+    for b, pairs in enumerate(product_pairs(layer, left, right)):
+        visited = CONNECTIONS["product"](None, layer, 0, [left[b], right[b]])
+        assert pairs == sum(np.prod(factors) for _, factors, _ in visited)
+
+
+def test_a_graph_whose_layers_all_count_nothing():
+    from asnn_deploy.energy import Counter, baselines, load_profiles
+    from asnn_deploy.plugins import Record
+    from asnn_deploy.reference import run
+
+    code = input_code("latency", STEPS)
+    layers = [Flatten("flat"), Readout("readout", StepTable.constant(np.float32(1), STEPS))]
+    graph = DeployGraph((1, 2, 2), code, tuple(layers), (Edge("input", "flat"), Edge("flat", "readout")))
+    images = np.full((2, 1, 2, 2), 200, np.uint8)
+    counter = Counter(graph)
+    counter.add(images, run(graph, images, Record(True, False, True)))
+    assert counter.result().layers == ()
+    assert counter.result().sops.mean == 0
+    assert baselines(load_profiles(), counter.result()).spike_rate is None

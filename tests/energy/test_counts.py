@@ -1,0 +1,288 @@
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+from energy.brute_force import KEYS, count
+from networks import grid_weights, random_graph, random_images, random_neuron, small_lenet
+
+from asnn_deploy.coding import input_code
+from asnn_deploy.energy import Counter
+from asnn_deploy.errors import InputError
+from asnn_deploy.graph import Add, Conv, DeployGraph, Edge, Flatten, Linear, Pool, Product, Readout, Scale
+from asnn_deploy.plugins import Record
+from asnn_deploy.quantize import quantize
+from asnn_deploy.reference import run
+from asnn_deploy.step_table import StepTable
+from asnn_deploy.trace import Trace
+
+EVERYTHING = Record(spikes=True, step_logits=True)
+
+
+def counted(graph, images, labels=None, batch=None):
+    counter = Counter(graph)
+    for start in range(0, len(images), batch or len(images)):
+        part = slice(start, start + (batch or len(images)))
+        counter.add(images[part], run(graph, images[part], EVERYTHING), None if labels is None else labels[part])
+    return counter.result()
+
+
+def assert_equals_brute_force(graph, images, spikes, result):
+    expected = count(graph, images, spikes)
+    for layer in result.layers:
+        for key in KEYS:
+            found = [getattr(step, key) for step in layer.per_step]
+            np.testing.assert_allclose(found, expected[layer.name][key].mean(axis=0), rtol=1e-12, err_msg=key)
+    sops = sum(row["macs"].sum(axis=1) + row["acs"].sum(axis=1) for row in expected.values())
+    spread = result.sops
+    assert (spread.mean, spread.min, spread.max) == pytest.approx((sops.mean(), sops.min(), sops.max()), rel=1e-12)
+    assert spread.std == pytest.approx(sops.std(), rel=1e-9, abs=1e-9)
+
+
+def random_spikes(graph, samples, seed, rate=0.3):
+    rng = np.random.default_rng(seed)
+    return {
+        n.name: (rng.random((graph.time_steps, samples, *graph.shapes[n.name])) < rate).astype(np.uint8)
+        for n in graph.neurons
+    }
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_networks_are_counted_like_every_single_connection(seed):
+    graph = random_graph(seed)
+    images = random_images(graph, 2, seed)
+    trace = run(graph, images, EVERYTHING)
+    assert_equals_brute_force(graph, images, trace.spikes, counted(graph, images))
+
+
+@pytest.mark.parametrize("arithmetic", ["float32", "fixed"])
+def test_the_small_lenet_is_counted_like_every_single_connection(arithmetic):
+    graph = small_lenet(time_steps=3)
+    graph = quantize(graph) if arithmetic == "fixed" else graph
+    images = random_images(graph, 2)
+    spikes = run(graph, images, EVERYTHING).spikes
+    assert_equals_brute_force(graph, images, spikes, counted(graph, images))
+
+
+def attention(steps=3):
+    """Two populations of spikes multiplied twice, scaled, and summed: product, scale, linear on values."""
+    rng = np.random.default_rng(3)
+
+    def table(value):
+        return StepTable.constant(np.float32(value), steps)
+
+    def weights(*shape):
+        return table(grid_weights(rng, shape))
+
+    names = ["q", "k", "v"]
+    layers = []
+    edges = []
+    for name in names:
+        layers += [Conv(f"{name}_conv", weights(2, 1, 1, 3)), random_neuron(rng, name, steps)]
+        edges += [Edge("input", f"{name}_conv"), Edge(f"{name}_conv", name)]
+    layers += [
+        Product("scores", "hnd,hmd->hnm"),
+        Product("mixed", "hnm,hmd->hnd"),
+        Scale("scaled", table(0.25)),
+        Flatten("flat"),
+        Linear("fc", weights(3, 2 * 3 * 2)),
+        Readout("readout", table(1 / steps)),
+    ]
+    edges += [
+        Edge("q", "scores"),
+        Edge("k", "scores"),
+        Edge("scores", "mixed"),
+        Edge("v", "mixed"),
+        Edge("mixed", "scaled"),
+        Edge("scaled", "flat"),
+        Edge("flat", "fc"),
+        Edge("fc", "readout"),
+    ]
+    return DeployGraph((1, 3, 4), input_code("hybrid-latency", steps), tuple(layers), tuple(edges))
+
+
+def test_products_count_spike_counts_and_scaled_signals_are_values():
+    graph = attention()
+    images = random_images(graph, 3)
+    trace = Trace("made up", np.zeros((3, 3)), random_spikes(graph, 3, seed=1, rate=0.6))
+    counter = Counter(graph)
+    counter.add(images, trace)
+    result = counter.result()
+    assert_equals_brute_force(graph, images, trace.spikes, result)
+    rows = {layer.name: layer for layer in result.layers}
+    assert rows["scores"].total("acs") > 0
+    assert rows["scores"].total("macs") == 0
+    assert rows["mixed"].total("acs") > rows["mixed"].total("acs_graded") + rows["mixed"].total("macs_graded")
+    assert rows["fc"].total("macs") > 0
+    assert rows["fc"].total("acs") == 0
+
+
+def sums(coding, steps):
+    """Spikes of two populations, one of them also a step late, added up and read by a layer with weights per step."""
+    rng = np.random.default_rng(5)
+
+    def per_step(*shape):
+        return StepTable.per_step(np.where(rng.random((steps, *shape)) < 0.4, 0, grid_weights(rng, (steps, *shape))))
+
+    layers = [
+        Flatten("flat"),
+        Linear("fc1", per_step(12, 6)),
+        random_neuron(rng, "n1", steps),
+        Linear("fc2", per_step(12, 12)),
+        random_neuron(rng, "n2", steps),
+        Add("sum"),
+        Linear("fc3", per_step(4, 12)),
+        Readout("readout", StepTable.constant(np.float32(1), steps)),
+    ]
+    edges = [Edge("input", "flat"), Edge("flat", "fc1"), Edge("fc1", "n1"), Edge("n1", "fc2"), Edge("fc2", "n2")]
+    edges += [Edge("n1", "sum"), Edge("n2", "sum"), Edge("n2", "sum", 1), Edge("sum", "fc3"), Edge("fc3", "readout")]
+    return DeployGraph((1, 2, 3), input_code(coding, steps), tuple(layers), tuple(edges))
+
+
+@pytest.mark.parametrize(("coding", "steps"), [("latency", 3), ("embedding", 4)])
+def test_sums_of_spikes_cost_an_accumulate_each_or_one_multiply_accumulate_graded(coding, steps):
+    graph = sums(coding, steps)
+    images = random_images(graph, 3)
+    trace = Trace("made up", np.zeros((3, 4)), random_spikes(graph, 3, seed=2, rate=0.7))
+    counter = Counter(graph)
+    counter.add(images, trace)
+    result = counter.result()
+    assert_equals_brute_force(graph, images, trace.spikes, result)
+    last = result.layers[-1]
+    assert last.name == "fc3"
+    assert last.total("macs_graded") > 0
+    assert last.total("acs") > last.total("acs_graded") + last.total("macs_graded")
+
+
+def pooled(mode, axes):
+    """Overlapping, padded pooling between two grouped or dilated convolutions of one or two axes."""
+    rng = np.random.default_rng(7)
+    steps = 2
+
+    def constant(value):
+        return StepTable.constant(np.float32(value), steps)
+
+    def cut(*values):
+        return values[:axes]
+
+    plain = (cut(1, 1), cut(0, 0), cut(1, 1))
+    layers = [
+        Conv("stem", constant(grid_weights(rng, (2, 1, *cut(2, 2)))), None, *plain),
+        random_neuron(rng, "n1", steps),
+        Pool("pool", mode, cut(3, 2), cut(1, 2), cut(1, 0)),
+        Conv("conv", constant(grid_weights(rng, (4, 1, *cut(2, 2)), 1)), None, cut(2, 1), cut(1, 1), cut(1, 2), 2),
+        random_neuron(rng, "n2", steps),
+        Flatten("flat"),
+    ]
+    shape = (1, *cut(5, 5))
+    for layer in layers:
+        shape = layer.output_shape(shape)
+    layers.append(Linear("fc", constant(grid_weights(rng, (2, *shape), spread=1))))
+    layers.append(Readout("readout", constant(0.5)))
+    return DeployGraph.chain((1, *cut(5, 5)), input_code("direct", steps), layers)
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("mode", ["max", "sum", "average"])
+def test_pooled_spikes_are_spikes_counts_or_values(mode, axes):
+    graph = pooled(mode, axes)
+    images = random_images(graph, 3)
+    trace = Trace("made up", np.zeros((3, 2)), random_spikes(graph, 3, seed=4, rate=0.7))
+    counter = Counter(graph)
+    counter.add(images, trace)
+    result = counter.result()
+    assert_equals_brute_force(graph, images, trace.spikes, result)
+    conv = next(layer for layer in result.layers if layer.name == "conv")
+    assert (conv.total("macs") > 0) == (mode == "average")
+    assert (conv.total("macs_graded") > 0) == (mode != "max")
+
+
+def test_batches_add_up_to_one_pass():
+    graph = small_lenet()
+    images = random_images(graph, 11)
+    labels = np.arange(11) % 5
+    at_once, in_parts = counted(graph, images, labels), counted(graph, images, labels, batch=4)
+    assert at_once.layers == in_parts.layers
+    assert at_once.accuracy_by_step == in_parts.accuracy_by_step
+    assert in_parts.sops.std == pytest.approx(at_once.sops.std, rel=1e-12)
+    assert (in_parts.sops.mean, in_parts.sops.min, in_parts.sops.max) == (
+        at_once.sops.mean,
+        at_once.sops.min,
+        at_once.sops.max,
+    )
+
+
+def test_accuracy_after_each_step_ends_at_the_accuracy_of_the_answer():
+    graph = small_lenet()
+    images = random_images(graph, 12)
+    trace = run(graph, images, EVERYTHING)
+    labels = np.where(np.arange(12) % 3, trace.predictions, (trace.predictions + 1) % 5)
+    result = counted(graph, images, labels)
+    assert result.accuracy == pytest.approx(8 / 12)
+    assert result.accuracy_by_step[-1] == result.accuracy
+    first = (trace.step_logits[0].argmax(axis=1) == labels).mean()
+    assert result.accuracy_by_step[0] == first
+    assert result.sops_by_step()[-1] == result.sops.mean
+    assert result.sops_by_step() == sorted(result.sops_by_step())
+
+
+def test_without_labels_or_step_logits_there_is_no_accuracy():
+    graph = small_lenet()
+    images = random_images(graph, 2)
+    assert counted(graph, images).accuracy is None
+    counter = Counter(graph)
+    counter.add(images, run(graph, images, Record(spikes=True)), np.zeros(2, int))
+    assert counter.result().accuracy is not None
+    assert counter.result().accuracy_by_step is None
+
+
+def test_a_trace_without_spikes_is_refused():
+    graph = small_lenet()
+    images = random_images(graph, 2)
+    with pytest.raises(InputError, match=r"counting needs the spikes of layer 'lif1' as \(4, 2, 6, 8, 8\).*found none"):
+        Counter(graph).add(images, run(graph, images))
+
+
+def test_a_trace_of_other_images_is_refused():
+    graph = small_lenet()
+    images = random_images(graph, 3)
+    with pytest.raises(InputError, match=r"found \(4, 3, 6, 8, 8\)"):
+        Counter(graph).add(images[:2], run(graph, images, EVERYTHING))
+
+
+def test_labels_of_another_length_are_refused():
+    graph = small_lenet()
+    images = random_images(graph, 3)
+    with pytest.raises(InputError, match=r"labels have shape \(2,\), the trace has 3 samples"):
+        Counter(graph).add(images, run(graph, images, EVERYTHING), np.zeros(2, int))
+
+
+def test_nothing_counted_is_refused():
+    counter = Counter(small_lenet())
+    counter.add(np.zeros((0, 1, 8, 8), np.uint8), Trace("none", np.zeros((0, 5))))
+    with pytest.raises(InputError, match="at least 1 sample"):
+        counter.result()
+
+
+def test_memory_does_not_grow_with_the_number_of_samples():
+    graph = small_lenet()
+    images = random_images(graph, 16)
+    trace = run(graph, images, EVERYTHING)
+    counter = Counter(graph)
+    counter.add(images, trace)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(20):
+        counter.add(images, trace)
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert counter.result().samples == 21 * 16
+    assert grown < 20_000
+
+
+def test_importing_counts_loads_neither_frameworks_nor_matplotlib():
+    heavy = ("torch", "lava", "nir", "onnx", "onnxruntime", "matplotlib")
+    code = f"import sys, asnn_deploy.energy, asnn_deploy.report; print([m for m in {heavy} if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
