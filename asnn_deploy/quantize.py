@@ -26,6 +26,7 @@ from asnn_deploy.fixed_point import (
     largest,
 )
 from asnn_deploy.graph import Conv, DeployGraph, Layer, Linear, Neuron, Readout
+from asnn_deploy.neurons import model_of
 from asnn_deploy.ranges import largest_leaving, row_sums
 from asnn_deploy.step_table import Array, StepTable
 
@@ -122,7 +123,9 @@ def _quantize_neuron(graph: DeployGraph, layer: Neuron, x: Signal) -> Neuron:
     steps, shape = graph.time_steps, graph.shapes[layer.name]
     leak = _leak_table(layer)
     gain = _expanded(layer, "gain", shape)
-    threshold = layer.parameters["threshold"]
+    threshold = layer.parameters.get("threshold") or StepTable.constant(
+        np.float32(model_of(layer).parameters["threshold"].default), steps
+    )
     bias: list[Array] = [np.zeros(())] * steps
     if x.bias is not None:
         bias = [gain[t] * over_axes(x.bias[t], shape) for t in range(steps)]

@@ -159,6 +159,13 @@ def test_refusals(make, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_product_names_its_axes():
+    layers = [lif("a"), lif("b"), Product("p", "cij,cjk"), *ends()]
+    edges = [Edge(INPUT, "a"), Edge(INPUT, "b"), Edge("a", "p"), Edge("b", "p"), Edge("p", "f"), Edge("f", "l"), Edge("l", "r")]
+    with pytest.raises(GraphError, match="'p' .*equation 'cij,cjk' must name every axis and its result"):
+        graph(layers, edges)
+
+
 def test_residual_of_different_shapes_names_both():
     layers = [
         conv("c", 2, 1, 1, 1),

@@ -1,5 +1,7 @@
 """The executors against plain Python numbers (tests/naive.py), on random networks of every layer kind."""
 
+from dataclasses import replace
+
 import naive
 import numpy as np
 import pytest
@@ -114,3 +116,17 @@ def test_one_dimensional_products_scales_and_synaptic_currents():
         MODELS["cuba-lif"].step_fixed((), np.zeros(1), {}, "zero")
     with pytest.raises(GraphError, match="'cuba'.*has no integer definition"):
         quantize(graph)
+
+
+def test_a_threshold_left_out_is_its_default():
+    graph = small_lenet()
+    images = random_images(graph, 5)
+    layers = [
+        replace(layer, parameters={k: v for k, v in layer.parameters.items() if k != "threshold"})
+        if isinstance(layer, Neuron)
+        else layer
+        for layer in graph.layers
+    ]
+    without = replace(graph, layers=tuple(layers))
+    for convert in (lambda g: g, quantize):
+        assert np.array_equal(run(convert(without), images).logits, run(convert(graph), images).logits)

@@ -54,6 +54,8 @@ def make_report(
     with available("targets", "reference").open(source.deployment, DEFAULT_BATCH) as session:
         for cut in batches(len(images), DEFAULT_BATCH, "report"):
             counter.add(images[cut], session.run(images[cut], record), labels[cut])
-    report: dict[str, Any] = build(source.graph, counter.result(), load_profiles(profiles or None), data=spec, network=source.path.name)
+    report: dict[str, Any] = build(
+        source.graph, counter.result(), load_profiles(profiles or None), data=spec, network=source.path.name
+    )
     write(report, out)
     return report

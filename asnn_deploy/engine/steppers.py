@@ -133,8 +133,16 @@ class Firing:
         self.shape = graph.shapes[layer.name]
         self.dtype = signal_type(graph)
         self.advance = self.model.step_fixed if graph.arithmetic == "fixed" else self.model.step_float
+        # What is left out has its default; one of zero adds nothing, and the models skip it.
+        known = self.model.fixed_parameters if graph.arithmetic == "fixed" else self.model.parameters
+        defaults = {
+            key: np.asarray(p.default, self.dtype)
+            for key, p in known.items()
+            if p.default and key not in layer.parameters
+        }
         self.parameters = [
-            {key: self._typed(table, t) for key, table in layer.parameters.items()} for t in range(graph.time_steps)
+            {key: self._typed(table, t) for key, table in layer.parameters.items()} | defaults
+            for t in range(graph.time_steps)
         ]
         self.state: State = ()
 

@@ -29,7 +29,7 @@ class LIF:
     parameters: Mapping[str, Parameter] = {
         "leak": Parameter("fraction of the membrane potential kept from one step to the next"),
         "gain": Parameter("factor on the input current"),
-        "threshold": Parameter("membrane potential above which the neuron fires"),
+        "threshold": Parameter("membrane potential above which the neuron fires", 1.0),
         "bias": Parameter("added to the membrane potential at each step", 0.0),
     }
     fixed_parameters: Mapping[str, Parameter] = {

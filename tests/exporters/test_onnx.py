@@ -9,17 +9,17 @@ import numpy as np
 import onnx
 import pytest
 from asnn_exporters.onnx import exporter
+from feature_networks import NETWORKS, Maker, linked, recurrent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_images, small_lenet
 from onnx.reference import ReferenceEvaluator
-from onnx_networks import NETWORKS, Maker, linked, recurrent
 
 import asnn_deploy.neurons
 from asnn_deploy import reference
 from asnn_deploy.coding import input_code
 from asnn_deploy.errors import GraphError, InputError, UnsupportedError
-from asnn_deploy.graph import Add, Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Product, Readout
+from asnn_deploy.graph import Add, Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.neurons.lif import LIF
 from asnn_deploy.plugins import Record, available
 from asnn_deploy.step_table import StepTable
@@ -258,14 +258,6 @@ def test_an_unknown_neuron_model_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(asnn_deploy.neurons.MODELS, "odd-lif", LIF())
     with pytest.raises(UnsupportedError, match=r"'lif1' \(neuron\): .*cuba-lif, lif, not 'odd-lif'"):
         exporter.write(m.chain([m.conv("a", 4, 2), odd], 4 * 36), tmp_path)
-
-
-def test_an_implicit_product_is_named(tmp_path):
-    m = Maker()
-    layers = [m.conv("a", 4, 2), m.conv("b", 4, 2), Product("scores", "chw,chv"), *m.tail(36)]
-    graph = linked((2, 6, 6), m.code(), layers, {"b": ["input"], "scores": ["a", "b"]})
-    with pytest.raises(UnsupportedError, match=r"'scores' \(product\): equation 'chw,chv' must .* have '->'"):
-        exporter.write(graph, tmp_path)
 
 
 def test_a_failed_write_is_one_line_and_leaves_the_old_file_whole(tmp_path, monkeypatch):

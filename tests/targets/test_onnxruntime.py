@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from asnn_targets.onnxruntime import target, threads
 from networks import random_images, small_lenet
-from onnx_networks import NETWORKS, inexact_sums, recurrent, residual, scaled_currents
+from feature_networks import NETWORKS, inexact_sums, recurrent, residual, scaled_currents
 
 from asnn_deploy import reference
 from asnn_deploy.deployment import Deployment

@@ -114,12 +114,7 @@ def add(scope: Scope, layer: Add, shape: Shape, inputs: list[Signal]) -> Signal:
 
 def product(scope: Scope, layer: Product, shape: Shape, inputs: list[Signal]) -> Signal:
     """Einsum with an axis for step and sample in front."""
-    terms, arrow, result = layer.equation.replace(" ", "").partition("->")
-    if not arrow or "." in layer.equation:
-        raise UnsupportedError(
-            f"layer {layer.name!r} ({layer.kind}): equation {layer.equation!r} must name every axis and have '->', "
-            "such as 'hnd,hmd->hnm'"
-        )
+    terms, _, result = layer.equation.replace(" ", "").partition("->")
     letter = next(c for c in "BNTZYXWVUSRQPOMLKJIHGFEDCA" if c not in layer.equation)
     equation = ",".join(letter + term for term in terms.split(",")) + f"->{letter}{result}"
     out = scope.op("Einsum", [scope.flat(x) for x in inputs], f"{layer.name}/out", equation=equation)

@@ -1,4 +1,4 @@
-"""Small networks that between them hold every kind of layer, table, edge and neuron that ONNX export carries."""
+"""Small networks that between them hold every kind of layer, table, edge and neuron that a graph may have."""
 
 from __future__ import annotations
 
