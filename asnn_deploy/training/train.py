@@ -30,6 +30,7 @@ from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.quantize import calibrate
 from asnn_deploy.step_table import Array
 from asnn_deploy.training.augment import Images, augmentation
+from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.run_folder import (
     CHECKPOINT,
@@ -54,6 +55,7 @@ def train(config: RunConfig, data: Data, folder: Path, resume: bool = False, pro
     """
     config = settle(config, data)
     accelerator = choose_device(config.training.device)
+    keep_freed_memory()
     lightning.seed_everything(config.training.seed, verbose=False)
     network = new_network(config)
     checkpoint = _checkpoint(folder, config) if resume else None

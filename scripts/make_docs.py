@@ -1,0 +1,150 @@
+"""Make the generated documents: docs/commands.md, docs/capabilities.md, and with --recording docs/quickstart.svg.
+
+    scripts/make_docs.py               write the two documents
+    scripts/make_docs.py --check       exit 1 where a written one differs from what would be made
+    scripts/make_docs.py --recording   also run the quickstart and record its terminal
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+import feature_networks as features  # noqa: E402
+import networks  # noqa: E402
+import numpy as np  # noqa: E402
+
+from asnn_deploy.cli import COMMANDS  # noqa: E402
+from asnn_deploy.coding import CODINGS  # noqa: E402
+from asnn_deploy.deployment import Deployment  # noqa: E402
+from asnn_deploy.errors import AsnnDeployError  # noqa: E402
+from asnn_deploy.plugins import Record, find, names  # noqa: E402
+
+STEPS = {"embedding": 4, "hybrid-embedding": 5}
+FEATURES = {
+    **{f"{name} coding": (lambda name=name: networks.small_lenet(STEPS.get(name, 4), name)) for name in CODINGS},
+    "parameters per layer, per step": lambda: networks.small_lenet(),
+    "parameters per channel, per step": lambda: networks.small_lenet(granularity="channel"),
+    "parameters per neuron, per step": lambda: networks.small_lenet(granularity="neuron"),
+    "weights per step": features.weights_at_each_step,
+    "stride, dilation, groups": features.strides_groups_dilation,
+    "1-D convolution": features.one_dimension,
+    "residual sums of spikes": features.residual,
+    "delayed edges": features.delayed_edges,
+    "recurrence": features.recurrent,
+    "products of signals": features.attention,
+    "scaled currents": features.scaled_currents,
+    "synaptic current": features.currents_that_leak,
+    "reset to zero, bias": features.hard_reset_with_bias,
+}
+REFERENCES = ("reference", "reference-fixed")
+
+
+def capabilities() -> str:
+    """The table of what each target carries, made by running each feature on each target."""
+    targets = [name for name in names("targets") if name not in (*REFERENCES, "norse")]
+    columns = ["reference-fixed", *targets]
+    refused: dict[str, str] = {}
+    rows = []
+    for feature, make in FEATURES.items():
+        cells = [cell(make(), target, refused) for target in columns]
+        rows.append(f"| {feature} | {' | '.join(cells)} |")
+    head = f"| feature | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}"
+    notes = "\n".join(f"{mark}. {text}" for text, mark in refused.items())
+    return (
+        "# What each target carries\n\n"
+        "Made by `scripts/make_docs.py`, which runs a small network with each feature on each target and compares "
+        "every spike: float targets with `reference`, `lava-fixed` with `reference-fixed`. **exact**: no spike and no "
+        "logit differs, bit for bit. For `reference-fixed` itself, **yes** says that the feature has an integer "
+        "version; how far quantisation moves it is for `verify` to count. `norse` runs what it was trained as and is "
+        "compared in the tests.\n\n"
+        f"{head}\n" + "\n".join(rows) + f"\n\nRefused, in one line that names the layer:\n\n{notes}\n"
+    )
+
+
+def cell(graph, name: str, refused: dict[str, str]) -> str:
+    """One feature on one target: exact, differs, yes, or a note's number."""
+    target = find("targets", name)
+    images = networks.random_images(graph, 3)
+    record = Record(spikes=True)
+    try:
+        with Deployment(graph) as deployment, target.open(deployment, 3) as session:
+            got = session.run(images, record)
+            if name == "reference-fixed":
+                return "yes"
+            against = find("targets", "reference-fixed" if target.arithmetic == "fixed" else "reference")
+            expected = against.open(deployment, 3).run(images, record)
+    except AsnnDeployError as error:
+        mark = refused.setdefault(str(error), str(len(refused) + 1))
+        return f"[{mark}]"
+    same = all(np.array_equal(got.spikes[k], expected.spikes[k]) for k in expected.spikes)
+    return "exact" if same and np.array_equal(got.logits, expected.logits) else "**differs**"
+
+
+def commands() -> str:
+    """Every command's --help."""
+    parts = ["# Commands\n\nMade by `scripts/make_docs.py` from `--help`.\n"]
+    for arguments in ([], *([name] for name in COMMANDS)):
+        shown = subprocess.run(
+            [sys.executable, "-c", "from asnn_deploy.cli import main; main()", *arguments, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"COLUMNS": "100"},
+        ).stdout
+        title = " ".join(["asnn-deploy", *arguments])
+        parts.append(f"\n## `{title}`\n\n```text\n{shown.rstrip()}\n```\n")
+    return "".join(parts)
+
+
+def recording(path: Path) -> None:
+    """Run the quickstart and the newcomer's next command; keep the terminal as SVG."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(record=True, width=112, file=open(os.devnull, "w"))
+    with tempfile.TemporaryDirectory() as folder:
+        for line in ("scripts/quickstart --out demo", ".venv/bin/asnn-deploy verify demo/lava --target lava-fixed"):
+            console.print(Text("$ " + line, style="bold"))
+            arguments = line.split()[1:] if "asnn-deploy" in line else ["quickstart", *line.split()[1:]]
+            shown = subprocess.run(
+                [sys.executable, "-c", "from asnn_deploy.cli import main; main()", *arguments],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=True,
+                env={k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"},
+            )
+            console.print(Text(shown.stdout.rstrip() + "\n"))
+    svg = console.export_svg(title="asnn-deploy", unique_id="quickstart")
+    svg = re.sub(r"@font-face\s*{.*?}", "", svg, flags=re.DOTALL)  # no fonts from the network
+    path.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
+
+
+def main() -> int:
+    """Write, or check."""
+    made = {ROOT / "docs" / "commands.md": commands()}
+    if find("targets", "lava").unavailable() is None:  # the table needs every target
+        made[ROOT / "docs" / "capabilities.md"] = capabilities()
+    if "--check" in sys.argv:
+        stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]
+        for path in stale:
+            print(f"{path.relative_to(ROOT)}: out of date; run scripts/make_docs.py")
+        return int(bool(stale))
+    for path, text in made.items():
+        path.write_text(text)
+    if "--recording" in sys.argv:
+        recording(ROOT / "docs" / "quickstart.svg")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+"""Bad input: one line on stderr that begins "error: ", exit code 2 (or 3), nothing left behind."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from asnn_deploy.cli import run
+
+
+@pytest.fixture
+def refused(capsys, tmp_path, monkeypatch):
+    """Runs a command that must fail, in an empty folder; returns its one line."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def call(*arguments, code=2):
+        before = sorted(work.rglob("*"))
+        assert run([str(a) for a in arguments]) == code
+        err = capsys.readouterr().err
+        lines = [line for line in err.splitlines() if line.strip()]
+        assert len(lines) == 1, err
+        assert lines[0].startswith("error: ")
+        assert "Traceback" not in err
+        assert sorted(work.rglob("*")) == before, "something was left behind"
+        return lines[0]
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def bundle(run_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundle") / "nir"
+    assert run(["export", str(run_folder), "--target", "nir", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def broken_bundle(bundle, tmp_path):
+    return shutil.copytree(bundle, tmp_path / "bundle")
+
+
+TRAIN = ["train", "--preset", "digits-lenet", "--out", "run"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["train", "--preset", "digit-lenet", "--out", "run"],
+            "unknown preset 'digit-lenet'; did you mean 'digits-lenet'",
+        ),
+        (["train", "--out", "run"], "give a CONFIG.yaml or --preset NAME"),
+        (["train", "c.yaml", "--preset", "digits-lenet", "--out", "run"], "not both"),
+        (["train", "absent.yaml", "--out", "run"], "absent.yaml: no such configuration file"),
+        (["train", "--preset", "digits-lenet"], "Missing option '--out'"),
+        ([*TRAIN, "--coding", "latncy"], "unknown coding 'latncy'; did you mean 'latency'"),
+        ([*TRAIN, "--neuron", "izhikevich"], "'izhikevich' is not one of 'asnn', 'lif'"),
+        ([*TRAIN, "--time-steps", "0"], "--time-steps 0: must be at least 1"),
+        ([*TRAIN, "--time-steps", "two"], "'two' is not a valid integer"),
+        ([*TRAIN, "--epochs", "0"], "--epochs 0: must be at least 1"),
+        ([*TRAIN, "--batch-size", "-4"], "--batch-size -4: must be at least 1"),
+        ([*TRAIN, "--train-limit", "0"], "--train-limit 0: must be at least 1"),
+        (
+            [*TRAIN, "--coding", "hybrid-latency", "--time-steps", "1"],
+            "needs at least 2 time steps, found time_steps = 1",
+        ),
+        ([*TRAIN, "--set", "training.epoch=3"], "unknown key 'training.epoch'; did you mean 'training.epochs'"),
+        ([*TRAIN, "--set", "training.learning_rate=-1"], "training.learning_rate = -1: input should be greater than 0"),
+        ([*TRAIN, "--data", "digit"], "unknown data set 'digit'; did you mean 'digits'"),
+        ([*TRAIN, "--data", "npz:absent.npz"], "absent.npz: no such file"),
+        ([*TRAIN, "--set", "model.name=lenett"], "unknown model 'lenett'; did you mean 'lenet'"),
+        ([*TRAIN, "--resume"], "nothing to resume"),
+        (
+            ["train", "--preset", "cifar-lenet", "--data", "digits", "--out", "run"],
+            "images are (1, 8, 8) (channels, height, width), cifar-lenet takes (3, 32, 32)",
+        ),
+        (["trian"], "No such command 'trian'"),
+        (["run", "absent", "--target", "reference"], "absent: does not exist"),
+        (["export", "absent", "--target", "nir", "--out", "x"], "absent: does not exist"),
+        (["report", "absent", "--out", "x"], "absent: does not exist"),
+        (["inspect", "absent"], "absent: does not exist"),
+        (["verify", "absent"], "absent: does not exist"),
+        (["verify", "absent", "--limit", "0"], "0 is not in the range x>=1"),
+    ],
+)
+def test_usage(refused, arguments, message):
+    assert message in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--target", "lava-fixd"], "unknown target 'lava-fixd'; did you mean 'lava-fixed'"),
+        (["run", "--target", "reference", "--limit", "0"], "0 is not in the range x>=1"),
+        (["run", "--target", "reference", "--data", "mnist"], "needs a folder"),
+        (["run", "--target", "reference", "--trace"], "give it too"),
+        (["run", "--target", "norse"], "which only a run folder holds; give the run folder"),
+        (["verify", "--target", "norce"], "unknown target 'norce'; did you mean 'norse'"),
+        (["export", "--target", "lavva", "--out", "x"], "unknown exporter 'lavva'; did you mean 'lava'"),
+        (["export", "--target", "onnx", "--out", "x.nir"], "exporter 'onnx' does not write .nir files"),
+        (["export", "--target", "nir", "--out", "x.nir", "--bits", "1"], "--bits 1: weights have 2 to 8 bits"),
+        (["export", "--target", "nir", "--out", "x.nir", "--bits", "9"], "--bits 9: weights have 2 to 8 bits"),
+        (
+            ["report", "--out", "r", "--profile", "horowitz"],
+            "unknown energy profile 'horowitz'; did you mean 'horowitz-45nm'",
+        ),
+    ],
+)
+def test_usage_on_a_bundle(refused, bundle, arguments, message):
+    assert message in refused(arguments[0], bundle, *arguments[1:])
+
+
+def test_images_that_do_not_fit_the_network(refused, bundle, tmp_path):
+    x = np.zeros((4, 9, 9), np.uint8)
+    np.savez(tmp_path / "d.npz", x_train=x, x_test=x, y_train=np.arange(4), y_test=np.arange(4))
+    line = refused("run", bundle, "--target", "reference", "--data", f"npz:{tmp_path / 'd.npz'}")
+    assert "images are (1, 9, 9) (channels, height, width), the network takes (1, 8, 8)" in line
+    np.savez(
+        tmp_path / "d.npz", x_train=x[:, :8, :8], x_test=x[:, :8, :8], y_train=np.arange(4) * 5, y_test=np.arange(4)
+    )
+    line = refused("run", bundle, "--target", "reference", "--data", f"npz:{tmp_path / 'd.npz'}")
+    assert "has 16 classes, the network answers 10" in line
+
+
+def test_cuda_absent(refused, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "--device cuda: no CUDA device is available here" in refused(*TRAIN, "--device", "cuda")
+
+
+def test_a_misspelt_key_in_a_file(refused):
+    with open("c.yaml", "w") as file:
+        file.write("codng: latency\n")
+    assert "c.yaml: unknown key 'codng'; did you mean 'coding'" in refused("train", "c.yaml", "--out", "run")
+
+
+def test_run_folders(refused, run_folder, tmp_path):
+    copied = shutil.copytree(run_folder, tmp_path / "run")
+    (copied / "model.safetensors").write_bytes((run_folder / "model.safetensors").read_bytes()[:500])
+    assert "model.safetensors: damaged" in refused("run", copied, "--target", "reference")
+    (copied / "model.safetensors").unlink()
+    assert "model.safetensors: missing" in refused("verify", copied)
+    shutil.copy(run_folder / "model.safetensors", copied)
+    config = (copied / "config.yaml").read_text()
+    (copied / "config.yaml").write_text(config.replace("hidden: 16", "hidden: 24"))
+    assert "these are the weights of another network" in refused("inspect", copied)
+    (copied / "config.yaml").write_text("a: [")
+    assert "not readable as YAML" in refused("inspect", copied)
+    os.mkdir("empty")
+    assert "empty: not a run folder" in refused("inspect", "empty")
+
+
+def test_resume_with_another_architecture(refused, run_folder, tmp_path):
+    copied = shutil.copytree(run_folder, tmp_path / "run")
+    line = refused("train", "--preset", "digits-lenet", "--out", copied, "--resume")
+    assert "was trained with model.widths = [6, 8], now [16, 32, 32]" in line
+
+
+def test_bundles(refused, broken_bundle):
+    network, manifest = broken_bundle / "network.nir", broken_bundle / "manifest.json"
+    whole, text = network.read_bytes(), manifest.read_text()
+    network.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert "network.nir: does not match its hash in manifest.json" in refused("inspect", broken_bundle)
+    network.unlink()
+    assert "network.nir: missing, though manifest.json names it" in refused("inspect", broken_bundle)
+    network.write_bytes(whole)
+    for change, message in (
+        (lambda m: m.update(schema=2), "schema 2, this version reads schema 1"),
+        (lambda m: m.pop("files"), "not a bundle's manifest"),
+        (lambda m: m["files"].update({"../evil": "0"}), "not a plain file name"),
+        (lambda m: m["files"].clear(), "names no network.nir"),
+    ):
+        changed = json.loads(text)
+        change(changed)
+        manifest.write_text(json.dumps(changed))
+        assert message in refused("inspect", broken_bundle)
+    for damage in ("", "{", "[]", "3"):
+        manifest.write_text(damage)
+        assert "not a bundle's manifest" in refused("inspect", broken_bundle)
+
+
+def test_nir_files(refused, bundle, tmp_path):
+    whole = (bundle / "network.nir").read_bytes()
+    for name, content in (("no.nir", b"hello"), ("cut.nir", whole[: len(whole) // 2]), ("empty.nir", b"")):
+        (tmp_path / name).write_bytes(content)
+        assert name in refused("inspect", tmp_path / name)
+    (tmp_path / "text.txt").write_text("x")
+    assert "is no run folder, bundle or .nir file" in refused("inspect", tmp_path / "text.txt")
+
+
+@pytest.mark.parametrize("command", ["train", "export", "report", "quickstart"])
+def test_an_output_folder_that_is_not_ours(refused, bundle, command):
+    os.mkdir("mine")
+    with open("mine/letter.txt", "w") as file:
+        file.write("dear")
+    arguments = {
+        "train": ["train", "--preset", "digits-lenet"],
+        "export": ["export", bundle, "--target", "nir"],
+        "report": ["report", bundle],
+        "quickstart": ["quickstart"],
+    }[command]
+    assert "mine: exists and was not made by this command" in refused(*arguments, "--out", "mine")
+
+
+def test_a_full_disk_leaves_the_old_bundle_whole(refused, run_folder, monkeypatch):
+    assert run(["export", str(run_folder), "--target", "onnx", "--out", "bundle"]) == 0
+    before = {path.name: path.read_bytes() for path in Path("bundle").iterdir()}
+    from asnn_deploy import bundle as bundle_module
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(bundle_module, "digest", full)
+    line = refused("export", run_folder, "--target", "onnx", "--out", "bundle")
+    assert "bundle: cannot be written (No space left on device); free space or choose another place" in line
+    assert {path.name: path.read_bytes() for path in Path("bundle").iterdir()} == before
+
+
+def test_an_unwritable_json_file(refused, bundle):
+    os.mkdir("taken")
+    line = refused("run", bundle, "--target", "reference", "--limit", "2", "--json", "taken")
+    assert "taken: cannot be written" in line
+
+
+def test_a_bug_is_one_line_too(refused, bundle, monkeypatch):
+    from asnn_deploy import source
+
+    def broken(*args):
+        raise RuntimeError("something\nodd")
+
+    monkeypatch.setattr(source, "read_nir", broken)
+    assert "internal: RuntimeError: something odd; this is a bug" in refused("inspect", bundle, code=3)
+
+
+def test_interrupted(bundle, monkeypatch, capsys):
+    from asnn_deploy import source
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(source, "read_nir", interrupt)
+    assert run(["inspect", str(bundle)]) == 130
+    assert capsys.readouterr().err.split("\n")[-2] == "error: interrupted"
