@@ -9,10 +9,10 @@ from asnn_deploy.data import as_images
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import DataError
 from asnn_deploy.graph import DeployGraph
-from asnn_deploy.plugins import Record, available
+from asnn_deploy.plugins import available
 from asnn_deploy.source import open_source
 from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.trace import Record, Trace
 
 DEFAULT_BATCH = 64
 

@@ -8,7 +8,6 @@ asked for by name.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,19 +16,10 @@ from asnn_deploy.errors import InputError, MissingDependency
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.step_table import Array
 from asnn_deploy.suggest import unknown_name
-from asnn_deploy.trace import Trace
+from asnn_deploy.trace import Record, Trace
 
 if TYPE_CHECKING:
     from asnn_deploy.deployment import Deployment
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a run keeps beside the logits."""
-
-    spikes: bool = False
-    potentials: bool = False
-    step_logits: bool = False
 
 
 class Exporter(Protocol):

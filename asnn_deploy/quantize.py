@@ -236,8 +236,8 @@ def calibrate(graph: DeployGraph, images: Array, bits: int = DEFAULT_BITS) -> De
 
     images: uint8 `[N, C, H, W]`. With few bits, clipping a layer's few largest weights gives the others a finer step.
     """
-    from asnn_deploy.plugins import Record
     from asnn_deploy.reference import run
+    from asnn_deploy.trace import Record
 
     record = Record(spikes=True)
     expected = run(graph, images, record)

@@ -14,9 +14,8 @@ import numpy as np
 from asnn_deploy.engine.steppers import Firing, build, signal_type
 from asnn_deploy.graph import INPUT, DeployGraph
 from asnn_deploy.neurons import check_neurons
-from asnn_deploy.plugins import Record
 from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.trace import Record, Trace
 
 LOGITS_ONLY = Record()
 

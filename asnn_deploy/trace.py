@@ -1,4 +1,4 @@
-"""Trace: what ran."""
+"""Record: what a run shall keep. Trace: what ran."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from types import MappingProxyType
 import numpy as np
 
 from asnn_deploy.step_table import Array
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run keeps beside the logits."""
+
+    spikes: bool = False
+    potentials: bool = False
+    step_logits: bool = False
 
 
 @dataclass(frozen=True, eq=False)

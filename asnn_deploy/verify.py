@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.parity import Comparison, ParityReport
-from asnn_deploy.plugins import Record, Session, available
+from asnn_deploy.plugins import Session, available
 from asnn_deploy.step_table import Array
+from asnn_deploy.trace import Record
 
 DEFAULT_TARGETS = ("norse", "reference", "nir", "onnxruntime", "lava", "reference-fixed", "lava-fixed")
 

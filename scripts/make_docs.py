@@ -1,12 +1,13 @@
 """Make the generated documents: docs/commands.md, docs/capabilities.md, and with --recording docs/quickstart.svg.
 
-    scripts/make_docs.py               write the two documents
-    scripts/make_docs.py --check       exit 1 where a written one differs from what would be made
-    scripts/make_docs.py --recording   also run the quickstart and record its terminal
+scripts/make_docs.py               write the two documents
+scripts/make_docs.py --check       exit 1 where a written one differs from what would be made
+scripts/make_docs.py --recording   also run the quickstart and record its terminal
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -26,7 +27,8 @@ from asnn_deploy.cli import COMMANDS  # noqa: E402
 from asnn_deploy.coding import CODINGS  # noqa: E402
 from asnn_deploy.deployment import Deployment  # noqa: E402
 from asnn_deploy.errors import AsnnDeployError  # noqa: E402
-from asnn_deploy.plugins import Record, find, names  # noqa: E402
+from asnn_deploy.plugins import find, names  # noqa: E402
+from asnn_deploy.trace import Record  # noqa: E402
 
 STEPS = {"embedding": 4, "hybrid-embedding": 5}
 FEATURES = {
@@ -110,7 +112,7 @@ def recording(path: Path) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(record=True, width=112, file=open(os.devnull, "w"))
+    console = Console(record=True, width=112, file=io.StringIO())
     with tempfile.TemporaryDirectory() as folder:
         for line in ("scripts/quickstart --out demo", ".venv/bin/asnn-deploy verify demo/lava --target lava-fixed"):
             console.print(Text("$ " + line, style="bold"))

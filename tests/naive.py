@@ -20,7 +20,11 @@ def run(graph, image):
     history, spikes, potentials = [], {n.name: [] for n in graph.neurons}, {n.name: [] for n in graph.neurons}
     logits = None
     for t in range(graph.time_steps):
-        signals = {"input": np.vectorize(lambda p: number(graph.code.table[t, p]), otypes=[object])(image)}
+        signals = {
+            "input": np.array([number(v) for v in graph.code.table[t][image].ravel()], dtype=object).reshape(
+                image.shape
+            )
+        }
         history.append(signals)
         for layer in graph.layers:
             inputs = []

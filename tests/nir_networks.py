@@ -1,12 +1,17 @@
-"""Networks that between them use everything the NIR exporter can write; weights on a grid, so every sum is exact."""
+"""Networks that between them use everything the NIR exporter can write, on a grid, so that every sum is exact."""
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
+import pytest
+from asnn_exporters.nir import exporter, read
 from hypothesis import strategies as st
 from networks import grid_weights, random_neuron, small_lenet
 
 from asnn_deploy.coding import input_code
+from asnn_deploy.errors import BundleError, InputError, UnsupportedError
 from asnn_deploy.graph import (
     Add,
     Conv,
@@ -123,6 +128,30 @@ def residual(seed=0, T=2):
     return DeployGraph((2, 4, 4), input_code("latency", T), layers, edges)
 
 
+def delayed(shape=(6,), T=4):
+    """Linear layers over an image of any shape; spikes reach the answer a step later, and themselves after two."""
+    rng = np.random.default_rng(0)
+    layers = (
+        Flatten("flatten"),
+        Linear("fc", constant(rng, (5, int(np.prod(shape))), T, 2.0**-3), None),
+        Add("add"),
+        neuron(rng, "lif", T),
+        Linear("back", constant(rng, (5, 5), T), constant(rng, (5,), T)),
+        Linear("out", constant(rng, (3, 5), T), None),
+        readout(rng, T),
+    )
+    edges = (Edge("input", "flatten"), Edge("flatten", "fc"), Edge("fc", "add"), Edge("back", "add", 2))
+    edges += (Edge("add", "lif"), Edge("lif", "back"), Edge("lif", "out", 1), Edge("out", "readout"))
+    return DeployGraph(shape, input_code("latency", T), layers, edges)
+
+
+def late(T=3):
+    """Convolutional spikes that are pooled and answered two steps later."""
+    graph = convolutional(T=T, middle=[Pool("pool")])
+    edges = tuple(Edge(e.source, e.target, 2 if e.source == "lif" else 0) for e in graph.edges)
+    return DeployGraph(graph.input_shape, graph.code, graph.layers, edges)
+
+
 def one_dimensional(mode, kernel=2):
     """Conv1d and 1-D pooling over a one-dimensional signal."""
     rng, T = np.random.default_rng(1), 3
@@ -179,6 +208,9 @@ def networks():
         "recurrent": recurrent(),
         "recurrent without bias": recurrent(bias=False),
         "residual": residual(),
+        "delayed spikes": late(),
+        "delayed in one dimension": delayed((6,)),
+        "delayed in two dimensions": delayed((2, 3)),
         "one time step": convolutional(T=1),
         "1-D max": one_dimensional("max"),
         "1-D sum": one_dimensional("sum"),
@@ -225,3 +257,22 @@ def random_graphs(draw):
     last = append(Linear("fc", constant(rng, (3, int(np.prod(shape))), T), None), last)
     append(readout(rng, T), last)
     return DeployGraph((layers[0].weight.shape[1], 6, 6), code, tuple(layers), tuple(edges))
+
+
+def refused(path):
+    """The one-line error that reading a file ends with."""
+    with pytest.raises(BundleError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    assert len(message) < 500 + len(str(path))
+    return message.removeprefix(f"{path}: ")
+
+
+def unwritable(graph, tmp_path, **options):
+    """The error that writing a network ends with."""
+    with pytest.raises((UnsupportedError, InputError)) as caught:
+        exporter.write(graph, tmp_path, **options)
+    assert not os.listdir(tmp_path)
+    return str(caught.value)

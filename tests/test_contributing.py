@@ -16,9 +16,9 @@ import asnn_deploy.neurons
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.discover import discover
 from asnn_deploy.graph import Neuron
-from asnn_deploy.plugins import Record
 from asnn_deploy.reference import run
 from asnn_deploy.step_table import StepTable
+from asnn_deploy.trace import Record
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = dict(re.findall(r"```python (\S+)\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL))

@@ -161,7 +161,15 @@ def test_refusals(make, message):
 
 def test_a_product_names_its_axes():
     layers = [lif("a"), lif("b"), Product("p", "cij,cjk"), *ends()]
-    edges = [Edge(INPUT, "a"), Edge(INPUT, "b"), Edge("a", "p"), Edge("b", "p"), Edge("p", "f"), Edge("f", "l"), Edge("l", "r")]
+    edges = [
+        Edge(INPUT, "a"),
+        Edge(INPUT, "b"),
+        Edge("a", "p"),
+        Edge("b", "p"),
+        Edge("p", "f"),
+        Edge("f", "l"),
+        Edge("l", "r"),
+    ]
     with pytest.raises(GraphError, match="'p' .*equation 'cij,cjk' must name every axis and its result"):
         graph(layers, edges)
 

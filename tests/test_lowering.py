@@ -12,8 +12,8 @@ from asnn_deploy.models import build_model
 from asnn_deploy.models.cells import LIFParameters
 from asnn_deploy.models.layers import PerStep, Synapses
 from asnn_deploy.order_free import analyse
-from asnn_deploy.plugins import Record
 from asnn_deploy.reference import run
+from asnn_deploy.trace import Record
 
 
 def warmed_up(seed=0, **changes):

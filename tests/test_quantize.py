@@ -9,11 +9,11 @@ from networks import random_graph, random_images, random_neuron, small_lenet
 from asnn_deploy.errors import GraphError, InputError
 from asnn_deploy.fixed_point import ACCUMULATOR_BITS, STATE_BITS, largest
 from asnn_deploy.graph import Conv, Linear
-from asnn_deploy.plugins import Record
 from asnn_deploy.quantize import calibrate, membrane_bound, quantize
 from asnn_deploy.ranges import largest_values
 from asnn_deploy.reference import Executor, run
 from asnn_deploy.step_table import StepTable
+from asnn_deploy.trace import Record
 
 
 def with_bits(graph, bits):

@@ -12,10 +12,10 @@ from networks import random_graph, random_images, small_lenet
 from asnn_deploy.errors import GraphError, UnsupportedError
 from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Product, Readout, Scale
 from asnn_deploy.neurons import MODELS
-from asnn_deploy.plugins import Record
 from asnn_deploy.quantize import quantize
 from asnn_deploy.reference import Executor, run
 from asnn_deploy.step_table import StepTable
+from asnn_deploy.trace import Record
 
 ALL = Record(spikes=True, potentials=True, step_logits=True)
 

@@ -46,8 +46,9 @@ def make_report(
     """Run the reference, count, and write the three files; returns what report.json holds."""
     from asnn_deploy.cli.common import batches
     from asnn_deploy.energy import Counter, load_profiles
-    from asnn_deploy.plugins import Record, available
+    from asnn_deploy.plugins import available
     from asnn_deploy.report import build, write
+    from asnn_deploy.trace import Record
 
     counter = Counter(source.graph)
     record = Record(spikes=True, step_logits=True)

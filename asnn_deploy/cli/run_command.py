@@ -39,8 +39,9 @@ def command(
     """Run a network on one target over a data set."""
     from asnn_deploy.cli.common import load_samples, percent, write_json
     from asnn_deploy.errors import InputError
-    from asnn_deploy.plugins import Record, available
+    from asnn_deploy.plugins import available
     from asnn_deploy.source import open_source
+    from asnn_deploy.trace import Record
 
     if trace and outputs is None:
         raise InputError("--trace: spikes are written with --outputs FILE.npz; give it too")

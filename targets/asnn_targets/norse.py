@@ -13,9 +13,8 @@ import numpy as np
 
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.plugins import Record
 from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.trace import Record, Trace
 
 
 class NorseSession:

@@ -19,9 +19,8 @@ import numpy as np
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import BundleError, TargetError
 from asnn_deploy.graph import DeployGraph
-from asnn_deploy.plugins import Record
 from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.trace import Record, Trace
 
 if TYPE_CHECKING:
     import onnx

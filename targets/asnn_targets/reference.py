@@ -6,10 +6,9 @@ from types import TracebackType
 
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.graph import DeployGraph
-from asnn_deploy.plugins import Record
 from asnn_deploy.reference import LOGITS_ONLY, Executor
 from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.trace import Record, Trace
 
 
 class ReferenceSession:

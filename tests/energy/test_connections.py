@@ -81,8 +81,8 @@ def test_product_pairs_are_every_scalar_product(equation, seed):
 
 def test_a_graph_whose_layers_all_count_nothing():
     from asnn_deploy.energy import Counter, baselines, load_profiles
-    from asnn_deploy.plugins import Record
     from asnn_deploy.reference import run
+    from asnn_deploy.trace import Record
 
     code = input_code("latency", STEPS)
     layers = [Flatten("flat"), Readout("readout", StepTable.constant(np.float32(1), STEPS))]

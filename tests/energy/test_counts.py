@@ -11,11 +11,10 @@ from asnn_deploy.coding import input_code
 from asnn_deploy.energy import Counter
 from asnn_deploy.errors import InputError
 from asnn_deploy.graph import Add, Conv, DeployGraph, Edge, Flatten, Linear, Pool, Product, Readout, Scale
-from asnn_deploy.plugins import Record
 from asnn_deploy.quantize import quantize
 from asnn_deploy.reference import run
 from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Trace
+from asnn_deploy.trace import Record, Trace
 
 EVERYTHING = Record(spikes=True, step_logits=True)
 

@@ -9,11 +9,10 @@ from asnn_deploy.coding import input_code
 from asnn_deploy.energy import Counter, baselines, break_even_spike_rate, energy, load_profile, load_profiles, qnn_bits
 from asnn_deploy.energy.estimate import PARTS
 from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Readout
-from asnn_deploy.plugins import Record
 from asnn_deploy.quantize import quantize
 from asnn_deploy.reference import run
 from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Trace
+from asnn_deploy.trace import Record, Trace
 
 EVERYTHING = Record(spikes=True, step_logits=True)
 PICO = 1e-12

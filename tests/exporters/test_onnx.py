@@ -21,8 +21,9 @@ from asnn_deploy.coding import input_code
 from asnn_deploy.errors import GraphError, InputError, UnsupportedError
 from asnn_deploy.graph import Add, Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.neurons.lif import LIF
-from asnn_deploy.plugins import Record, available
+from asnn_deploy.plugins import available
 from asnn_deploy.step_table import StepTable
+from asnn_deploy.trace import Record
 
 CODINGS = [("direct", 3), ("latency", 4), ("hybrid-latency", 4), ("embedding", 4), ("hybrid-embedding", 5)]
 

@@ -9,14 +9,15 @@ import onnx
 import onnxruntime
 import pytest
 from asnn_targets.onnxruntime import target, threads
-from networks import random_images, small_lenet
 from feature_networks import NETWORKS, inexact_sums, recurrent, residual, scaled_currents
+from networks import random_images, small_lenet
 
 from asnn_deploy import reference
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import BundleError, TargetError
 from asnn_deploy.graph import Conv, Linear, Scale
-from asnn_deploy.plugins import Record, available
+from asnn_deploy.plugins import available
+from asnn_deploy.trace import Record
 
 CODINGS = [("direct", 3), ("latency", 4), ("hybrid-latency", 4), ("embedding", 4), ("hybrid-embedding", 5)]
 EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)

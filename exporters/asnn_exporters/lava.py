@@ -1,0 +1,86 @@
+"""Export for Lava: the network as NIR, its integer version, and a script that runs it.
+
+Lava 0.10 has no file format of its own. What it runs is built from the graph that was read back from the NIR file, in
+floating point, and from `fixed.npz`, in Loihi-style integers (see `asnn_deploy.fixed_point`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from asnn_deploy.errors import GraphError
+from asnn_deploy.files import replacing
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.plugins import available, find
+from asnn_deploy.quantize import quantize
+from asnn_deploy.serialize import save_graph
+
+FIXED = "fixed.npz"
+SCRIPT = "run.py"
+
+_SCRIPT = '''"""Runs this network on Lava Processes: python {script}"""
+
+from pathlib import Path
+
+{imports}
+
+net = asnn_deploy.load(Path(__file__).resolve().parent)
+{images}
+trace = asnn_deploy.run(net, images, target="{target}")
+for layer, spikes in trace.spikes.items():
+    print(f"{{layer}}: {{spikes.mean():.1%}} of its neurons fire in a step")
+print("predictions:", trace.predictions.tolist())
+'''
+_KNOWN_IMAGES = """images, labels = load_data({data!r}).part("test", 8)  # [N, C, H, W]
+images = images.transpose(0, 2, 3, 1)
+print("labels:     ", labels.tolist())"""
+_RANDOM_IMAGES = """channels, height, width = net.input_shape
+images = np.random.default_rng(0).random((8, height, width, channels))  # put your own here: uint8, or float 0..1"""
+
+
+class LavaExporter:
+    """See `asnn_deploy.plugins.Exporter`. A bundle only."""
+
+    name = "lava"
+    suffix: str | None = None
+
+    def unavailable(self) -> str | None:
+        """Writing needs NIR, and not Lava: a bundle may be made where Lava cannot be installed."""
+        reason: str | None = find("exporters", "nir").unavailable()
+        return reason
+
+    def write(self, graph: DeployGraph, folder: Path, *, data: str | None = None, **_options: Any) -> list[str]:
+        """Write `network.nir`, `fixed.npz` and `run.py`; without `fixed.npz` where there is no integer version.
+
+        data: the `--data` text of the images that the script runs; random images without.
+        """
+        folder = Path(folder)
+        nir = available("exporters", "nir")
+        names: list[str] = list(nir.write(graph, folder))
+        carried = nir.read(folder / names[0])
+        target = "lava"
+        try:
+            fixed = quantize(carried)
+        except GraphError:
+            pass  # such as a neuron model without integer equations: Lava's floating point carries it
+        else:
+            save_graph(folder / FIXED, fixed)
+            names.append(FIXED)
+            target = "lava-fixed"
+        with replacing(folder / SCRIPT) as temporary:
+            temporary.write_text(script(target, data), encoding="utf-8")
+        return [*names, SCRIPT]
+
+
+def script(target: str, data: str | None) -> str:
+    """The text of `run.py`."""
+    if data is None:
+        imports, images = "import numpy as np\n\nimport asnn_deploy", _RANDOM_IMAGES
+    else:
+        imports = "import asnn_deploy\nfrom asnn_deploy.data import load_data"
+        images = _KNOWN_IMAGES.format(data=data)
+    return _SCRIPT.format(script=SCRIPT, imports=imports, images=images, target=target)
+
+
+exporter = LavaExporter()

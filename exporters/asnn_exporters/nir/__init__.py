@@ -1,0 +1,97 @@
+"""NIR (Neuromorphic Intermediate Representation, https://neuroir.org): networks as graphs of standard primitives.
+
+NIR's parameters are static and its time is implicit, so a network with parameters per time step is written unrolled:
+see `unroll.py`. `write` and `read` are exact inverses.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asnn_deploy.errors import BundleError, InputError
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.suggest import unknown_name
+
+if TYPE_CHECKING:
+    from asnn_exporters.nir.nodes import Node
+
+DIALECTS = {"canonical": "network.nir", "compact": "compact.nir"}
+"""The dialects, and the files that they are written to."""
+NOT_WRITTEN = ("portable", "extended")
+
+__all__ = ["exporter", "read"]
+
+
+def read(path: Path) -> DeployGraph:
+    """The graph of a file that `exporter.write` wrote, rebuilt from its nodes and verified against them.
+
+    Raises BundleError naming the file, and the node where one is to blame.
+    """
+    from asnn_exporters.nir.rollup import rollup
+    from asnn_exporters.nir.storage import load
+
+    try:
+        return rollup(load(path))
+    except BundleError as error:
+        raise error if str(error).startswith(f"{path}: ") else BundleError(f"{path}: {error}") from error
+
+
+class NIRExporter:
+    """See `asnn_deploy.plugins.Exporter`."""
+
+    name = "nir"
+    suffix: str | None = ".nir"
+
+    def unavailable(self) -> str | None:
+        """NIR and h5py must be installed."""
+        try:
+            import h5py  # noqa: F401
+            import nir  # noqa: F401
+        except ImportError as error:
+            return f"{error.name} is not installed; pip install nir==1.0.8 h5py"
+        return None
+
+    def write(self, graph: DeployGraph, folder: Path, *, dialect: str = "canonical", **_others: Any) -> list[str]:
+        """Write the dialect's file.
+
+        dialect: "canonical", which is exact and can be read back, or "compact" (see `compact.py`), which is neither.
+        """
+        from asnn_exporters.nir.nodes import to_nir
+        from asnn_exporters.nir.storage import save
+
+        check_dialect(dialect)
+        nodes, metadata = (_canonical if dialect == "canonical" else _compact)(graph)
+        save(Path(folder) / DIALECTS[dialect], to_nir(nodes, metadata))
+        return [DIALECTS[dialect]]
+
+    def read(self, path: Path) -> DeployGraph:
+        """See the module's `read`."""
+        return read(path)
+
+
+def check_dialect(dialect: str) -> None:
+    """Raise InputError where a dialect cannot be written."""
+    if dialect in NOT_WRITTEN:
+        allowed = " or ".join(DIALECTS)
+        raise InputError(f"NIR dialect {dialect!r} is not written by this version; use --nir-dialect {allowed}")
+    if dialect not in DIALECTS:
+        raise InputError(unknown_name("NIR dialect", dialect, DIALECTS))
+
+
+def _canonical(graph: DeployGraph) -> tuple[dict[str, Node], dict[str, Any]]:
+    from asnn_exporters.nir import header, unroll
+
+    unrolled = unroll.unroll(graph)
+    aside = {header.UNUSED: header.kept_aside(unrolled.unused)}
+    return unrolled.nodes, header.metadata(graph, "canonical", unroll.ABOUT, **aside)
+
+
+def _compact(graph: DeployGraph) -> tuple[dict[str, Node], dict[str, Any]]:
+    from asnn_exporters.nir import compact, header
+
+    tables = {header.TABLES: compact.tables(graph)}
+    return compact.compact(graph), header.metadata(graph, "compact", compact.ABOUT, **tables)
+
+
+exporter = NIRExporter()

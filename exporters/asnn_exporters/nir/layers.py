@@ -1,0 +1,179 @@
+"""One writer per kind of layer: the nodes of one time step. Adding a kind means one function here and its line below.
+
+max pool   Threshold(0.5)(SumPool2d): OR, so it is for spikes only
+average    AvgPool2d where the window has 2**n elements, else SumPool2d and Scale(1 / elements), as the graph defines
+1-D pools  NIR has none: the same with a Conv1d that adds each channel's window up
+readout    Scale(scale[0])(x[0]) + Scale(scale[1])(x[1]) + ..., from step 0 on
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.graph import (
+    INPUT,
+    Add,
+    Conv,
+    DeployGraph,
+    Flatten,
+    Layer,
+    Linear,
+    Neuron,
+    Pool,
+    Product,
+    Readout,
+    Scale,
+)
+from asnn_exporters.nir.neurons import neuron_problem, write_neuron
+from asnn_exporters.nir.nodes import integers
+from asnn_exporters.nir.values import margins
+
+if TYPE_CHECKING:
+    from asnn_exporters.nir.unroll import Unrolling
+
+
+def check(layer: Layer, graph: DeployGraph) -> None:
+    """Raise UnsupportedError where a layer has no exact counterpart in NIR."""
+    problem = None
+    if isinstance(layer, Product):
+        problem = "NIR's primitives have no product of two signals; run or export this network in another format"
+    elif type(layer) not in WRITERS:
+        problem = "NIR has no counterpart; run or export this network in another format"
+    elif isinstance(layer, Conv) and margins(layer.weight.shape[2:]) is None:
+        kernel = layer.weight.shape[2:]
+        problem = f"kernel {kernel}: NIR's type check knows square kernels only, and zeros cannot make this one square"
+    elif isinstance(layer, Pool):
+        problem = _pool_problem(layer, graph)
+    elif isinstance(layer, Neuron):
+        problem = neuron_problem(layer)
+    elif isinstance(layer, Readout) and (layer.bias is not None or layer.unit != 1):
+        problem = "a readout with a bias or a unit belongs to integer graphs; put the bias into the layer before"
+    for key, table in layer.tables().items():
+        if problem is None and table.dtype != np.float32:
+            problem = f"{key} is {table.dtype}, NIR files hold float32; convert it with StepTable.astype('float32')"
+    if problem:
+        raise UnsupportedError(str(layer.refuse(problem)))
+
+
+def _pool_problem(layer: Pool, graph: DeployGraph) -> str | None:
+    if len(layer.kernel) not in (1, 2):
+        return f"pools over {len(layer.kernel)} axes, NIR over 1 or 2"
+    source = graph.inputs_of[layer.name][0].source
+    if layer.mode == "max" and not _binary(source, graph):
+        return f"NIR has max pooling of spikes only, and what comes from {source!r} may differ from 0 and 1"
+    return None
+
+
+def _binary(name: str, graph: DeployGraph) -> bool:
+    """Whether a signal is 0 or 1, by where it comes from. Ends, because every loop passes through an add."""
+    if name == INPUT:
+        return int(graph.code.table.max()) <= 1
+    layer = graph.by_name[name]
+    if isinstance(layer, Flatten) or (isinstance(layer, Pool) and layer.mode == "max"):
+        return _binary(graph.inputs_of[name][0].source, graph)
+    return isinstance(layer, Neuron)
+
+
+def write_conv(u: Unrolling, layer: Conv, t: int, sources: Sequence[str]) -> str:
+    """A convolution; without a bias NIR still wants one, so it gets zeros."""
+    margin = margins(layer.weight.shape[2:]) or ()
+    bias = np.zeros(layer.weight.shape[0], np.float32) if layer.bias is None else u.stored(layer, "bias", t)
+    u.holds_tables(layer, t)
+    return u.convolution(
+        layer.name,
+        t,
+        "output",
+        sources[0],
+        u.input_shape(layer),
+        weight=u.stored(layer, "weight", t),
+        bias=bias,
+        stride=layer.stride,
+        padding=[p + m * d for p, m, d in zip(layer.padding, margin, layer.dilation)],
+        dilation=layer.dilation,
+    )
+
+
+def write_linear(u: Unrolling, layer: Linear, t: int, sources: Sequence[str]) -> str:
+    """`Linear` without a bias, `Affine` with one."""
+    u.holds_tables(layer, t)
+    kind = "Linear" if layer.bias is None else "Affine"
+    return u.node(kind, layer.name, t, "output", sources, **{key: u.stored(layer, key, t) for key in layer.tables()})
+
+
+def write_scale(u: Unrolling, layer: Scale, t: int, sources: Sequence[str]) -> str:
+    """A pointwise factor."""
+    return u.table("Scale", layer, "factor", t, sources)
+
+
+def write_pool(u: Unrolling, layer: Pool, t: int, sources: Sequence[str]) -> str:
+    """See the module's text."""
+    window = math.prod(layer.kernel)
+    if layer.mode == "average" and len(layer.kernel) == 2 and window & (window - 1) == 0:
+        return _pool2d(u, "AvgPool2d", layer, t, "output", sources)
+    role = "output" if layer.mode == "sum" else "sum"
+    summed = (_pool2d if len(layer.kernel) == 2 else _pool1d)(u, "SumPool2d", layer, t, role, sources)
+    if layer.mode == "max":
+        return u.threshold(layer, t, "output", summed, 0.5)
+    return summed if layer.mode == "sum" else u.scale(layer, t, "output", [summed], 1 / window)
+
+
+def _pool2d(u: Unrolling, kind: str, layer: Pool, t: int, role: str, sources: Sequence[str]) -> str:
+    geometry = {"kernel_size": layer.kernel, "stride": layer.stride, "padding": layer.padding}
+    return u.node(kind, layer.name, t, role, sources, **{key: integers(value) for key, value in geometry.items()})
+
+
+def _pool1d(u: Unrolling, _kind: str, layer: Pool, t: int, role: str, sources: Sequence[str]) -> str:
+    given = u.input_shape(layer)
+    weight = np.repeat(np.eye(given[0], dtype=np.float32)[:, :, None], layer.kernel[0], axis=2)
+    return u.convolution(
+        layer.name,
+        t,
+        role,
+        sources[0],
+        given,
+        weight=weight,
+        bias=np.zeros(given[0], np.float32),
+        stride=layer.stride,
+        padding=layer.padding,
+    )
+
+
+def write_flatten(u: Unrolling, layer: Flatten, t: int, sources: Sequence[str]) -> str:
+    """All axes into one."""
+    return u.flatten(layer.name, t, "output", sources[0], u.input_shape(layer))
+
+
+def write_add(u: Unrolling, layer: Add, t: int, sources: Sequence[str]) -> str:
+    """Two summands at a time, from the first input on."""
+    total = sources[0]
+    for i, source in enumerate(sources[1:], start=1):
+        total = u.total(layer, t, "output" if i == len(sources) - 1 else f"partial{i}", total, source)
+    return total
+
+
+def write_readout(u: Unrolling, layer: Readout, t: int, sources: Sequence[str]) -> str:
+    """This step's summand, which is what other layers would read, and the sum so far, in `u.memory`."""
+    summand = u.table("Scale", layer, "scale", t, sources)
+    before = u.memory.get(layer.name)
+    u.memory[layer.name] = u.total(layer, t, "output", before, summand) if before else summand
+    return summand
+
+
+Writer = Callable[["Unrolling", Any, int, Sequence[str]], str]
+"""Adds the nodes of a layer at a step, given the nodes that it reads; returns the node that holds its output."""
+
+WRITERS: dict[type[Layer], Writer] = {
+    Conv: write_conv,
+    Linear: write_linear,
+    Scale: write_scale,
+    Pool: write_pool,
+    Flatten: write_flatten,
+    Neuron: write_neuron,
+    Add: write_add,
+    Readout: write_readout,
+}

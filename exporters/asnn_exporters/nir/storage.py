@@ -1,0 +1,137 @@
+"""NIR files on disk: written whole or not at all, identical arrays once; read with every damage as one clear error."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asnn_deploy.errors import BundleError
+from asnn_deploy.files import replacing
+from asnn_deploy.serialize import describe
+
+LARGEST = 16 * 2**30
+"""Bytes that a file may unpack to; an honest network stays far below, a made-up one must not exhaust the memory."""
+SMALL = 512
+"""Arrays of fewer bytes are stored as they are: HDF5's bookkeeping for compressed ones would take more."""
+
+
+def save(path: Path, nir_graph: Any) -> None:
+    """Write a `nir.NIRGraph`. Raises InputError where the file cannot be written; an older file then stays whole."""
+    image = file_image(nir_graph)
+    with replacing(path) as temporary:
+        temporary.write_bytes(image)
+
+
+def file_image(nir_graph: Any) -> bytes:
+    """The file's bytes: what `nir.write` writes, with equal arrays and texts stored once and linked."""
+    import h5py
+    import nir
+
+    buffer = io.BytesIO()
+    nir.write(buffer, nir_graph, compression=None)
+    shared = io.BytesIO()
+    # Version 1.10 (2016) of the format takes a third of the bookkeeping for the hundreds of groups and small arrays.
+    with h5py.File(buffer, "r") as source, h5py.File(shared, "w", libver=("v110", "v110")) as target:
+        _share(source, target, {})
+    return shared.getvalue()
+
+
+def _share(source: Any, target: Any, seen: dict[Any, Any]) -> None:
+    """Copy a group; datasets with equal content become hard links to the first of them."""
+    import h5py
+
+    for name, item in source.items():
+        if isinstance(item, h5py.Group):
+            _share(item, target.create_group(name), seen)
+            continue
+        value = item[()]
+        key = _content(value)
+        if key in seen:
+            target[name] = seen[key]
+            continue
+        # Texts get a fixed length: HDF5 keeps those of any length in a heap without checksums, where damage can make
+        # its reader loop for ever.
+        array = np.asarray(value, dtype="S" if item.dtype.kind == "O" else None)
+        packed = array.ndim and array.nbytes >= SMALL
+        options = {"compression": "gzip", "shuffle": True} if packed else {}
+        seen[key] = target.create_dataset(name, data=array, **options)
+
+
+def _content(value: Any) -> Any:
+    """A key that is equal for equal datasets."""
+    if isinstance(value, bytes):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind == "O":
+        return tuple(map(tuple, array.tolist()))
+    return array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest()
+
+
+def load(path: Path) -> Any:
+    """The `nir.NIRGraph` of a file, type-checked by NIR. Raises BundleError naming the file."""
+    path = Path(path)
+    problem = _obvious_problem(path)
+    if problem:
+        raise BundleError(f"{path}: {problem}")
+    import nir
+
+    try:
+        _check_size(path)
+        graph = nir.read(path)
+    # NIR's reader raises whatever comes: bare AssertionErrors, KeyErrors, TypeErrors from constructors.
+    except Exception as error:
+        raise BundleError(f"{path}: cannot be read as a NIR file ({_short(error)}); export it again") from error
+    if not isinstance(graph, nir.NIRGraph):
+        raise BundleError(f"{path}: holds a single {type(graph).__name__} node, expected a NIR graph")
+    return graph
+
+
+def _obvious_problem(path: Path) -> str | None:
+    import h5py
+
+    if not path.exists():
+        return "no such file"
+    if not path.is_file():
+        return "not a file; expected a .nir file"
+    try:
+        if path.stat().st_size == 0:
+            return "is empty; export it again"
+        return None if h5py.is_hdf5(path) else "not a NIR file (it is no HDF5 file)"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+
+
+def _check_size(path: Path) -> None:
+    """Raise ValueError where a file unpacks to too much, leads outside itself, or holds itself."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        waiting, seen, size = [file], set(), 0
+        while waiting:
+            group = waiting.pop()
+            for name in group:
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    raise ValueError(f"{name!r} is a link to elsewhere")
+                item = group[name]
+                if isinstance(item, h5py.Dataset):
+                    if item.external or item.is_virtual:
+                        raise ValueError(f"{name!r} is stored outside the file")
+                    size += item.nbytes
+                elif item in seen:
+                    raise ValueError(f"{name!r} is a group that stands elsewhere too")
+                else:
+                    waiting.append(item)
+                    seen.add(item)
+                if size > LARGEST:
+                    raise ValueError(f"it unpacks to more than {LARGEST / 2**30:.0f} GiB")
+
+
+def _short(error: Exception) -> str:
+    """An exception's text in one line of at most 200 characters, led by its type where it says little."""
+    text = describe(error)
+    named = text if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {text}"
+    return named if len(named) <= 200 else named[:197] + "..."

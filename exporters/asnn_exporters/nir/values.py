@@ -1,0 +1,96 @@
+"""How one step's value of a step table stands in a NIR node, and how it is taken out again.
+
+NIR knows no broadcasting (a `Scale` has one factor per element), and its type check takes a convolution's input
+channels for `weight.shape[1]` and its kernel for a square of `weight.shape[2]`. So values are spread over the shape,
+grouped weights become block-diagonal, and kernels that are not square are framed with zeros; each exactly undone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from asnn_deploy.graph import Conv, Layer, Linear, Shape
+from asnn_deploy.step_table import Array
+
+SYNAPSES = (Conv.kind, Linear.kind)
+
+
+def carrier(kind: str, table: str) -> tuple[str, str]:
+    """Which role's node holds a table of that kind of layer, and in which parameter: a leak is in ("leak", "scale")."""
+    if kind in SYNAPSES:
+        return "output", table
+    if table == "threshold":
+        return "spikes", "threshold"
+    return {"factor": "output", "scale": "summand"}.get(table, table), "scale"
+
+
+def store(layer: Layer, table: str, value: Array, shape: Shape) -> Array:
+    """The value as the node's parameter. shape: what leaves the layer, for one sample."""
+    if layer.kind not in SYNAPSES:
+        return spread(value, shape)
+    if isinstance(layer, Conv) and table == "weight":
+        return framed(block_diagonal(value, layer.groups), margins(value.shape[2:]))
+    return value
+
+
+def restore(kind: str, table: str, parameter: Array, granularity: Shape, groups: int) -> Array:
+    """The inverse of `store`. granularity: the value's shape. Raises ValueError where no such value fits."""
+    if kind not in SYNAPSES:
+        value = collapse(parameter, granularity)
+    elif kind == Conv.kind and table == "weight":
+        value = diagonal_blocks(unframed(parameter, margins(granularity[2:])), groups)
+    else:
+        value = parameter
+    if value.shape != granularity:
+        raise ValueError(f"has shape {value.shape}, expected {granularity}")
+    return value
+
+
+def spread(value: Array, shape: Shape) -> Array:
+    """A value per layer, channel or neuron as one per element; a view that takes no memory."""
+    if value.ndim == 1 and len(shape) > 1 and value.shape == shape[:1]:
+        value = value.reshape(-1, *(1,) * (len(shape) - 1))
+    return np.broadcast_to(value, shape)
+
+
+def collapse(full: Array, granularity: Shape) -> Array:
+    """One value per layer, channel or neuron from an array that repeats it."""
+    first = full[tuple(slice(0, n) for n in granularity)]
+    return first.reshape(*first.shape[: len(granularity)], -1)[..., 0] if full.ndim > len(granularity) else first
+
+
+def block_diagonal(weight: Array, groups: int) -> Array:
+    """A grouped weight `[C_out, C_in/groups, ...]` as an ungrouped one `[C_out, C_in, ...]`."""
+    if groups == 1:
+        return weight
+    blocks = weight.reshape(groups, -1, *weight.shape[1:])
+    dense = np.zeros((groups, blocks.shape[1], groups, *weight.shape[1:]), weight.dtype)
+    for g, block in enumerate(blocks):
+        dense[g, :, g] = block
+    return dense.reshape(len(weight), groups * weight.shape[1], *weight.shape[2:])
+
+
+def diagonal_blocks(dense: Array, groups: int) -> Array:
+    """The inverse of `block_diagonal`."""
+    if groups == 1:
+        return dense
+    blocks = dense.reshape(groups, len(dense) // groups, groups, -1, *dense.shape[2:])
+    return np.concatenate([blocks[g, :, g] for g in range(groups)])
+
+
+def margins(kernel: Shape) -> tuple[int, ...] | None:
+    """How many rows and columns of zeros on each side make a kernel square; None where that cannot be."""
+    missing = [max(kernel) - k for k in kernel]
+    return None if any(m % 2 for m in missing) else tuple(m // 2 for m in missing)
+
+
+def framed(weight: Array, margin: tuple[int, ...] | None) -> Array:
+    """The weight with its kernel framed by zeros."""
+    return np.pad(weight, ((0, 0), (0, 0), *((m, m) for m in margin or ()))) if any(margin or ()) else weight
+
+
+def unframed(weight: Array, margin: tuple[int, ...] | None) -> Array:
+    """The inverse of `framed`."""
+    inner = tuple(slice(m, n - m) for m, n in zip(margin or (), weight.shape[2:]))
+    cut = (slice(None), slice(None), *inner)
+    return weight[cut]

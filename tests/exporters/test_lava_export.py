@@ -1,0 +1,70 @@
+"""The Lava bundle: through NIR, in integers too, and with a script that runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from asnn_exporters.lava import exporter
+from asnn_targets.lava import target
+from networks import small_lenet
+from nir_networks import convolutional, neuron
+
+from asnn_deploy.bundle import write_bundle
+from asnn_deploy.errors import MissingDependency
+from asnn_deploy.plugins import available, find, names
+from asnn_deploy.quantize import quantize
+from asnn_deploy.serialize import load_graph
+from asnn_deploy.source import open_source
+
+needs_lava = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))
+
+
+def test_it_is_found_by_its_entry_point():
+    assert "lava" in names("exporters")
+    assert find("exporters", "lava") is exporter
+    assert exporter.suffix is None
+
+
+def test_it_writes_the_network_its_integers_and_a_script(tmp_path):
+    graph = small_lenet()
+    assert exporter.write(graph, tmp_path, data="digits") == ["network.nir", "fixed.npz", "run.py"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fixed.npz", "network.nir", "run.py"]
+    carried = available("exporters", "nir").read(tmp_path / "network.nir")
+    assert carried == graph
+    assert load_graph(tmp_path / "fixed.npz") == quantize(carried)
+
+
+def test_the_quantisation_of_the_graph_is_kept(tmp_path):
+    graph = replace(small_lenet(), quantization={"bits": 5, "conv2": 0.8})
+    exporter.write(graph, tmp_path)
+    assert load_graph(tmp_path / "fixed.npz") == quantize(graph)
+    assert load_graph(tmp_path / "fixed.npz") != quantize(small_lenet())
+
+
+def test_a_network_without_an_integer_version_runs_in_floating_point(tmp_path):
+    cuba = convolutional(lif=neuron(np.random.default_rng(1), "lif", 3, model="cuba-lif"))
+    assert exporter.write(cuba, tmp_path) == ["network.nir", "run.py"]
+    assert 'target="lava")' in (tmp_path / "run.py").read_text()
+
+
+@needs_lava
+@pytest.mark.parametrize("data", ["digits", None])
+def test_the_script_of_a_bundle_runs(tmp_path, data):
+    folder = tmp_path / "bundle"
+    write_bundle(small_lenet(classes=10), "lava", folder, data, {})
+    assert open_source(folder).deployment.fixed.arithmetic == "fixed"
+    result = subprocess.run([sys.executable, folder / "run.py"], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1].startswith("predictions: [")
+    assert result.stdout.count(" of its neurons fire in a step") == 3
+    assert result.stderr == ""
+
+
+def test_without_nir_it_says_so(monkeypatch):
+    nir = find("exporters", "nir")
+    monkeypatch.setattr(type(nir), "unavailable", lambda self: "nir is not installed; pip install nir==1.0.8 h5py")
+    with pytest.raises(MissingDependency, match=r"exporter 'lava' is not available: nir is not installed; pip install"):
+        available("exporters", "lava")
