@@ -9,6 +9,7 @@ Shapes are those of one sample (no batch, no time): `(C, H, W)`, `(C, L)` or `(N
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -385,8 +386,8 @@ def validate(graph: DeployGraph) -> None:
                 raise layer.refuse(f"{key} covers {table.time_steps} time steps, the graph has {graph.time_steps}")
     if graph.arithmetic not in ("float32", "fixed"):
         raise GraphError(f"arithmetic {graph.arithmetic!r}, allowed: float32, fixed")
-    if not graph.dt > 0:
-        raise GraphError(f"dt = {graph.dt} s, must be positive")
+    if not 0 < graph.dt < math.inf:
+        raise GraphError(f"dt = {graph.dt} s, must be positive and finite")
     infer_shapes(graph)
 
 

@@ -151,6 +151,7 @@ def ends(*middle):
         (lambda: graph(ends(Add("a"))), "'a'.*takes two or more input"),
         (lambda: replace(small_lenet(), arithmetic="int4"), "arithmetic 'int4'"),
         (lambda: replace(small_lenet(), dt=0.0), "dt = 0.0 s, must be positive"),
+        (lambda: replace(small_lenet(), dt=float("inf")), "dt = inf s, must be positive and finite"),
     ],
 )
 def test_refusals(make, message):
