@@ -1,0 +1,252 @@
+"""Lava as this project uses it against Lava as one would use it, on the reference LeNet with random weights.
+
+    .venv/bin/python benchmarks/lava.py [--samples N] [--stock-samples N] [--out FILE]
+
+The network is that of the ASNN paper on 28x28 grey images: three 3x3 convolutions (32, 48, 64 channels), each with
+spiking neurons and a 2x2 max-pool, a hidden layer of 256 neurons and 10 classes, over T = 7 steps of hybrid-latency
+coding; gains are set so that each layer fires at `--rate`. The stock network has one Lava Process per operation, Lava's
+own Conv and Dense among them (`lava_stock/stock_network.py`). Each run's logits must be the reference's, exactly. Times
+are those of running, in turns, the best of `--rounds`; start-up is reported on its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+# Python puts a script's folder first, where this file's name would hide the package lava. The stock network has a
+# folder of its own because Lava executes every module beside a Process.
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent / "lava_stock")
+
+import numpy as np
+from asnn_targets.lava import cores, fixed_target, target
+
+from asnn_deploy import reference
+from asnn_deploy.coding import input_code
+from asnn_deploy.deployment import Deployment
+from asnn_deploy.graph import INPUT, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.order_free import snap
+from asnn_deploy.reference import Executor
+from asnn_deploy.step_table import StepTable
+
+STEPS, SIZE, CLASSES, HIDDEN, WIDTHS = 7, 28, 10, 256, (32, 48, 64)
+BATCH_SIZES = (1, 16, 64, 128, 256)
+ROUNDS = 3
+HERE = Path(__file__).resolve().parent
+Array = np.ndarray[Any, Any]
+
+
+def reference_lenet(seed: int, rate: float) -> DeployGraph:
+    """The reference network with random, order-free weights, each layer firing at about `rate`."""
+    rng = np.random.default_rng(seed)
+    code = input_code("hybrid-latency", STEPS)
+
+    def values(*shape: int) -> Array:
+        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 100
+        return (rng.standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32)
+
+    def fixed(*shape: int) -> StepTable:
+        return StepTable.constant(values(*shape), STEPS)
+
+    def neurons(name: str) -> Neuron:
+        draw = [rng.uniform(low, high, STEPS).astype(np.float32) for low, high in ((0.3, 0.9), (0.4, 1.0))]
+        tables = {"leak": StepTable.per_step(draw[0]), "gain": StepTable.per_step(draw[1])}
+        return Neuron(name, "lif", {**tables, "threshold": StepTable.constant(np.float32(1), STEPS)})
+
+    which = np.where(code.analog, 0, 1)
+    stem = np.stack([values(WIDTHS[0], 1, 3, 3) / np.float32(255), values(WIDTHS[0], 1, 3, 3)])
+    layers: list[Layer] = []
+    for i, (c_in, c_out) in enumerate(zip((1, *WIDTHS), WIDTHS), 1):
+        weight = StepTable(stem, which) if i == 1 else fixed(c_out, c_in, 3, 3)
+        layers += [Conv(f"conv{i}", weight, fixed(c_out), padding=(1, 1)), neurons(f"lif{i}"), Pool(f"pool{i}")]
+    layers += [Flatten("flatten"), Linear("fc1", fixed(HIDDEN, WIDTHS[-1] * (SIZE // 8) ** 2), fixed(HIDDEN))]
+    layers += [neurons("lif4"), Linear("fc2", fixed(CLASSES, HIDDEN), fixed(CLASSES))]
+    scale = (rng.uniform(0.5, 1.5, STEPS) / STEPS).astype(np.float32)
+    graph = snap(DeployGraph.chain((1, SIZE, SIZE), code, [*layers, Readout("readout", StepTable.per_step(scale))]))
+    images = pictures(16, seed + 1)
+    for neuron in graph.neurons:
+        graph = with_rate(graph, neuron.name, rate, images)
+    return graph
+
+
+def with_rate(graph: DeployGraph, name: str, rate: float, images: Array) -> DeployGraph:
+    """The graph with one layer's gain scaled so that it fires at `rate` on these images."""
+    names = [layer.name for layer in graph.layers]
+    low, high = -6.0, 6.0
+    for _ in range(12):
+        factor = np.float32(2 ** ((low + high) / 2))
+        changed = replace(graph, layers=tuple(_scaled(layer, name, factor) for layer in graph.layers))
+        executor = Executor(changed, names[: names.index(name) + 1])
+        executor.reset(len(images))
+        fired = [
+            executor.step(t, {INPUT: graph.code.frame(images, t).astype(np.float32)})[name].mean() for t in range(STEPS)
+        ]
+        low, high = (low, (low + high) / 2) if np.mean(fired) > rate else ((low + high) / 2, high)
+    return changed
+
+
+def _scaled(layer: Layer, name: str, factor: np.float32) -> Layer:
+    if layer.name != name or not isinstance(layer, Neuron):
+        return layer
+    parameters = {**layer.parameters, "gain": layer.parameters["gain"].map(lambda gain: gain * factor)}
+    return replace(layer, parameters=parameters)
+
+
+def pictures(count: int, seed: int) -> Array:
+    """Smooth bright shapes on a dark ground, `[N, 1, 28, 28]` uint8: about half of the pixels are 0."""
+    rng = np.random.default_rng(seed)
+    coarse: Array = rng.normal(size=(count, 1, 5, 5))
+    where = np.linspace(0, 3.999, SIZE)
+    lower, part = where.astype(int), where % 1
+    rows: Array = coarse[:, :, lower] * (1 - part[:, None]) + coarse[:, :, lower + 1] * part[:, None]
+    fields: Array = rows[..., lower] * (1 - part) + rows[..., lower + 1] * part
+    return np.clip(fields * 255, 0, 255).astype(np.uint8)
+
+
+def firing_rates(graph: DeployGraph, images: Array) -> dict[str, float]:
+    """The share of neurons that fire, layer by layer."""
+    from asnn_deploy.trace import Record
+
+    trace = reference.run(graph, images, Record(spikes=True))
+    return {name: round(float(spikes.mean()), 4) for name, spikes in trace.spikes.items()}
+
+
+def run_stock(graph: DeployGraph, images: Array) -> dict[str, float]:
+    """Run the stock network on some images, hold its logits against the reference's, and time it."""
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from stock_network import build
+
+    steps = graph.time_steps
+    start = time.perf_counter()
+    sink, lag = build(graph, images)
+    tag = "fixed_pt" if graph.arithmetic == "fixed" else "floating_pt"
+    sink.create_runtime(run_cfg=Loihi2SimCfg(select_tag=tag))
+    ready = time.perf_counter()
+    try:
+        sink.run(RunSteps(len(images) * steps + lag))
+        seconds = time.perf_counter() - ready
+        arrived = sink.data.get()
+    finally:
+        sink.stop()
+    answers = np.roll(arrived, -lag, axis=-1).T.reshape(len(images), steps, -1)
+    check(f"stock ({graph.arithmetic})", stock_logits(graph, answers), reference.run(graph, images).logits)
+    return {"start_seconds": ready - start, "samples_per_second": len(images) / seconds}
+
+
+def stock_logits(graph: DeployGraph, answers: Array) -> Array:
+    """The readout of what the last Dense sent, `[N, T, classes]`: its bias, scale and sum over time."""
+    layer, readout = graph.layers[-2], graph.readout
+    assert isinstance(layer, Linear)
+    fixed = graph.arithmetic == "fixed"
+    total = np.zeros(answers[:, 0].shape, np.int64 if fixed else np.float32)
+    for t in range(graph.time_steps):
+        x = answers[:, t].astype(total.dtype)
+        x = x if layer.bias is None else x + layer.bias.at(t)
+        x = x * readout.scale.at(t)
+        total = total + (x if readout.bias is None else x + readout.bias.at(t))
+    return np.multiply(total, readout.unit) if fixed else total
+
+
+def check(what: str, found: Array, expected: Array) -> None:
+    """End the program where the logits differ at all."""
+    if not np.array_equal(found, expected):
+        raise SystemExit(f"{what}: logits differ from the reference by up to {np.abs(found - expected).max()}")
+
+
+@contextmanager
+def opened(graph: DeployGraph, batch_size: int, options: dict[str, Any]) -> Iterator[Any]:
+    """A session of `lava` or `lava-fixed`, whichever the graph is for."""
+    chosen = replace(fixed_target if graph.arithmetic == "fixed" else target, **options)
+    with Deployment(graph, fixed=graph) as deployment, chosen.open(deployment, batch_size) as session:
+        yield session
+
+
+def run_target(graph: DeployGraph, images: Array, batch_size: int, options: dict[str, Any]) -> dict[str, float]:
+    """Run a target on all images, hold its logits against the reference's, and time it."""
+    batches = [images[i : i + batch_size] for i in range(0, len(images), batch_size)]
+    with opened(graph, batch_size, options) as session:
+        start = time.perf_counter()
+        session.run(batches[0])
+        ready = time.perf_counter()
+        found = np.concatenate([session.run(batch).logits for batch in batches])
+        seconds = time.perf_counter() - ready
+    check(f"lava ({graph.arithmetic})", found, reference.run(graph, images).logits)
+    return {"start_seconds": ready - start, "samples_per_second": len(images) / seconds}
+
+
+def best(runs: list[dict[str, float]]) -> dict[str, float]:
+    """The fastest of several runs: other load on the machine only ever slows one down."""
+    return max(runs, key=lambda run: run["samples_per_second"])
+
+
+def measure(graph: DeployGraph, options: argparse.Namespace) -> dict[str, Any]:
+    """All measurements of one arithmetic, taken in turns."""
+    images = pictures(options.samples, options.seed + 2)
+    few = images[: options.stock_samples]
+    overrides = {"rows": options.rows, "stages": options.stages}
+    chosen = {key: value for key, value in overrides.items() if value is not None}
+    stock: list[dict[str, float]] = []
+    ours: dict[int, list[dict[str, float]]] = {size: [] for size in options.batch_sizes}
+    for _ in range(options.rounds):
+        stock.append(run_stock(graph, few))
+        for size in options.batch_sizes:
+            ours[size].append(run_target(graph, images[: max(64, 4 * size)], size, chosen))
+    baseline, runs = best(stock), {str(size): best(found) for size, found in ours.items()}
+    for run in runs.values():
+        run["ratio"] = run["samples_per_second"] / baseline["samples_per_second"]
+    return {"stock": baseline, "batch_sizes": runs}
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=1024, help="images for the targets")
+    parser.add_argument("--stock-samples", type=int, default=6, help="images for the stock network")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=list(BATCH_SIZES))
+    parser.add_argument("--rows", type=int, help="samples per message between stages")
+    parser.add_argument("--stages", type=int, help="Processes in the line behind the source")
+    parser.add_argument("--rate", type=float, default=0.1, help="share of neurons that fire in a step")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=HERE / "results" / "lava.json")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print, write."""
+    options = parse()
+    graph = reference_lenet(options.seed, options.rate)
+    fixed = Deployment(graph).fixed
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout.strip()
+    report: dict[str, Any] = {
+        "commit": commit,
+        "seed": options.seed,
+        "device": f"{platform.processor() or platform.machine()}, {cores()} cores",
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in ("lava-nc", "numpy")},
+        "network": {"time_steps": STEPS, "input": [1, SIZE, SIZE], "parameters": graph.parameter_count},
+        "firing_rates": firing_rates(graph, pictures(32, options.seed + 2)),
+        "lava": measure(graph, options),
+        "lava-fixed": measure(fixed, options),
+    }
+    for name in ("lava", "lava-fixed"):
+        print(f"{name}: stock Lava {report[name]['stock']['samples_per_second']:.2f} samples/s")
+        for size, run in report[name]["batch_sizes"].items():
+            print(f"  batch {size:>4}: {run['samples_per_second']:8.1f} samples/s, {run['ratio']:6.1f} times stock")
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Targets `lava` and `lava-fixed`: Lava 0.10 Processes, floating point and Loihi-style fixed point.
+
+    processes.py, models.py (in network/)   the Source and Stage Processes and their ProcessModels
+    partition.py, messages.py, stages.py    how a network becomes a line of stages, without Lava
+    host.py                                 the program that the runtime lives in
+    session.py                              this side of it
+
+Measured choices (see benchmarks/lava.py): fused stages, each one time step behind its neighbour, and a batch axis in
+the ports.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asnn_deploy.deployment import Deployment
+    from asnn_targets.lava.session import LavaSession
+
+LAVA_PYTHON = (3, 10)
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class LavaTarget:
+    """A Target (see asnn_deploy.plugins).
+
+    rows: samples per message between stages.
+    stages: at most so many Processes in the line behind the Source; None for as many as pay off.
+    time_limit: seconds without progress after which a run is given up.
+    """
+
+    name: str
+    arithmetic: str
+    rows: int = 32
+    stages: int | None = None
+    time_limit: float = 120.0
+
+    def unavailable(self) -> str | None:
+        """See Target."""
+        if os.name != "posix":
+            return "Lava's runtime needs Linux or macOS"
+        if sys.version_info[:2] != LAVA_PYTHON:
+            return (
+                f"lava-nc 0.10.0 needs Python 3.10, this is {sys.version_info[0]}.{sys.version_info[1]}; "
+                "make the environment with Python 3.10 (everything else works here)"
+            )
+        if find_spec("lava") is None or find_spec("lava.magma") is None:
+            return "lava-nc is not installed; run: pip install lava-nc==0.10.0"
+        return None
+
+    def open(self, deployment: Deployment, batch_size: int) -> LavaSession:
+        """See Target."""
+        from asnn_targets.lava.partition import stage_count
+        from asnn_targets.lava.session import LavaSession
+
+        graph = deployment.fixed if self.arithmetic == "fixed" else deployment.graph
+        rows = min(self.rows, batch_size)
+        stages = self.stages or stage_count(graph, rows, cores())
+        return LavaSession(self.name, graph, batch_size, rows, stages, self.time_limit)
+
+
+target = LavaTarget("lava", "float32")
+fixed_target = LavaTarget("lava-fixed", "fixed")

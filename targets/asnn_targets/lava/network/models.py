@@ -1,0 +1,77 @@
+"""ProcessModels on the CPU. The arithmetic is that of `stages.py`, hence of the reference executor.
+
+Pipelining: a stage receives what its neighbour sent one time step ago, so within a time step all stages work at
+the same time on neighbouring steps of the samples. A stage at position p has nothing to do in time steps 1..p.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from asnn_targets.lava.messages import filled
+from asnn_targets.lava.network import processes
+from asnn_targets.lava.stages import Encoder
+from asnn_targets.lava.stages import Stage as StageWork
+
+
+@implements(proc=processes.Source, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt", "fixed_pt")
+class SourceModel(PyLoihiProcessModel):
+    """Encodes images; integers in both arithmetics."""
+
+    images: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.uint8)
+    frames: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.uint8)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.encoder = Encoder(proc_params["plan"])
+
+    def run_spk(self) -> None:
+        """One time step: take new images where samples begin, send frames."""
+        if self.encoder.wants_images:
+            self.encoder.begin(self.images.recv())
+        self.frames.send(self.encoder.step())
+
+
+class StageModel(PyLoihiProcessModel):
+    """One time step of a stage."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.uint8)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.uint8)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.position: int = proc_params["position"]
+        self.last: bool = proc_params["last"]
+        self.stage = StageWork(proc_params["plan"])
+
+    def run_spk(self) -> None:
+        """Receive the neighbour's message of the time step before, compute, send. Bubbles do not leave the pipeline."""
+        if self.time_step <= self.position:
+            return
+        message = self.stage.step(self.s_in.recv())
+        if not self.last or filled(message):
+            self.s_out.send(message)
+
+
+@implements(proc=processes.Stage, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class FloatStageModel(StageModel):
+    """A stage in float32."""
+
+
+@implements(proc=processes.Stage, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FixedStageModel(StageModel):
+    """A stage in Loihi-style integers."""

@@ -1,0 +1,202 @@
+"""Every way in which a Lava runtime can end: one clear line in time, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from asnn_targets.lava import fixed_target, session, stages, target
+from asnn_targets.lava.messages import Layout, Slot
+from asnn_targets.lava.partition import cut_positions
+from networks import random_images, small_lenet
+
+from asnn_deploy import reference
+from asnn_deploy.deployment import Deployment
+from asnn_deploy.errors import TargetError
+from asnn_deploy.trace import Record
+
+pytestmark = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))
+
+
+def opened(chosen, graph, **options):
+    return replace(chosen, **options).open(Deployment(graph), 8)
+
+
+def finest(graph, _count):
+    """A stage for every place where a graph may be cut."""
+    edges = [0, *cut_positions(graph), len(graph.layers)]
+    return [tuple(layer.name for layer in graph.layers[a:b]) for a, b in pairwise(edges)]
+
+
+def shared_memory(processes):
+    """The names of the shared memory segments that processes have mapped."""
+    return {file.path for process in processes for file in process.memory_maps() if file.path.startswith("/dev/shm/")}
+
+
+class Footprint:
+    """The processes, shared memory and files of a host."""
+
+    def __init__(self, host):
+        self.folder = Path(host._folder.name)
+        parent = psutil.Process(host._process.pid)
+        self.processes = [parent, *parent.children(recursive=True)]
+        self.segments = shared_memory(self.processes)
+        assert len(self.processes) >= len(host.pids) + 3  # the host, the shared memory manager, the resource tracker
+        assert self.segments
+        assert self.folder.exists()
+
+    def check_gone(self):
+        running = [p for p in self.processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        assert not running
+        assert not [path for path in self.segments if os.path.exists(path)]
+        assert not self.folder.exists()
+
+
+@contextmanager
+def nothing_left(lava, limit):
+    """The block ends within `limit` seconds, and no process, segment or file of the session remains."""
+    footprint = Footprint(lava._host)
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < limit
+    footprint.check_gone()
+    assert lava.pids == []
+
+
+@pytest.fixture
+def images():
+    return random_images(small_lenet(), 4)
+
+
+def test_an_ordinary_end_leaves_nothing(images, capfd):
+    with opened(target, small_lenet()) as lava:
+        lava.run(images)
+        with nothing_left(lava, 5):
+            lava.close()
+        again = lava.run(images)  # a closed session starts anew
+    assert np.array_equal(again.logits, reference.run(small_lenet(), images).logits)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_process_model_that_raises(images, monkeypatch, capfd):
+    monkeypatch.setattr(stages, "partition", finest)
+    whole = session.plan(small_lenet(), Record(), 4, 0)
+    first, second, third, fourth = whole.stages
+    impossible = Layout([*second.outlet.slots, Slot("nobody", "uint8", ())])
+    line = (first, replace(second, outlet=impossible), replace(third, inlet=impossible), fourth)
+    monkeypatch.setattr(session, "plan", lambda *_: replace(whole, stages=line))
+    ask, seen = session.HostProcess.ask, []
+
+    def watched(host, command, payload):
+        seen.append((Footprint(host), time.monotonic()))
+        ask(host, command, payload)
+
+    monkeypatch.setattr(session.HostProcess, "ask", watched)
+    with opened(target, small_lenet()) as lava:
+        with pytest.raises(TargetError) as error:
+            lava.run(images)
+        ((footprint, start),) = seen
+        assert time.monotonic() - start < 5
+        footprint.check_gone()
+    assert str(error.value) == "target 'lava': stage 2 (conv2..flatten) failed with KeyError: 'nobody'"
+    assert error.value.exit_code == 3
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_process_model_that_cannot_be_built(images, monkeypatch, capfd):
+    whole = session.plan(small_lenet(), Record(), 4, 1)
+    unknown = replace(whole.stages[0], graph=None)
+    monkeypatch.setattr(session, "plan", lambda *_: replace(whole, stages=(unknown,)))
+    with (
+        opened(target, small_lenet()) as lava,
+        pytest.raises(TargetError, match=r"^target 'lava': AttributeError: 'NoneType' .*$"),
+    ):
+        lava.run(images)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("victim", [0, 1, -1])
+def test_a_killed_actor(images, victim, capfd):
+    with opened(fixed_target, small_lenet(), stages=2) as lava:
+        lava.run(images)
+        pid = lava.pids[victim]
+        title = ["the source", "stage 1 (conv1..pool1)", "the runtime service"][victim]
+        with nothing_left(lava, 5):
+            os.kill(pid, signal.SIGKILL)
+            with pytest.raises(TargetError) as error:
+                lava.run(images)
+    assert str(error.value) == (
+        f"target 'lava-fixed': {title} (process {pid}) was killed by SIGKILL; the machine may be out of memory"
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_killed_host(images, capfd):
+    with opened(target, small_lenet()) as lava:
+        lava.run(images)
+        with nothing_left(lava, 5):
+            lava._host._process.kill()
+            with pytest.raises(TargetError, match=r"target 'lava': the runtime ended unexpectedly: exit code -9"):
+                lava.run(images)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_exceeded_time_limit(images, capfd):
+    with opened(target, small_lenet(), time_limit=1.0) as lava:
+        lava.run(images)
+        with nothing_left(lava, 1 + 5):
+            os.kill(lava.pids[1], signal.SIGSTOP)
+            with pytest.raises(TargetError, match=r"target 'lava': no progress for 1 s, so it was stopped: "):
+                lava.run(images)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_control_c(images, capfd):
+    with opened(target, small_lenet()) as lava:
+        lava.run(images)
+        with nothing_left(lava, 0.3 + 5):
+            os.kill(lava.pids[1], signal.SIGSTOP)
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            with pytest.raises(KeyboardInterrupt):
+                lava.run(images)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_dead_user_takes_the_runtime_along(tmp_path):
+    """Killed without a chance to clean up, this side is missed by the other."""
+    program = (
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from networks import small_lenet, random_images\n"
+        "from asnn_targets.lava import target\n"
+        "from asnn_deploy.deployment import Deployment\n"
+        "graph = small_lenet()\n"
+        "lava = target.open(Deployment(graph), 4)\n"
+        "lava.run(random_images(graph, 4))\n"
+        "print(lava._host._process.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    tests = str(Path(__file__).parent.parent)
+    user = subprocess.Popen(
+        [sys.executable, "-c", program, tests],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    with user:
+        host = psutil.Process(int(user.stdout.readline()))
+        processes = [host, *host.children(recursive=True)]
+        segments = shared_memory(processes)
+        assert segments
+        user.kill()
+    psutil.wait_procs(processes, timeout=5)
+    assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert not [path for path in segments if os.path.exists(path)]

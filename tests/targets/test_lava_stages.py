@@ -1,0 +1,194 @@
+"""How networks are cut into stages and what travels between them, without Lava."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from asnn_targets.lava import stages
+from asnn_targets.lava.messages import ANSWER, SUMMAND, Layout, Slot, filled, potential_of, signal_slots
+from asnn_targets.lava.partition import cost, cut_positions, partition, stage_count
+from asnn_targets.lava.stages import Encoder, Stage, plan
+from feature_networks import NETWORKS, awkward_names, recurrent, residual
+from networks import random_graph, random_images, small_lenet
+
+from asnn_deploy import reference
+from asnn_deploy.graph import INPUT, DeployGraph, Linear, Readout
+from asnn_deploy.input_code import InputCode
+from asnn_deploy.quantize import quantize
+from asnn_deploy.step_table import StepTable
+from asnn_deploy.trace import Record
+
+EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)
+ROWS = 5
+
+
+def finest(graph, _count):
+    """A stage for every place where a graph may be cut."""
+    edges = [0, *cut_positions(graph), len(graph.layers)]
+    return [tuple(layer.name for layer in graph.layers[a:b]) for a, b in pairwise(edges)]
+
+
+def every_plan(graph, record=EVERYTHING):
+    """Plans with one stage, two, and as many as there can be."""
+    yield plan(graph, record, ROWS, 1)
+    yield plan(graph, record, ROWS, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "partition", finest)
+        yield plan(graph, record, ROWS, 0)
+
+
+def run_line(whole, batches):
+    """The last stage's unpacked message at each step, for batches that stream one behind the other."""
+    encoder, line = Encoder(whole), [Stage(stage) for stage in whole.stages]
+    for images in batches:
+        assert encoder.wants_images
+        encoder.begin(whole.images.pack(whole.images.empty(ROWS), len(images), {INPUT: images}))
+        for _ in range(whole.graph.time_steps if len(images) else 1):
+            message = encoder.step()
+            for stage in line:
+                message = stage.step(message)
+            yield whole.answers.unpack(message)
+
+
+def assert_same(messages, traces):
+    for trace in traces:
+        for t in range(len(trace.step_logits)):
+            values = next(messages)
+            for name, spikes in trace.spikes.items():
+                assert np.array_equal(values[name], spikes[t]), (name, t)
+                assert np.array_equal(values[potential_of(name)], trace.potentials[name][t]), (name, t)
+        assert np.array_equal(values[ANSWER].reshape(len(trace.logits), -1), trace.logits)
+    assert next(messages, None) is None
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
+def test_every_kind_of_layer_edge_and_neuron_passes_through_a_line_of_stages(network):
+    graph = network()
+    batches = [random_images(graph, n, seed=n) for n in (ROWS, 2)]
+    traces = [reference.run(graph, images, EVERYTHING) for images in batches]
+    for whole in every_plan(graph):
+        assert_same(run_line(whole, batches), traces)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_networks_pass_in_integers(seed):
+    graph = quantize(random_graph(seed))
+    batches = [random_images(graph, n, seed=n) for n in (3, ROWS)]
+    messages = [list(run_line(whole, batches)) for whole in every_plan(graph)]
+    readout = graph.readout
+    for i, images in enumerate(batches):
+        last = (i + 1) * graph.time_steps - 1
+        expected = reference.run(graph, images).logits
+        for line in messages:
+            assert np.array_equal(line[last][ANSWER].reshape(len(images), -1) * readout.unit, expected)
+
+
+def test_bubbles_pass_without_a_trace():
+    graph = small_lenet()
+    batch, nobody = random_images(graph, 3), random_images(graph, 0)
+    for whole in every_plan(graph):
+        steady = list(run_line(whole, [batch, batch]))
+        broken = [values for values in run_line(whole, [nobody, batch, nobody, nobody, batch]) if len(values[ANSWER])]
+        assert len(steady) == len(broken) == 2 * graph.time_steps
+        for a, b in zip(steady, broken):
+            assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_only_what_is_needed_travels():
+    graph = residual()
+    for whole in every_plan(graph, Record()):
+        slots = {slot.name for stage in whole.stages for slot in stage.outlet.slots}
+        assert slots <= {*graph.by_name, ANSWER}
+    assert [slot.name for slot in plan(graph, Record(), ROWS, 3).answers.slots] == [ANSWER]
+    recorded = plan(graph, Record(step_logits=True, spikes=True), ROWS, 3).answers.slots
+    assert {slot.name for slot in recorded} == {ANSWER, SUMMAND, *(n.name for n in graph.neurons)}
+
+
+def test_spikes_and_frames_travel_as_bytes_and_currents_in_their_own_type():
+    graph = small_lenet()
+    types = {name: slot.dtype for name, slot in signal_slots(graph).items()}
+    assert {types[name] for name in (INPUT, "lif1", "pool1", "flatten")} == {"uint8"}
+    assert {types[name] for name in ("conv1", "fc2", "readout")} == {"float32"}
+    assert signal_slots(quantize(graph))["conv1"].dtype == "int64"
+
+
+def test_counts_beyond_a_byte_travel_in_the_graph_type():
+    code = InputCode("counts", np.full((1, 256), 200), np.zeros(1, bool))
+    table = StepTable.constant(np.ones((1, 4), np.float32), 1)
+    flat = random_graph(0).by_name["flat"]
+    pool = next(layer for layer in NETWORKS[3]().layers if layer.kind == "pool" and layer.mode == "sum")
+    layers = [pool, flat]
+    shape = pool.output_shape((1, 4, 4))
+    layers += [Linear("fc", StepTable.constant(np.ones((2, int(np.prod(shape))), np.float32), 1))]
+    graph = DeployGraph.chain((1, 4, 4), code, [*layers, Readout("readout", StepTable.constant(np.float32(1), 1))])
+    assert signal_slots(graph)[INPUT].dtype == "uint8"
+    assert signal_slots(graph)[pool.name].dtype == "float32"
+    assert table.shape == (1, 4)
+
+
+def test_rows_are_marked_and_come_back_in_their_types():
+    layout = Layout([Slot("a", "float32", (2, 3)), Slot("b", "uint8", ()), Slot("c", "int64", (2,))])
+    assert layout.row_bytes == 1 + 24 + 1 + 16
+    rng = np.random.default_rng(0)
+    values = {
+        "a": rng.normal(size=(2, 2, 3)).astype(np.float32),
+        "b": np.array([7, 255], np.uint8),
+        "c": np.array([[-1, 2**40], [3, -(2**62)]]),
+    }
+    message = layout.pack(np.full((4, layout.row_bytes), 9, np.uint8), 2, values)
+    assert filled(message) == 2
+    found = layout.unpack(message)
+    assert all(np.array_equal(found[name], values[name]) and found[name].dtype == values[name].dtype for name in values)
+    assert filled(layout.pack(message, 0, {})) == 0
+    assert layout.unpack(message)["a"].shape == (0, 2, 3)
+
+
+def test_stages_begin_behind_neurons_and_pooling():
+    graph = small_lenet()
+    beginnings = [graph.layers[p].name for p in cut_positions(graph)]
+    assert beginnings == ["conv2", "fc1", "fc2"]
+    assert partition(graph, 1) == [tuple(graph.by_name)]
+    for count in (2, 3, 99):
+        parts = partition(graph, count)
+        assert [name for part in parts for name in part] == list(graph.by_name)
+        assert {part[0] for part in parts} <= {"conv1", *beginnings}
+
+
+@pytest.mark.parametrize("graph", [small_lenet(size=16), *(random_graph(seed) for seed in range(6))])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_the_costliest_stage_is_as_cheap_as_can_be_in_the_fewest_stages(graph, count):
+    costs, positions = [cost(layer, graph) for layer in graph.layers], cut_positions(graph)
+
+    def largest(cuts):
+        return max(sum(costs[a:b]) for a, b in pairwise([0, *cuts, len(costs)]))
+
+    ways = [cuts for n in range(min(count, len(positions) + 1)) for cuts in combinations(positions, n)]
+    best = min(map(largest, ways))
+    names = list(graph.by_name)
+    found = [names.index(part[0]) for part in partition(graph, count)[1:]]
+    assert largest(found) == best
+    assert len(found) == min(len(cuts) for cuts in ways if largest(cuts) == best)
+
+
+def test_stages_have_work_for_longer_than_a_hop_takes():
+    small, large = small_lenet(), small_lenet(size=64)
+    assert stage_count(small, 1, 2) == stage_count(large, 1, 2) == 1
+    assert stage_count(small, 32, 2) <= stage_count(large, 32, 2) == 4
+    assert stage_count(large, 32, 1) == 2
+
+
+def test_a_recurrent_loop_stays_in_one_stage():
+    graph = recurrent()
+    loops = [edge for edge in graph.edges if edge.delay and edge.source == "lif1"]
+    assert loops
+    assert cut_positions(graph)
+    for part in finest(graph, 0):
+        assert len({edge.source in part for edge in loops} | {edge.target in part for edge in loops}) == 1
+
+
+def test_layer_names_cannot_collide_with_slots():
+    for name in (ANSWER, SUMMAND, potential_of("x")):
+        assert " " in name
+    assert "logits" in awkward_names().by_name

@@ -1,0 +1,94 @@
+"""The commands in the README and the tutorial, run as they stand there, on small data; the example; dead links."""
+
+import re
+import runpy
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asnn_deploy.cli import run
+from asnn_deploy.plugins import find
+from asnn_deploy.presets import PRESETS
+
+ROOT = Path(__file__).parent.parent
+LAVA_MISSING = find("targets", "lava").unavailable()
+
+
+def commands(file):
+    """The asnn-deploy lines of a document's shell blocks, comments removed."""
+    text = (ROOT / file).read_text()
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0] == "asnn-deploy":
+                yield words[1:]
+
+
+def python_blocks(file):
+    return re.findall(r"```python\n(.*?)```", (ROOT / file).read_text(), re.DOTALL)
+
+
+def idx(array):
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def fashion(tmp_path):
+    """A folder like Fashion-MNIST's, with a few made images."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
+    for prefix, count in (("train", 64), ("t10k", 20)):
+        labels = np.arange(count) % 10
+        images = rng.integers(0, 60, (count, 28, 28)) + 12 * labels[:, None, None]
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(idx(images))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(labels))
+    return tmp_path
+
+
+@pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))
+def test_readme(fashion, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = list(commands("README.md"))
+    assert [line[0] for line in lines] == ["train", "export", "verify", "report"]
+    for line in lines:
+        assert run([word.replace("fashion-mnist:DIR", f"fashion-mnist:{fashion}") for word in line]) == 0, line
+    (code,) = python_blocks("README.md")
+    images = np.zeros((2, 28, 28), np.uint8)
+    exec(code, {"images": images})
+
+
+@pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))
+def test_tutorial(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PRESETS["digits-lenet"]["training"], "epochs", 1)
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (40, 9, 10, 3), dtype=np.uint8), np.arange(40) % 4
+    np.savez("mine.npz", x_train=x, y_train=y, x_test=x[:8], y_test=y[:8])
+    lines = list(commands("docs/tutorial.md"))
+    assert len(lines) == 10
+    for line in lines:
+        assert run([word if word != "100" else "10" for word in line]) == 0, line
+    for code in python_blocks("docs/tutorial.md"):
+        exec(code, {})
+
+
+def test_the_example(run_folder, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "raster.png"
+    monkeypatch.setattr(sys, "argv", ["raster.py", str(run_folder), "--out", str(out)])
+    runpy.run_path(str(ROOT / "examples" / "raster.py"), run_name="__main__")
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert "class" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "file", sorted(str(p.relative_to(ROOT)) for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+)
+def test_links_lead_somewhere(file):
+    for target in re.findall(r"\]\(([^)#\s]+)", (ROOT / file).read_text()):
+        if not target.startswith("http"):
+            assert (ROOT / file).parent.joinpath(target).exists(), target
