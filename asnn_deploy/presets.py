@@ -16,7 +16,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "coding": "hybrid-latency",
         "time_steps": 5,
         "model": {"name": "lenet", "widths": [16, 32, 32], "hidden": 64, "input_shape": [1, 8, 8], "classes": 10},
-        "training": {"epochs": 12, "batch_size": 32},
+        "training": {"epochs": 12, "batch_size": 32, "threads": 1},
     },
     "fashion-lenet": {
         "data": "fashion-mnist:data",

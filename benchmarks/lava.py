@@ -39,6 +39,7 @@ from asnn_deploy.graph import INPUT, Conv, DeployGraph, Flatten, Layer, Linear, 
 from asnn_deploy.order_free import snap
 from asnn_deploy.reference import Executor
 from asnn_deploy.step_table import StepTable
+from asnn_deploy.trace import Record
 
 STEPS, SIZE, CLASSES, HIDDEN, WIDTHS = 7, 28, 10, 256, (32, 48, 64)
 BATCH_SIZES = (1, 16, 64, 128, 256)
@@ -116,8 +117,6 @@ def pictures(count: int, seed: int) -> Array:
 
 def firing_rates(graph: DeployGraph, images: Array) -> dict[str, float]:
     """The share of neurons that fire, layer by layer."""
-    from asnn_deploy.trace import Record
-
     trace = reference.run(graph, images, Record(spikes=True))
     return {name: round(float(spikes.mean()), 4) for name, spikes in trace.spikes.items()}
 

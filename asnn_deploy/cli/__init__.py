@@ -46,6 +46,9 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the contract's codes: 0, 1, 2, 3 or 130."""
+    # Threads that wait for each other shall sleep, not spin: where something else runs on the machine, spinning makes
+    # torch several times slower. Read when torch is loaded, which no command has done yet.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(arguments))
 
 

@@ -56,6 +56,8 @@ def train(config: RunConfig, data: Data, folder: Path, resume: bool = False, pro
     config = settle(config, data)
     accelerator = choose_device(config.training.device)
     keep_freed_memory()
+    if config.training.threads:
+        torch.set_num_threads(config.training.threads)
     lightning.seed_everything(config.training.seed, verbose=False)
     network = new_network(config)
     checkpoint = _checkpoint(folder, config) if resume else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from collections import namedtuple
 from dataclasses import replace
 from itertools import pairwise
@@ -151,6 +152,17 @@ def test_the_processes_are_light():
             assert not [file.path for file in process.memory_maps() if "torch" in file.path]
             assert process.memory_info().rss < 300e6
     assert ("lava.magma" in sys.modules) == loaded
+
+
+@needs_lava
+def test_a_long_temporary_folder(tmp_path, monkeypatch):
+    """The socket in it would have too long a path."""
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    images = random_images(small_lenet(), 2)
+    with opened(target, small_lenet()) as lava:
+        assert np.array_equal(lava.run(images).logits, reference.run(small_lenet(), images).logits)
 
 
 @needs_lava

@@ -173,26 +173,24 @@ def test_control_c(images, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_dead_user_takes_the_runtime_along(tmp_path):
+def test_a_dead_user_takes_the_runtime_along():
     """Killed without a chance to clean up, this side is missed by the other."""
     program = (
-        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from networks import small_lenet, random_images\n"
         "from asnn_targets.lava import target\n"
         "from asnn_deploy.deployment import Deployment\n"
         "graph = small_lenet()\n"
         "lava = target.open(Deployment(graph), 4)\n"
         "lava.run(random_images(graph, 4))\n"
-        "print(lava._host._process.pid, flush=True)\n"
+        "print(lava._host._process.pid, lava._host._folder.name, flush=True)\n"
         "sys.stdin.read()\n"
     )
     tests = str(Path(__file__).parent.parent)
-    user = subprocess.Popen(
-        [sys.executable, "-c", program, tests],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "TMPDIR": str(tmp_path)},
-    )  # fmt: skip
-    with user:
-        host = psutil.Process(int(user.stdout.readline()))
+    command = [sys.executable, "-c", program, tests]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as user:
+        pid, folder = user.stdout.readline().split()
+        host = psutil.Process(int(pid))
         processes = [host, *host.children(recursive=True)]
         segments = shared_memory(processes)
         assert segments
@@ -200,3 +198,4 @@ def test_a_dead_user_takes_the_runtime_along(tmp_path):
     psutil.wait_procs(processes, timeout=5)
     assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     assert not [path for path in segments if os.path.exists(path)]
+    assert not os.path.exists(folder)

@@ -12,6 +12,7 @@ or `("failed", text)`. A closed socket ends the program.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections import deque
@@ -193,8 +194,12 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
 
 
-def main(link: Connection) -> None:
-    """Run the program; it ends here, without the waits that Lava's objects would add at an ordinary exit."""
+def main(link: Connection, folder: str) -> None:
+    """Run the program; it ends here, without the waits that Lava's objects would add at an ordinary exit.
+
+    folder: for temporary files; removed here where nobody else is left to do it.
+    """
+    parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave)
 
@@ -208,4 +213,6 @@ def main(link: Connection) -> None:
     except SystemExit:
         pass
     finally:
+        if os.getppid() != parent:
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)

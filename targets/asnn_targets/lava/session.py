@@ -28,6 +28,8 @@ from asnn_targets.lava.messages import ANSWER, SUMMAND, potential_of
 from asnn_targets.lava.stages import Plan, plan
 
 LOGITS_ONLY = Record()
+LONGEST_FOLDER = 50
+"""Letters of a folder in which multiprocessing can still put its socket: its whole path may have 107."""
 _ENVIRONMENT = {
     # The stages share the cores; more threads in each only get in their way.
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
@@ -37,7 +39,7 @@ _ENVIRONMENT = {
 }
 _PROGRAM = (
     "import sys; from multiprocessing.connection import Connection; link = Connection(int(sys.argv[1])); "
-    "sys.path[:] = link.recv(); from asnn_targets.lava.host import main; main(link)"
+    "sys.path[:] = link.recv(); from asnn_targets.lava.host import main; main(link, sys.argv[2])"
 )
 
 
@@ -46,13 +48,14 @@ class HostProcess:
 
     def __init__(self, name: str, time_limit: float) -> None:
         self.name, self.time_limit = name, time_limit
-        self._folder = tempfile.TemporaryDirectory(prefix="asnn-")
+        crowded = len(tempfile.gettempdir()) > LONGEST_FOLDER
+        self._folder = tempfile.TemporaryDirectory(prefix="asnn-", dir="/tmp" if crowded else None)
         self._log = Path(self._folder.name) / "log"
         ours, theirs = socket.socketpair()
         self._link = Connection(ours.detach())
         with theirs, self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(theirs.fileno())],
+                [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), self._folder.name],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
