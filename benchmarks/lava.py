@@ -13,106 +13,33 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 # Python puts a script's folder first, where this file's name would hide the package lava. The stock network has a
 # folder of its own because Lava executes every module beside a Process.
 if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parent / "lava_stock")
+    sys.path[:1] = [str(Path(__file__).resolve().parent / folder) for folder in ("common", "lava_stock")]
 
 import numpy as np
-from asnn_targets.lava import cores, fixed_target, target
+from asnn_targets.lava import fixed_target, target
+from lenet import SIZE, STEPS, pictures, reference_lenet
+from provenance import provenance
 
 from asnn_deploy import reference
-from asnn_deploy.coding import input_code
 from asnn_deploy.deployment import Deployment
-from asnn_deploy.graph import INPUT, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Readout
-from asnn_deploy.order_free import snap
-from asnn_deploy.reference import Executor
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.graph import DeployGraph, Linear
 from asnn_deploy.trace import Record
 
-STEPS, SIZE, CLASSES, HIDDEN, WIDTHS = 7, 28, 10, 256, (32, 48, 64)
 BATCH_SIZES = (1, 16, 64, 128, 256)
 ROUNDS = 3
 HERE = Path(__file__).resolve().parent
 Array = np.ndarray[Any, Any]
-
-
-def reference_lenet(seed: int, rate: float) -> DeployGraph:
-    """The reference network with random, order-free weights, each layer firing at about `rate`."""
-    rng = np.random.default_rng(seed)
-    code = input_code("hybrid-latency", STEPS)
-
-    def values(*shape: int) -> Array:
-        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 100
-        return (rng.standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32)
-
-    def fixed(*shape: int) -> StepTable:
-        return StepTable.constant(values(*shape), STEPS)
-
-    def neurons(name: str) -> Neuron:
-        draw = [rng.uniform(low, high, STEPS).astype(np.float32) for low, high in ((0.3, 0.9), (0.4, 1.0))]
-        tables = {"leak": StepTable.per_step(draw[0]), "gain": StepTable.per_step(draw[1])}
-        return Neuron(name, "lif", {**tables, "threshold": StepTable.constant(np.float32(1), STEPS)})
-
-    which = np.where(code.analog, 0, 1)
-    stem = np.stack([values(WIDTHS[0], 1, 3, 3) / np.float32(255), values(WIDTHS[0], 1, 3, 3)])
-    layers: list[Layer] = []
-    for i, (c_in, c_out) in enumerate(zip((1, *WIDTHS), WIDTHS), 1):
-        weight = StepTable(stem, which) if i == 1 else fixed(c_out, c_in, 3, 3)
-        layers += [Conv(f"conv{i}", weight, fixed(c_out), padding=(1, 1)), neurons(f"lif{i}"), Pool(f"pool{i}")]
-    layers += [Flatten("flatten"), Linear("fc1", fixed(HIDDEN, WIDTHS[-1] * (SIZE // 8) ** 2), fixed(HIDDEN))]
-    layers += [neurons("lif4"), Linear("fc2", fixed(CLASSES, HIDDEN), fixed(CLASSES))]
-    scale = (rng.uniform(0.5, 1.5, STEPS) / STEPS).astype(np.float32)
-    graph = snap(DeployGraph.chain((1, SIZE, SIZE), code, [*layers, Readout("readout", StepTable.per_step(scale))]))
-    images = pictures(16, seed + 1)
-    for neuron in graph.neurons:
-        graph = with_rate(graph, neuron.name, rate, images)
-    return graph
-
-
-def with_rate(graph: DeployGraph, name: str, rate: float, images: Array) -> DeployGraph:
-    """The graph with one layer's gain scaled so that it fires at `rate` on these images."""
-    names = [layer.name for layer in graph.layers]
-    low, high = -6.0, 6.0
-    for _ in range(12):
-        factor = np.float32(2 ** ((low + high) / 2))
-        changed = replace(graph, layers=tuple(_scaled(layer, name, factor) for layer in graph.layers))
-        executor = Executor(changed, names[: names.index(name) + 1])
-        executor.reset(len(images))
-        fired = [
-            executor.step(t, {INPUT: graph.code.frame(images, t).astype(np.float32)})[name].mean() for t in range(STEPS)
-        ]
-        low, high = (low, (low + high) / 2) if np.mean(fired) > rate else ((low + high) / 2, high)
-    return changed
-
-
-def _scaled(layer: Layer, name: str, factor: np.float32) -> Layer:
-    if layer.name != name or not isinstance(layer, Neuron):
-        return layer
-    parameters = {**layer.parameters, "gain": layer.parameters["gain"].map(lambda gain: gain * factor)}
-    return replace(layer, parameters=parameters)
-
-
-def pictures(count: int, seed: int) -> Array:
-    """Smooth bright shapes on a dark ground, `[N, 1, 28, 28]` uint8: about half of the pixels are 0."""
-    rng = np.random.default_rng(seed)
-    coarse: Array = rng.normal(size=(count, 1, 5, 5))
-    where = np.linspace(0, 3.999, SIZE)
-    lower, part = where.astype(int), where % 1
-    rows: Array = coarse[:, :, lower] * (1 - part[:, None]) + coarse[:, :, lower + 1] * part[:, None]
-    fields: Array = rows[..., lower] * (1 - part) + rows[..., lower + 1] * part
-    return np.clip(fields * 255, 0, 255).astype(np.uint8)
 
 
 def firing_rates(graph: DeployGraph, images: Array) -> dict[str, float]:
@@ -228,12 +155,8 @@ def main() -> None:
     options = parse()
     graph = reference_lenet(options.seed, options.rate)
     fixed = Deployment(graph).fixed
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout.strip()
     report: dict[str, Any] = {
-        "commit": commit,
-        "seed": options.seed,
-        "device": f"{platform.processor() or platform.machine()}, {cores()} cores",
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in ("lava-nc", "numpy")},
+        **provenance(options.seed, "lava-nc", "numpy"),
         "network": {"time_steps": STEPS, "input": [1, SIZE, SIZE], "parameters": graph.parameter_count},
         "firing_rates": firing_rates(graph, pictures(32, options.seed + 2)),
         "lava": measure(graph, options),

@@ -14,64 +14,29 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":  # Python puts a script's folder first, where this file's name would hide the package onnx.
-    sys.path.pop(0)
+    sys.path[0] = str(Path(__file__).resolve().parent / "common")
 
 import numpy as np
 import torch
 from asnn_targets.onnxruntime import target
+from lenet import CLASSES, STEPS, reference_lenet
+from provenance import provenance
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asnn_deploy.coding import input_code
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.files import write_text
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Readout
-from asnn_deploy.order_free import snap
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.graph import Conv, DeployGraph, Linear
 
-STEPS, SIZE, CLASSES, HIDDEN, WIDTHS = 7, 28, 10, 256, (32, 48, 64)
 ROUNDS, ROUND_SECONDS = 9, 0.25
 CHECKED = 256
-
-
-def reference_lenet(seed: int) -> DeployGraph:
-    """The reference network with random, order-free weights."""
-    rng = np.random.default_rng(seed)
-    code = input_code("hybrid-latency", STEPS)
-
-    def values(*shape: int, copies: int = 1) -> np.ndarray[Any, Any]:
-        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 100
-        return (rng.standard_normal((copies, *shape)) * 3 / np.sqrt(fan_in)).astype(np.float32)
-
-    def fixed(*shape: int) -> StepTable:
-        return StepTable(values(*shape), np.zeros(STEPS, np.int64))
-
-    def neurons(name: str) -> Neuron:
-        draw = [rng.uniform(low, high, STEPS).astype(np.float32) for low, high in ((0.3, 0.9), (0.4, 1.0))]
-        tables = {"leak": StepTable.per_step(draw[0]), "gain": StepTable.per_step(draw[1])}
-        return Neuron(name, "lif", {**tables, "threshold": StepTable.constant(np.float32(1), STEPS)})
-
-    stem = values(WIDTHS[0], 1, 3, 3, copies=2) / np.array([255, 1], np.float32).reshape(2, 1, 1, 1, 1)
-    which = np.where(code.analog, 0, 1)
-    layers: list[Layer] = []
-    for i, (c_in, c_out) in enumerate(zip((1, *WIDTHS), WIDTHS), 1):
-        weight = StepTable(stem, which) if i == 1 else fixed(c_out, c_in, 3, 3)
-        bias = StepTable(values(c_out, copies=2), which) if i == 1 else fixed(c_out)
-        layers += [Conv(f"conv{i}", weight, bias, padding=(1, 1)), neurons(f"lif{i}"), Pool(f"pool{i}")]
-    layers += [Flatten("flatten"), Linear("fc1", fixed(HIDDEN, WIDTHS[-1] * (SIZE // 8) ** 2), fixed(HIDDEN))]
-    layers += [neurons("lif4"), Linear("fc2", fixed(CLASSES, HIDDEN), fixed(CLASSES))]
-    scale = (rng.uniform(0.5, 1.5, STEPS) / STEPS).astype(np.float32)
-    return snap(DeployGraph.chain((1, SIZE, SIZE), code, [*layers, Readout("readout", StepTable.per_step(scale))]))
 
 
 class EagerLeNet(nn.Module):
@@ -211,23 +176,6 @@ def speeds(session: Any, eager: EagerLeNet, images: np.ndarray[Any, Any]) -> dic
     }
 
 
-def provenance(seed: int, threads: int) -> dict[str, Any]:
-    """What the figures depend on."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "commit": commit or None,
-        "seed": seed,
-        "threads": threads,
-        "device": f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("onnx", "onnxruntime", "torch", "numpy")},
-    }
-
-
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description="onnxruntime against eager PyTorch on the reference LeNet")
@@ -238,7 +186,8 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # what the target goes by
     torch.set_num_threads(arguments.threads)
-    result = provenance(arguments.seed, arguments.threads) | measure(reference_lenet(arguments.seed), arguments.batch)
+    result = provenance(arguments.seed, "onnx", "onnxruntime", "torch", "numpy")
+    result |= {"threads": arguments.threads} | measure(reference_lenet(arguments.seed), arguments.batch)
     print(f"load {result['load_seconds'] * 1e3:.1f} ms, agreement {result['agreement']}")
     for batch, found in result["batches"].items():
         speed = ", ".join(f"{name} {value:.0f}/s" for name, value in found["samples_per_second"].items())

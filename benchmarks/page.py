@@ -1,0 +1,89 @@
+"""Make docs/performance.md from the JSON files that the benchmarks wrote.
+
+.venv/bin/python benchmarks/page.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "performance.md"
+
+
+def results(name: str) -> dict[str, Any]:
+    """What one benchmark wrote."""
+    found: dict[str, Any] = json.loads((HERE / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def measured(found: dict[str, Any], name: str) -> str:
+    """The command and what the figures depend on."""
+    versions = ", ".join(f"{package} {number}" for package, number in found["versions"].items())
+    return f"`.venv/bin/python benchmarks/{name}.py`, commit {found['commit']}, {found['device']}; {versions}.\n"
+
+
+def lava() -> str:
+    """Lava against a graph of its stock Processes."""
+    found = results("lava")
+    rows = []
+    for name in ("lava", "lava-fixed"):
+        stock = found[name]["stock"]["samples_per_second"]
+        rows.append(f"| `{name}` | stock Processes, batch 1 | {stock:.1f} | 1 |")
+        rows += [
+            f"| `{name}` | batch {size} | {run['samples_per_second']:.0f} | **{run['ratio']:.0f}** |"
+            for size, run in found[name]["batch_sizes"].items()
+        ]
+    rates = ", ".join(f"{name} {100 * rate:.0f} %" for name, rate in found["firing_rates"].items())
+    return (
+        "## Lava\n\nSamples per second of the Lava targets, and as a multiple of a graph that computes the same with "
+        "one of Lava's stock Processes per operation, both in one run, their logits checked equal. "
+        f"Firing rates: {rates}.\n\n{measured(found, 'lava')}\n"
+        "| target | form | samples/s | times stock |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+def onnx() -> str:
+    """onnxruntime against eager torch."""
+    found = results("onnx")
+    rows = [
+        f"| {batch} | {run['samples_per_second']['onnxruntime']:.0f} "
+        f"| **{run['times_faster_than']['torch_step_by_step']:.1f}** "
+        f"| {run['times_faster_than']['torch_layer_by_layer']:.1f} |"
+        for batch, run in found["batches"].items()
+    ]
+    return (
+        "## ONNX\n\nonnxruntime on the exported file against eager torch computing the same equations: step by step, "
+        f"as the paper's reference code does, and layer by layer. {found['threads']} thread(s) each, predictions and "
+        f"logits checked equal. The file loads in {1e3 * found['load_seconds']:.0f} ms.\n\n{measured(found, 'onnx')}\n"
+        "| batch | onnxruntime, samples/s | times torch step by step | times torch layer by layer |\n|---|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
+def cli() -> str:
+    """Start-up and memory."""
+    found = results("cli")
+    few, many = found["verify_megabytes"].values()
+    return (
+        f"## Command line\n\n`asnn-deploy --help` takes {found['help_seconds']:.2f} s. `verify` of 10,000 digits-sized "
+        f"samples peaks at {many:.0f} MB, of 1,000 at {few:.0f} MB: a ratio of {found['memory_ratio']:.2f}.\n\n"
+        f"{measured(found, 'cli')}"
+    )
+
+
+def main() -> None:
+    """Write the page."""
+    head = (
+        "# Performance\n\nMade by `benchmarks/page.py` from the JSON files in `benchmarks/results/`. The network is the "
+        "reference LeNet on 28x28 images, T = 7, unless something else is said. Absolute figures belong to the machine; "
+        "ratios are of one run.\n"
+    )
+    PAGE.write_text("\n".join([head, lava(), onnx(), cli()]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
