@@ -16,9 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent / "common")
 
-sys.path[0] = str(Path(__file__).resolve().parent / "common")
+import numpy as np
 from provenance import provenance
 
 from asnn_deploy.cli import run
@@ -35,9 +36,8 @@ def start_seconds() -> float:
     seconds = []
     for _ in range(7):
         begin = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-c", "from asnn_deploy.cli import main; main()", "--help"], check=True, stdout=-3
-        )
+        program = "from asnn_deploy.cli import main; main()"
+        subprocess.run([sys.executable, "-c", program, "--help"], check=True, stdout=subprocess.DEVNULL)
         seconds.append(time.perf_counter() - begin)
     return float(np.median(seconds))
 

@@ -58,9 +58,8 @@ def onnx() -> str:
         "## ONNX\n\nonnxruntime on the exported file against eager torch computing the same equations: step by step, "
         f"as the paper's reference code does, and layer by layer. {found['threads']} thread(s) each, predictions and "
         f"logits checked equal. The file loads in {1e3 * found['load_seconds']:.0f} ms.\n\n{measured(found, 'onnx')}\n"
-        "| batch | onnxruntime, samples/s | times torch step by step | times torch layer by layer |\n|---|---|---|---|\n"
-        + "\n".join(rows)
-        + "\n"
+        "| batch | onnxruntime, samples/s | times torch step by step | times torch layer by layer |\n"
+        "|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
 
@@ -78,9 +77,9 @@ def cli() -> str:
 def main() -> None:
     """Write the page."""
     head = (
-        "# Performance\n\nMade by `benchmarks/page.py` from the JSON files in `benchmarks/results/`. The network is the "
-        "reference LeNet on 28x28 images, T = 7, unless something else is said. Absolute figures belong to the machine; "
-        "ratios are of one run.\n"
+        "# Performance\n\nMade by `benchmarks/page.py` from the JSON files in `benchmarks/results/`. The network is "
+        "the reference LeNet on 28x28 images, T = 7, unless something else is said. Absolute figures belong to the "
+        "machine; ratios are of one run.\n"
     )
     PAGE.write_text("\n".join([head, lava(), onnx(), cli()]), encoding="utf-8")
 
