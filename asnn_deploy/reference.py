@@ -92,13 +92,13 @@ class Executor:
                     potentials[name].append(self.potential(name))
         step_logits: Array | None = None
         if summands:
-            step_logits = np.stack(summands).reshape(graph.time_steps, len(images), -1)
+            step_logits = np.stack(summands).reshape(graph.time_steps, len(images), graph.classes)
         if fixed:
             logits = logits * np.float64(answer.unit)
             step_logits = None if step_logits is None else step_logits * np.float64(answer.unit)
         return Trace(
             "reference-fixed" if fixed else "reference",
-            logits.reshape(len(images), -1),
+            logits.reshape(len(images), graph.classes),
             {name: np.stack(parts) for name, parts in spikes.items() if parts},
             {name: np.stack(parts) for name, parts in potentials.items() if parts},
             step_logits,

@@ -130,3 +130,11 @@ def test_a_threshold_left_out_is_its_default():
     without = replace(graph, layers=tuple(layers))
     for convert in (lambda g: g, quantize):
         assert np.array_equal(run(convert(without), images).logits, run(convert(graph), images).logits)
+
+
+def test_no_images_give_an_empty_trace():
+    graph = small_lenet()
+    for version in (graph, quantize(graph)):
+        trace = run(version, random_images(graph, 0), ALL)
+        assert trace.logits.shape == (0, 5)
+        assert trace.spikes["lif1"].shape == (4, 0, 6, 8, 8)

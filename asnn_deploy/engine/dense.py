@@ -54,7 +54,6 @@ class ConvKernel:
         self.padding = (0, *layer.padding) if flat else layer.padding
         self.dilation = (1, *layer.dilation) if flat else layer.dilation
         self.flat = flat
-        self.groups = layer.groups
         self.matrices = np.ascontiguousarray(weight.reshape(layer.groups, len(weight) // layer.groups, -1), self.dtype)
 
     def __call__(self, x: Array) -> Array:
@@ -64,8 +63,9 @@ class ConvKernel:
         batch = len(x)
         patches = self.patches(x)
         height, width = patches.shape[-2:]
-        columns = np.ascontiguousarray(patches).reshape(batch, self.groups, -1, height * width)
-        y = np.matmul(self.matrices, columns).reshape(batch, -1, height, width)
+        groups, outputs, inputs = self.matrices.shape
+        columns = np.ascontiguousarray(patches).reshape(batch, groups, inputs, height * width)
+        y = np.matmul(self.matrices, columns).reshape(batch, groups * outputs, height, width)
         return y[:, :, 0] if self.flat else y
 
     def patches(self, x: Array) -> Array:

@@ -7,6 +7,7 @@ here.
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
@@ -99,7 +100,8 @@ class Flattening(Stateless):
     """Flatten."""
 
     def step(self, t: int, *inputs: Array) -> Array:
-        return inputs[0].reshape(len(inputs[0]), -1)
+        (x,) = inputs
+        return x.reshape(len(x), math.prod(x.shape[1:]))
 
 
 class Adding(Stateless):
