@@ -1,8 +1,8 @@
 """DeployGraph: a trained network, ready to be carried anywhere.
 
 A graph is an input code, layers, and edges between them. It is frozen, compared by content, validated when made, and
-imports neither torch nor any target. Adding a kind of layer means: one class here with its `output_shape`, one step
-function in `reference.py`, one line in each exporter that can carry it.
+imports neither torch nor any target. Adding a kind of layer means: one class here with its `output_shape`, one
+class in `engine/steppers.py`, one line in each exporter that can carry it.
 
 Shapes are those of one sample (no batch, no time): `(C, H, W)`, `(C, L)` or `(N,)`.
 """
@@ -45,6 +45,13 @@ class Layer:
         """The shape that leaves, given those that enter. Raises GraphError naming the layer and the shapes."""
         raise NotImplementedError
 
+    def check_window(self, **sizes: tuple[int, ...]) -> None:
+        """Kernel, stride and dilation are at least 1, padding at least 0. Raises GraphError."""
+        for what, values in sizes.items():
+            least = 0 if what == "padding" else 1
+            if min(values) < least:
+                raise self.refuse(f"{what} {values} must be at least {least}")
+
     def refuse(self, problem: str) -> GraphError:
         """A GraphError that names this layer."""
         return GraphError(f"layer {self.name!r} ({self.kind}): {problem}")
@@ -76,7 +83,8 @@ class Conv(Layer):
         for what in ("stride", "padding", "dilation"):
             if len(getattr(self, what)) != len(kernel):
                 raise self.refuse(f"{what} {getattr(self, what)} needs {len(kernel)} entries")
-        if shape[0] != c_in * self.groups or c_out % self.groups:
+        self.check_window(kernel=tuple(kernel), stride=self.stride, padding=self.padding, dilation=self.dilation)
+        if self.groups < 1 or shape[0] != c_in * self.groups or c_out % self.groups:
             raise self.refuse(f"weight {self.weight.shape} with groups={self.groups} cannot read {shape[0]} channels")
         if self.bias is not None and self.bias.shape != (c_out,):
             raise self.refuse(f"bias shape {self.bias.shape}, expected ({c_out},)")
@@ -135,6 +143,7 @@ class Pool(Layer):
             raise self.refuse(f"mode {self.mode!r}, allowed: max, sum, average")
         if not len(self.kernel) == len(self.stride) == len(self.padding) == len(shape) - 1:
             raise self.refuse(f"kernel {self.kernel} cannot pool an input of shape {shape}")
+        self.check_window(kernel=self.kernel, stride=self.stride, padding=self.padding)
         spatial = tuple(
             (n + 2 * p - k) // s + 1 for n, k, s, p in zip(shape[1:], self.kernel, self.stride, self.padding)
         )

@@ -16,7 +16,7 @@ from asnn_deploy.graph import Conv, DeployGraph, Flatten, Layer, Linear, Neuron,
 from asnn_deploy.models.cells import AdaptiveLIFCell, MultiStep
 from asnn_deploy.models.layers import PerStep, Synapses, WeightedMean
 from asnn_deploy.models.network import SpikingNetwork
-from asnn_deploy.order_free import snap
+from asnn_deploy.order_free import input_grid, snap
 from asnn_deploy.step_table import Array, StepTable
 
 
@@ -28,6 +28,13 @@ def lower(network: SpikingNetwork, dt: float = 1e-3, snapped: bool = True) -> De
     """
     layers = [_lower_module(name, f"layers.{name}", module) for name, module in network.layers.items()]
     graph = DeployGraph.chain(network.input_shape, network.code, layers, dt=dt)
+    for layer in graph.layers:
+        padded = isinstance(layer, Pool) and layer.mode == "max" and any(layer.padding)
+        if padded and input_grid(graph, graph.inputs_of[layer.name][0].source) is None:
+            raise LoweringError(
+                f"module 'layers.{layer.name}' (MaxPool2d) cannot be deployed: it pads currents with minus infinity, "
+                "a deployed pooling pads with zeros; pool the spikes, or without padding"
+            )
     return snap(graph) if snapped else graph
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from asnn_deploy.graph import Add, Conv, DeployGraph, Layer, Linear
-from asnn_deploy.ranges import largest_values, row_sums
+from asnn_deploy.ranges import arriving, largest_values, row_sums
 from asnn_deploy.step_table import Array, StepTable
 
 FLOAT32_BITS = 24
@@ -65,7 +65,8 @@ def snap(graph: DeployGraph) -> DeployGraph:
     for layer in graph.layers:
         source = graph.inputs_of[layer.name][0].source
         if isinstance(layer, (Conv, Linear)) and input_grid(graph, source) is not None:
-            layers.append(_snap_layer(layer, largest[source], graph.time_steps))
+            (reaching,) = arriving(graph, layer, largest)
+            layers.append(_snap_layer(layer, reaching, graph.time_steps))
         else:
             layers.append(layer)
     return replace(graph, layers=tuple(layers))
@@ -111,18 +112,23 @@ def snap_arrays(weight: Array, bias: Array | None, largest_input: float) -> tupl
         exponent += 1  # rounding pushed the sum over the edge
 
 
-def input_grid(graph: DeployGraph, source: str) -> int | None:
-    """The grid exponent of an event signal: 0 for frames, spikes and counts; None for what may be any real number."""
+def input_grid(graph: DeployGraph, source: str, above: frozenset[str] = frozenset()) -> int | None:
+    """The grid exponent of an event signal: 0 for frames, spikes and counts; None for what may be any real number.
+
+    above: the additions and products that are being asked, so that a loop asks each of them once.
+    """
     while source in graph.by_name:
         layer = graph.by_name[source]
         if layer.kind == "neuron":
             return 0
         if layer.kind == "pool" and getattr(layer, "mode", "") == "average":
             size = math.prod(layer.kernel)  # type: ignore[attr-defined]
-            below = input_grid(graph, graph.inputs_of[source][0].source)
+            below = input_grid(graph, graph.inputs_of[source][0].source, above)
             return None if below is None or size & (size - 1) else below - size.bit_length() + 1
         if layer.kind in ("add", "product"):
-            grids = [input_grid(graph, e.source) for e in graph.inputs_of[source] if e.delay == 0]
+            if source in above:
+                return 0
+            grids = [input_grid(graph, e.source, above | {source}) for e in graph.inputs_of[source]]
             known = [g for g in grids if g is not None]
             return None if len(known) < len(grids) else (min(known) if layer.kind == "add" else sum(known))
         if layer.kind in ("conv", "linear", "scale", "readout"):
@@ -142,7 +148,7 @@ def analyse(graph: DeployGraph) -> dict[str, list[Exactness]]:
         sources = [e.source for e in graph.inputs_of[layer.name]]
         if isinstance(layer, (Conv, Linear)):
             result[layer.name] = [
-                _analyse_weight(graph, layer, k, sources[0], largest[sources[0]])
+                _analyse_weight(graph, layer, k, sources[0], arriving(graph, layer, largest)[0])
                 for k in range(len(layer.weight.values))
             ]
         elif isinstance(layer, Add) and input_grid(graph, layer.name) is None and len(sources) > 2:

@@ -15,8 +15,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "data": "digits",
         "coding": "hybrid-latency",
         "time_steps": 5,
-        "model": {"name": "lenet", "widths": [16, 32, 32], "hidden": 64, "input_shape": [1, 8, 8], "classes": 10},
-        "training": {"epochs": 12, "batch_size": 32, "threads": 1},
+        "model": {"name": "lenet", "widths": [24, 48, 64], "hidden": 128, "input_shape": [1, 8, 8], "classes": 10},
+        "training": {"epochs": 20, "batch_size": 32, "threads": 1},
     },
     "fashion-lenet": {
         "data": "fashion-mnist:data",

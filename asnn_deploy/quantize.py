@@ -25,9 +25,9 @@ from asnn_deploy.fixed_point import (
     STATE_BITS,
     largest,
 )
-from asnn_deploy.graph import Conv, DeployGraph, Layer, Linear, Neuron, Readout
+from asnn_deploy.graph import Conv, DeployGraph, Edge, Layer, Linear, Neuron, Readout
 from asnn_deploy.neurons import model_of
-from asnn_deploy.ranges import largest_leaving, row_sums
+from asnn_deploy.ranges import delayed, largest_leaving, row_sums
 from asnn_deploy.step_table import Array, StepTable
 
 DEFAULT_BITS = 8
@@ -37,7 +37,10 @@ THRESHOLD_BITS = 16
 
 @dataclass(frozen=True)
 class Signal:
-    """What an integer signal is worth: `value = integer * unit[t] + bias[t]`; `bound[t]` limits the integer."""
+    """What an integer signal is worth: `value = integer * unit[t] + bias[t]`; `bound[t]` limits the integer.
+
+    unit, bound: `[T]`; bias: `[T, C_out]` of a current, None where there is none.
+    """
 
     unit: Array
     bound: Array
@@ -63,7 +66,7 @@ def quantize(graph: DeployGraph) -> DeployGraph:
     signals: dict[str, Signal] = {"input": Signal(np.ones(steps), graph.code.largest.astype(float))}
     layers: list[Layer] = []
     for layer in graph.layers:
-        inputs = [signals[e.source] if e.source in signals else _spikes(steps) for e in graph.inputs_of[layer.name]]
+        inputs = [_arriving(graph, signals, edge) for edge in graph.inputs_of[layer.name]]
         new, signals[layer.name] = _quantize_layer(graph, layer, inputs, bits)
         layers.append(new)
     result = replace(graph, layers=tuple(layers), arithmetic="fixed")
@@ -79,6 +82,19 @@ def _with_bounds(graph: DeployGraph, signals: Mapping[str, Signal]) -> DeployGra
     return graph
 
 
+def _arriving(graph: DeployGraph, signals: Mapping[str, Signal], edge: Edge) -> Signal:
+    """What arrives over an edge. What comes back from a later layer must be spikes: nothing else is known of it yet."""
+    if edge.source in signals:
+        signal = signals[edge.source]
+        bias = None if signal.bias is None else delayed(signal.bias, edge.delay)
+        unit = delayed(signal.unit, edge.delay, before=float(signal.unit[0]))
+        return Signal(unit, delayed(signal.bound, edge.delay), bias)
+    source = graph.by_name[edge.source]
+    if not isinstance(source, Neuron):
+        raise source.refuse("leads back to an earlier layer; in integers only spikes can do so")
+    return _spikes(graph.time_steps)
+
+
 def _spikes(steps: int) -> Signal:
     return Signal(np.ones(steps), np.ones(steps))
 
@@ -92,6 +108,8 @@ def _quantize_layer(graph: DeployGraph, layer: Layer, x: list[Signal], bits: int
     if isinstance(layer, Readout):
         return _quantize_readout(graph, layer, x[0])
     if layer.kind == "pool" and getattr(layer, "mode", "") == "average":
+        if x[0].bias is not None and any(layer.padding):  # type: ignore[attr-defined]
+            raise layer.refuse("averages a current with a bias over its padding, which has none")
         size = math.prod(layer.kernel)  # type: ignore[attr-defined]
         summed = replace(layer, mode="sum")  # type: ignore[call-arg]
         return summed, Signal(x[0].unit / size, x[0].bound * size, x[0].bias)
@@ -132,6 +150,8 @@ def _quantize_neuron(graph: DeployGraph, layer: Neuron, x: Signal) -> Neuron:
     if "bias" in layer.parameters:
         own = _expanded(layer, "bias", shape)
         bias = [bias[t] + own[t] for t in range(steps)]
+    if not float(threshold.values.min()) > 0:
+        raise layer.refuse(f"threshold {threshold.values.min():g} has no integer version; it must be positive")
     for exponent in range(THRESHOLD_BITS, 4, -1):
         per_volt = 2.0**exponent / float(np.max(threshold.values))
         offsets = [np.rint(b * per_volt) for b in bias]
@@ -184,7 +204,9 @@ def _gain_mantissas(factors: list[Array], bound: Array) -> tuple[list[int], list
         if room < 1:
             return [], []
         shifts.append(min(30, math.floor(math.log2(room))))
-    return shifts, [np.rint(factor * 2.0**shift) for factor, shift in zip(factors, shifts)]
+    mantissas = [np.rint(factor * 2.0**shift) for factor, shift in zip(factors, shifts)]
+    worst = max(float(np.abs(m).max()) * float(limit) for m, limit in zip(mantissas, bound))
+    return (shifts, mantissas) if worst <= largest(ACCUMULATOR_BITS) else ([], [])
 
 
 def _per_step_like(table: StepTable, values: list[Array]) -> StepTable:
@@ -203,11 +225,12 @@ def membrane_bound(neuron: Neuron, input_bound: Array) -> list[float]:
         low = float(decayed.min()) - drive + float(bias.min())
         high = float(decayed.max()) + drive + float(bias.max())
         worst.append(max(-low, high))
-        theta = float(p["threshold"].at(t).min())
+        # What has not fired is at most the largest threshold; what has fired gave up at least the smallest one.
+        quiet = min(high, float(p["threshold"].at(t).max()))
         if neuron.reset == "zero":
-            low, high = min(low, 0.0), max(min(high, theta), 0.0)
+            low, high = min(low, 0.0), max(quiet, 0.0)
         else:
-            high = max(min(high, theta), high - theta)
+            high = max(quiet, high - float(p["threshold"].at(t).min()))
     return worst
 
 

@@ -8,6 +8,7 @@ flattening make of them); currents get their bound from the weights (`synapse_bo
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -35,24 +36,35 @@ def row_sums(weight: Array) -> Array:
 
 def largest_values(graph: DeployGraph) -> dict[str, Array]:
     """The largest magnitude that can leave each layer (and "input") at each step, `[T]` float64."""
+    steps = graph.time_steps
     bounds: dict[str, Array] = {INPUT: graph.code.largest.astype(np.float64)}
-    # A delayed edge may come from a layer further down: spikes bound it by 1, so start there and pass twice.
-    for neuron in graph.neurons:
-        bounds[neuron.name] = np.ones(graph.time_steps)
-    for _ in range(2):
+    bounds |= {layer.name: np.zeros(steps) for layer in graph.layers}
+    # Around a loop of delayed edges, step t rests on earlier steps only: T passes settle them all.
+    for _ in range(steps + 1):
+        before = dict(bounds)
         for layer in graph.layers:
-            sources = [(bounds.get(e.source), e.delay) for e in graph.inputs_of[layer.name]]
-            if all(b is not None for b, _ in sources):
-                bounds[layer.name] = largest_leaving(
-                    layer, graph, [_delayed(b, d) for b, d in sources if b is not None]
-                )
-    for layer in graph.layers:
-        bounds.setdefault(layer.name, np.full(graph.time_steps, math.inf))
+            bounds[layer.name] = largest_leaving(layer, graph, arriving(graph, layer, bounds))
+        if not loops(graph) or all(np.array_equal(before[name], bounds[name]) for name in bounds):
+            break
     return bounds
 
 
-def _delayed(bound: Array, delay: int) -> Array:
-    return np.concatenate([np.zeros(delay), bound])[: len(bound)] if delay else bound
+def loops(graph: DeployGraph) -> bool:
+    """Whether any edge leads back to its own or an earlier layer."""
+    position = {INPUT: -1} | {layer.name: i for i, layer in enumerate(graph.layers)}
+    return any(position[edge.source] >= position[edge.target] for edge in graph.edges)
+
+
+def arriving(graph: DeployGraph, layer: Layer, bounds: Mapping[str, Array]) -> list[Array]:
+    """The bounds of what arrives at a layer, one for each input, `[T]`: delays counted, 0 before anything arrives."""
+    return [delayed(bounds[e.source], e.delay) for e in graph.inputs_of[layer.name]]
+
+
+def delayed(values: Array, delay: int, before: float = 0.0) -> Array:
+    """Per-step values `[T, ...]` that many steps later; `before` until the first one arrives."""
+    if not delay:
+        return values
+    return np.concatenate([np.full((delay, *values.shape[1:]), before), values])[: len(values)]
 
 
 def largest_leaving(layer: Layer, graph: DeployGraph, x: list[Array]) -> Array:

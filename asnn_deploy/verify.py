@@ -17,23 +17,30 @@ DEFAULT_TARGETS = ("norse", "reference", "nir", "onnxruntime", "lava", "referenc
 
 @dataclass(frozen=True)
 class Pairing:
-    """A target and what it is held against. `promised`: whether every spike must be equal."""
+    """A target and what it is held against.
+
+    promised: every spike must be equal; bitwise: every logit, too.
+    """
 
     target: str
     against: str
     promised: bool
+    bitwise: bool = False
 
 
 def pairing(target: str, arithmetic: str, has_run: bool) -> Pairing:
     """What a target is held against.
 
-    Float targets: `norse` where there is a trained module, else `reference`; `norse` itself: `reference`.
+    Float targets: `norse` where there is a trained module, else `reference`; `norse` itself: `reference`, and
+    `reference` without a trained module: `nir`, since holding it against itself would prove nothing.
     Integer targets: `reference-fixed`; that one itself: `reference`, where the difference is quantisation, no promise.
     """
     if target == "reference-fixed":
         return Pairing(target, "reference", promised=False)
     if arithmetic == "fixed":
-        return Pairing(target, "reference-fixed", promised=True)
+        return Pairing(target, "reference-fixed", promised=True, bitwise=True)
+    if target == "reference" and not has_run:
+        return Pairing(target, "nir", promised=True)
     return Pairing(target, "norse" if has_run and target != "norse" else "reference", promised=True)
 
 
@@ -51,7 +58,7 @@ def verify(
     """
     record = Record(spikes=True)
     needed = list(dict.fromkeys(name for pair in pairings for name in (pair.against, pair.target)))
-    comparisons = {pair.target: Comparison(pair.against) for pair in pairings}
+    comparisons = {pair.target: Comparison(pair.against, pair.bitwise) for pair in pairings}
     with ExitStack() as stack:
         sessions: dict[str, Session] = {
             name: stack.enter_context(available("targets", name).open(deployment, batch_size)) for name in needed

@@ -16,7 +16,7 @@ from asnn_deploy.engine.dense import ConvKernel, LinearKernel, pool
 from asnn_deploy.errors import GraphError
 from asnn_deploy.graph import Add, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.neurons import State, model_of
-from asnn_deploy.ranges import largest_values
+from asnn_deploy.ranges import arriving, largest_values
 from asnn_deploy.step_table import Array, StepTable
 
 
@@ -63,7 +63,7 @@ class Synapses(Stateless):
         super().__init__(layer, graph)
         kernel = ConvKernel if isinstance(layer, Conv) else LinearKernel
         self.index = layer.weight.index
-        largest = largest_values(graph)[graph.inputs_of[layer.name][0].source]
+        (largest,) = arriving(graph, layer, largest_values(graph))
         used = [
             max(largest[t] for t in range(graph.time_steps) if self.index[t] == k) if k in self.index else 0.0
             for k in range(len(layer.weight.values))
