@@ -41,7 +41,7 @@ def write_bundle(
     something that is not a bundle.
     """
     exporter = available("exporters", exporter_name)
-    claim_folder(path, MANIFEST)
+    claim_bundle(path)
     with replacing_folder(path) as folder:
         names = list(exporter.write(graph, folder, data=data, **options))
         if not (folder / NETWORK).exists():
@@ -68,10 +68,12 @@ def read_bundle(folder: Path) -> Bundle:
                 f"{file}: schema {manifest['schema']!r}, this version reads schema {SCHEMA}; export again"
             )
         names = {str(name): str(value) for name, value in manifest["files"].items()}
+        if not isinstance(manifest.get("data"), (str, type(None))) or not isinstance(manifest.get("summary", {}), dict):
+            raise ValueError("data must be a text and summary an object")
         bundle = Bundle(
             folder, str(manifest["format"]), tuple(names), manifest.get("data"), manifest.get("summary") or {}
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{file}: not a bundle's manifest ({describe(error)}); export again") from None
     for name, expected in names.items():
         if Path(name).name != name:
@@ -94,6 +96,27 @@ def digest(path: Path) -> str:
         while block := file.read(1 << 20):
             value.update(block)
     return value.hexdigest()
+
+
+def claim_bundle(path: Path) -> None:
+    """`path` may be replaced: it is absent, empty, or a bundle with nothing else in it. Raises InputError."""
+    claim_folder(path, MANIFEST)
+    if not (path / MANIFEST).is_file():
+        return
+    try:
+        manifest = json.loads((path / MANIFEST).read_text())
+        ours = str(manifest["created_by"]).startswith("asnn-deploy ")
+        strangers = {entry.name for entry in path.iterdir()} - {MANIFEST, *manifest["files"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        ours, strangers = False, set()
+    if not ours:
+        raise InputError(
+            f"{path}: exists and was not made by this command (its {MANIFEST} is another's); choose another place"
+        )
+    if strangers:
+        raise InputError(
+            f"{path}: holds {min(strangers)!r}, which is not the bundle's; move it or choose another place"
+        )
 
 
 def claim_folder(path: Path, marker: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,30 +23,32 @@ class ModelConfig(Section):
     """The network's shape."""
 
     name: str = "lenet"
-    widths: list[int] = Field([32, 48, 64], min_length=1)
-    hidden: int = Field(256, ge=1)
+    widths: list[Annotated[int, Field(ge=1, le=65_536)]] = Field([32, 48, 64], min_length=1)
+    hidden: int = Field(256, ge=1, le=1_000_000)
     neuron: Literal["asnn", "lif"] = "asnn"
     granularity: Literal["layer", "channel", "neuron"] = "layer"
     input_shape: tuple[int, int, int] | None = None
     """What images the preset is for, (C, H, W); null takes whatever the data has."""
-    classes: int | None = Field(None, ge=2)
+    classes: int | None = Field(None, ge=2, le=100_000)
 
 
 class TrainingConfig(Section):
     """Optimisation. Defaults: the reference code of ASNN (Adam 5e-3, cosine schedule)."""
 
-    epochs: int = Field(200, ge=1)
-    batch_size: int = Field(128, ge=1)
-    learning_rate: float = Field(5e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    limit: int | None = Field(None, ge=1)
+    epochs: int = Field(200, ge=1, le=1_000_000)
+    batch_size: int = Field(128, ge=2, le=1_000_000)
+    """At least 2: batch norm has no statistics of one sample."""
+    learning_rate: float = Field(5e-3, gt=0, le=1e6, allow_inf_nan=False)
+    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False)
+    limit: int | None = Field(None, ge=2)
     """Train on this many samples, the same share of each class."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    devices: int = Field(1, ge=1)
+    devices: Literal[1] = 1
+    """This version trains on one device."""
     precision: Literal["32", "bf16"] = "32"
-    seed: int = Field(0, ge=0)
-    workers: int = Field(0, ge=0)
-    threads: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0, lt=2**32)
+    workers: int = Field(0, ge=0, le=256)
+    threads: int | None = Field(None, ge=1, le=1024)
     """Threads on the CPU; null leaves it to torch. Small networks train fastest, and unshaken by neighbours, on one."""
 
 
@@ -56,8 +58,8 @@ class AugmentationConfig(Section):
     flip: bool = False
     rotation: float = Field(0.0, ge=0, le=180)
     """Largest angle in degrees."""
-    crop_padding: int = Field(0, ge=0)
-    mixup: float = Field(0.0, ge=0)
+    crop_padding: int = Field(0, ge=0, le=1024)
+    mixup: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Alpha of the Beta distribution that mixes pairs of images; 0 is off."""
     mixup_until: float = Field(1.0, ge=0, le=1)
     """Share of the epochs after which mixup is switched off."""
@@ -78,7 +80,7 @@ class RunConfig(Section):
     data: str = "digits"
     coding: str = "hybrid-latency"
     time_steps: int = Field(7, ge=1, le=1024)
-    dt: float = Field(1e-3, gt=0)
+    dt: float = Field(1e-3, gt=0, allow_inf_nan=False)
     """Length of a time step on the chip, in seconds."""
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig())

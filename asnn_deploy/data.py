@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from asnn_deploy.errors import DataError
 from asnn_deploy.input_code import PIXEL_MAX
-from asnn_deploy.serialize import describe
+from asnn_deploy.serialize import DAMAGE, describe
 from asnn_deploy.step_table import Array
 from asnn_deploy.suggest import unknown_name
 
@@ -49,8 +48,10 @@ def load_data(spec: str) -> Data:
         raise DataError(f"--data {spec}: needs {what}, as in --data {name}:PATH")
     if name == "digits" and path:
         raise DataError(f"--data {spec}: digits come with scikit-learn and take no path")
-    arrays, classes = SOURCES[name](Path(path).expanduser())
-    return _checked(spec, arrays, classes)
+    where = Path(path).expanduser()
+    arrays, classes = SOURCES[name](where)
+    # A run folder remembers its data, also when it is used from another folder.
+    return _checked(f"{name}:{where.resolve()}" if path else name, arrays, classes)
 
 
 def as_images(images: Array, where: str) -> Array:
@@ -82,6 +83,8 @@ def _checked(spec: str, arrays: dict[str, Array], classes: int | None) -> Data:
             raise DataError(f"--data {spec}: the {split} split is empty")
         if y.dtype.kind not in "iu":
             raise DataError(f"--data {spec}: y_{split} has type {y.dtype}; labels are integers from 0")
+        if y.dtype == np.uint64 and y.max() > np.iinfo(np.int64).max:
+            raise DataError(f"--data {spec}: y_{split} holds label {y.max()}; labels are integers from 0")
         images[split], labels[split] = x, y.astype(np.int64)
     if images["train"].shape[1:] != images["test"].shape[1:]:
         found = " and ".join(str(images[s].shape[1:]) for s in images)
@@ -114,7 +117,7 @@ def _npz(path: Path) -> tuple[dict[str, Array], None]:
             return {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test")}, None
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise DataError(f"{path}: not a readable .npz file ({describe(error)})") from None
 
 
@@ -151,9 +154,11 @@ def _read_idx(path: Path, dimensions: int) -> Array:
     if content[:4] != bytes([0, 0, 8, dimensions]):
         raise DataError(f"{source}: not an IDX file of {dimensions}-dimensional bytes; fetch it again")
     expected = int(np.prod(sizes))
+    if len(content) < header:
+        raise DataError(f"{source}: truncated: it has no whole header; fetch it again")
     if len(content) - header != expected:
         raise DataError(f"{source}: truncated: {len(content) - header} of {expected} bytes; fetch it again")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(sizes)
+    return np.frombuffer(content, np.uint8, offset=header).reshape(sizes).copy()
 
 
 def _cifar_reader(name: str) -> Callable[[Path], tuple[dict[str, Array], int]]:

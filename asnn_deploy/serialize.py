@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,11 @@ from asnn_deploy.neurons import check_neurons
 from asnn_deploy.step_table import Array, StepTable
 
 FORMAT = 1
+DAMAGE = (
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error),
+    *(ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError),
+)
+"""What reading a damaged .npz file or a foreign header may raise."""
 
 
 def save_graph(path: Path, graph: DeployGraph) -> None:
@@ -68,7 +74,7 @@ def load_graph(path: Path) -> DeployGraph:
             header["quantization"],
         )
         check_neurons(graph)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, GraphError) as error:
+    except (*DAMAGE, GraphError) as error:
         raise BundleError(f"{path}: not a readable graph file ({describe(error)}); export again") from error
     return graph
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from asnn_deploy.bundle import MANIFEST, NETWORK, read_bundle
 from asnn_deploy.deployment import Deployment
-from asnn_deploy.errors import InputError
+from asnn_deploy.errors import BundleError, InputError
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.neurons import check_neurons
 from asnn_deploy.plugins import available
@@ -66,8 +66,11 @@ def _open_bundle(path: Path) -> Source:
     files = {"nir": path / NETWORK}
     if "network.onnx" in bundle.files:
         files["onnx"] = path / "network.onnx"
+    graph = read_nir(path / NETWORK)
     fixed = load_graph(path / FIXED) if FIXED in bundle.files else None
-    deployment = Deployment(read_nir(path / NETWORK), files=files, fixed=fixed)
+    if fixed is not None and (fixed.arithmetic != "fixed" or fixed.shapes != graph.shapes or fixed.code != graph.code):
+        raise BundleError(f"{path / FIXED}: is not the integer version of {NETWORK}; export again")
+    deployment = Deployment(graph, files=files, fixed=fixed)
     return Source(path, "bundle", deployment, bundle.data, bundle.summary)
 
 

@@ -11,4 +11,7 @@ def unknown_name(what: str, given: str, allowed: Iterable[str]) -> str:
     choices = sorted(allowed)
     near = get_close_matches(given, choices, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {given!r}{hint} (allowed: {', '.join(choices) or 'none'})"
+    allowed_text = ", ".join(choices) or "none"
+    if near and len(allowed_text) > 200:
+        return f"unknown {what} {given!r}{hint}"
+    return f"unknown {what} {given!r}{hint} (allowed: {allowed_text})"

@@ -28,7 +28,9 @@ def random_neuron(rng, name, time_steps, shape=(), reset="subtract"):
     )
 
 
-def small_lenet(time_steps=4, coding="hybrid-latency", channels=1, size=8, classes=5, seed=0, granularity="layer"):
+def small_lenet(
+    time_steps=4, coding="hybrid-latency", channels=1, size=8, classes=5, seed=0, granularity="layer", widths=(6, 8, 12)
+):
     """conv - LIF - max-pool - conv - LIF - max-pool - flatten - linear - LIF - linear - readout."""
     rng = np.random.default_rng(seed)
     code = input_code(coding, time_steps)
@@ -42,7 +44,6 @@ def small_lenet(time_steps=4, coding="hybrid-latency", channels=1, size=8, class
     def fixed_table(value):
         return StepTable.constant(value, time_steps)
 
-    widths = (6, 8, 12)
     half, quarter = size // 2, size // 4
     grain = {
         "layer": [(), (), ()],

@@ -92,12 +92,18 @@ def test_a_target_is_one_file(example):
 
 
 def test_an_energy_profile_is_one_file(tmp_path):
-    from asnn_deploy.energy import load_profile, profiles
+    from asnn_deploy.energy import Counter, energy, load_profile, profiles
 
     mine = tmp_path / "my-chip.toml"
     shutil.copy(Path(profiles.__file__).parent / "profiles" / "horowitz-45nm.toml", mine)
-    mine.write_text(mine.read_text().replace("horowitz-45nm", "my-chip"))
-    assert load_profile(str(mine)).kind == load_profile("horowitz-45nm").kind
+    mine.write_text(re.sub(r"(low|mid|high) = ([0-9.]+)", lambda m: f"{m[1]} = {2 * float(m[2])}", mine.read_text()))
+    graph = small_lenet()
+    counter = Counter(graph)
+    images = random_images(graph, 4)
+    counter.add(images, run(graph, images, Record(spikes=True)))
+    counts = counter.result()
+    ours, theirs = (energy(load_profile(name), counts).energy_joules.mid for name in (str(mine), "horowitz-45nm"))
+    assert ours == pytest.approx(2 * theirs)
 
 
 def test_every_example_is_used():

@@ -132,6 +132,9 @@ def ends(*middle):
         (lambda: graph(ends(conv("c", 1, 3, 3, 3, padding=(1, 1)))), r"'c' \(conv\).*cannot read 1 channels"),
         (lambda: graph(ends(conv("c", 1, 1, 9, 9))), "kernel .* does not fit into input"),
         (lambda: graph(ends(conv("c", 1, 1, 3, 3, padding=(1,)))), "padding .* needs 2 entries"),
+        (lambda: graph(ends(conv("c", 1, 1, 3, 3, stride=(0, 1)))), r"stride \(0, 1\) must be at least 1"),
+        (lambda: graph(ends(conv("c", 1, 1, 3, 3, padding=(-1, 0)))), r"padding \(-1, 0\) must be at least 0"),
+        (lambda: graph(ends(Pool("p", "max", (2, 2), (0, 2)))), r"stride \(0, 2\) must be at least 1"),
         (lambda: graph(ends(Pool("p", "median"))), "mode 'median', allowed: max, sum, average"),
         (
             lambda: graph([Flatten("f"), Linear("l", one(np.zeros((3, 63)))), Readout("r", one(1))]),

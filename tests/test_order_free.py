@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from networks import small_lenet
 
 from asnn_deploy.engine.dense import ConvKernel
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import Add, Conv, DeployGraph, Edge, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.order_free import analyse, grid_exponent, snap, snap_arrays
 from asnn_deploy.step_table import StepTable
 
@@ -104,3 +104,64 @@ def test_a_layer_that_cannot_be_snapped_is_named():
     (entry,) = analyse(snap(graph))["fc"]
     assert not entry.exact
     assert "'flat' is not made of spikes or small integers" in entry.reason
+
+
+def late_input(bias=None):
+    """A linear layer that reads the hybrid-coded image one step late, with other weights at each step."""
+    rng = np.random.default_rng(2)
+    code = small_lenet(time_steps=3).code
+    weight = StepTable.per_step(rng.normal(size=(3, 4, 16)).astype(np.float32))
+    one = lambda v: StepTable.constant(np.float32(v), 3)
+    layers = (
+        Flatten("flat"),
+        Linear("fc", weight, bias),
+        Neuron("lif", "lif", {"leak": one(0.5), "gain": one(0.5), "threshold": one(1)}),
+        Linear("out", StepTable.constant(rng.normal(size=(2, 4)).astype(np.float32), 3)),
+        Readout("readout", one(1 / 3)),
+    )
+    edges = (
+        Edge("input", "flat"),
+        Edge("flat", "fc", 1),
+        Edge("fc", "lif"),
+        Edge("lif", "out"),
+        Edge("out", "readout"),
+    )
+    return DeployGraph((1, 4, 4), code, layers, edges)
+
+
+def test_a_delay_moves_the_analog_step():
+    graph = snap(late_input())
+    entries = analyse(graph)["fc"]
+    assert all(e.exact for e in entries)
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 16)).astype(np.float32)
+    weight = graph.by_name["fc"].weight.at(1)  # in force when the pixels arrive
+    exact = pixels.astype(np.float64) @ weight.T.astype(np.float64)
+    assert np.array_equal((pixels @ weight.T).astype(np.float64), exact)
+    assert np.array_equal((pixels[:, ::-1] @ weight[:, ::-1].T).astype(np.float64), exact)
+    rough = late_input().by_name["fc"].weight.at(1)
+    assert not np.array_equal(
+        (pixels @ rough.T).astype(np.float64), pixels.astype(np.float64) @ rough.T.astype(np.float64)
+    )
+
+
+def test_delayed_currents_are_no_events():
+    graph = late_input()
+    layers = (*graph.layers[:2], Conv("side", StepTable.constant(np.full((1, 1, 1, 1), 0.3, np.float32), 3)))
+    rng = np.random.default_rng(0)
+    side = (
+        Flatten("side_flat"),
+        Add("mixed"),
+        Linear("fc3", StepTable.constant(rng.normal(size=(4, 16)).astype(np.float32), 3)),
+    )
+    layers = (layers[0], layers[2], *side, *graph.layers[2:])
+    names = ["flat", "side", "side_flat", "mixed", "fc3", "lif", "out", "readout"]
+    edges = [
+        Edge("input", "flat"),
+        Edge("input", "side"),
+        Edge("side", "side_flat"),
+        Edge("flat", "mixed"),
+        Edge("side_flat", "mixed", 1),
+        *(Edge(a, b) for a, b in itertools.pairwise(names[3:])),
+    ]
+    (entry,) = analyse(snap(DeployGraph((1, 4, 4), graph.code, layers, tuple(edges))))["fc3"]
+    assert not entry.exact

@@ -48,6 +48,16 @@ def test_counts_by_layer_and_step_and_first_divergence():
     assert report.to_json()["first_divergence"]["layer"] == "b"
 
 
+def test_a_bitwise_promise_includes_the_logits():
+    other = trace("y", quiet(), np.full((4, 2), 1e-9, np.float32))
+    for bitwise in (False, True):
+        comparison = Comparison("x", bitwise)
+        comparison.add(trace("x", quiet()), other)
+        assert comparison.report().exact is not bitwise
+    with pytest.raises(GraphError, match="answered with NaN or infinity"):
+        Comparison("x").add(trace("x", quiet()), trace("y", quiet(), np.full((4, 2), np.nan, np.float32)))
+
+
 def test_runs_of_different_networks_are_refused():
     with pytest.raises(GraphError, match="recorded layers"):
         Comparison("x").add(trace("x", quiet()), trace("y", {"a": quiet()["a"]}))

@@ -96,10 +96,15 @@ def test_third_party_plugins_are_listed_and_used(third_party, tmp_path):
     assert "no_such_module" in lines["broken"]
 
     network = tmp_path / "network.nir"
-    find("exporters", "nir").write(small_lenet(), tmp_path)
+    find("exporters", "nir").write(small_lenet(classes=10), tmp_path)
     exported = asnn(third_party, "export", str(network), "--target", "names", "--out", str(tmp_path / "bundle"))
     assert exported.returncode == 0, exported.stderr
     assert (tmp_path / "bundle" / "layers.txt").read_text().startswith("conv1\nlif1")
+    for command in ("run", "verify"):
+        ran = asnn(third_party, command, str(network), "--target", "mirror", "--data", "digits", "--limit", "5")
+        assert ran.returncode == 0, ran.stderr
+    assert "mirror" in ran.stdout
+    assert "exact" in ran.stdout
     ran = asnn(third_party, "run", str(network), "--target", "broken", "--data", "digits")
     assert (ran.returncode, ran.stderr.count("\n")) == (3, 1)
     assert "target 'broken' cannot be loaded" in ran.stderr

@@ -8,7 +8,8 @@ from networks import random_graph, random_images, random_neuron, small_lenet
 
 from asnn_deploy.errors import GraphError, InputError
 from asnn_deploy.fixed_point import ACCUMULATOR_BITS, STATE_BITS, largest
-from asnn_deploy.graph import Conv, Linear
+from asnn_deploy.graph import Conv, Linear, Neuron
+from asnn_deploy.neurons import lif
 from asnn_deploy.quantize import calibrate, membrane_bound, quantize
 from asnn_deploy.ranges import largest_values
 from asnn_deploy.reference import Executor, run
@@ -76,6 +77,61 @@ def test_no_value_leaves_its_register(seed):
         for name, bound in bounds.items():
             assert np.abs(executor.potential(name)).max() <= bound[t] + 1, name
             assert bound[t] <= largest(STATE_BITS)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_saturation_never_acts(seed):
+    """Thresholds per channel, biases of the neuron, both resets: what interval arithmetic promised never saturates."""
+    rng = np.random.default_rng(seed)
+    graph = random_graph(seed)
+    layers = []
+    for layer in graph.layers:
+        if isinstance(layer, Neuron):
+            channels = graph.shapes[layer.name][:1]
+            shape = (graph.time_steps, *channels)
+            extra = {
+                key: StepTable.per_step(rng.uniform(low, high, shape).astype(np.float32))
+                for key, low, high in (("threshold", 0.1, 40.0), ("bias", -0.5, 3.0))
+            }
+            layer = replace(layer, parameters={**layer.parameters, **extra})
+        layers.append(layer)
+    fixed = quantize(replace(graph, layers=tuple(layers)))
+    images = random_images(graph, 6, seed)
+    images[0], images[1] = 0, 255
+    seen = []
+
+    def watched(x, bits):
+        seen.append(x.size)
+        assert np.abs(x).max(initial=0) <= largest(bits)
+        return x
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lif, "saturate", watched)
+        run(fixed, images)
+    assert seen
+
+
+def test_a_quiet_neuron_keeps_what_its_own_threshold_allows():
+    """One channel's threshold is far above the other's: the bound must count what the quiet one gathers."""
+    graph = small_lenet()
+    thresholds = np.ones(6, np.float32)
+    thresholds[1:] = 50
+    tables = {"threshold": StepTable.constant(thresholds, 4), "bias": StepTable.constant(np.full(6, 20, np.float32), 4)}
+    for reset in ("subtract", "zero"):
+        layers = [
+            replace(x, parameters={**x.parameters, **tables}, reset=reset) if x.name == "lif1" else x
+            for x in graph.layers
+        ]
+        fixed = quantize(replace(graph, layers=tuple(layers)))
+        executor = Executor(fixed)
+        executor.reset(4)
+        neuron, images = fixed.by_name["lif1"], random_images(graph, 4)
+        feeds = np.abs(fixed.by_name["conv1"].weight.values.astype(int)).sum(axis=(2, 3, 4)).max() * 255.0
+        bound = membrane_bound(neuron, np.full(4, feeds))
+        for t in range(4):
+            executor.step(t, {"input": graph.code.frame(images, t).astype(np.int64)})
+            assert np.abs(executor.potential("lif1")).max() <= bound[t]
 
 
 def test_calibration_does_not_make_it_worse():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from importlib import import_module
+from types import FrameType
 
 import click
 
@@ -49,7 +51,15 @@ def main(arguments: list[str] | None = None) -> None:
     # Threads that wait for each other shall sleep, not spin: where something else runs on the machine, spinning makes
     # torch several times slower. Read when torch is loaded, which no command has done yet.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name in ("SIGTERM", "SIGHUP"):  # whoever ends us politely gets what Ctrl-C gets: nothing half-written stays
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), interrupt)
     sys.exit(run(arguments))
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Signal handler: unwind as after Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -61,6 +71,11 @@ def run(arguments: list[str] | None = None) -> int:
         return stop.exit_code
     except (KeyboardInterrupt, click.Abort):
         return fail("interrupted", INTERRUPTED)
+    except SystemExit:  # click's way of saying that standard output was closed
+        return fail("standard output was closed before all was written", 3)
+    except click.exceptions.NoArgsIsHelpError as shown:
+        click.echo(shown.ctx.get_help())
+        return 0
     except click.ClickException as error:
         return fail(error.format_message(), 2)
     except AsnnDeployError as error:

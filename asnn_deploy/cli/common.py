@@ -33,7 +33,7 @@ def load_samples(source: Source, data_spec: str | None, split: str, limit: int |
     from asnn_deploy.data import load_data
     from asnn_deploy.errors import DataError
 
-    spec = data_spec or source.data
+    spec = source.data if data_spec is None else data_spec
     if spec is None:
         raise DataError(f"{source.path}: remembers no data; give --data NAME[:PATH]")
     data = load_data(spec)
@@ -54,9 +54,12 @@ def track(items: list[Any], what: str) -> Iterable[Any]:
     from rich.console import Console
     from rich.progress import track as rich_track
 
-    return rich_track(
-        items, description=what, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-    )
+    return rich_track(items, description=what, console=Console(stderr=True), transient=True, disable=not on_terminal())
+
+
+def on_terminal() -> bool:
+    """Whether somebody watches stderr; it may be closed."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def write_json(path: Path | None, value: Any) -> None:

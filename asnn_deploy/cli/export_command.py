@@ -37,16 +37,25 @@ def command(source: Path, exporter: str, out: Path, bits: int | None, nir_dialec
 def export(source: Source, name: str, out: Path, bits: int | None, data_spec: str | None, **options: Any) -> None:
     """Write one file or a bundle."""
     from asnn_deploy.bundle import write_bundle
+    from asnn_deploy.data import load_data
     from asnn_deploy.errors import InputError
     from asnn_deploy.plugins import available
 
     exporter = available("exporters", name)
+    if options.get("dialect", DIALECTS[0]) != DIALECTS[0] and name != "nir":
+        raise InputError(
+            f"--nir-dialect {options['dialect']}: exporter {name!r} writes no NIR dialects; use --target nir"
+        )
+    if bits is not None and out.suffix == ".onnx":
+        raise InputError(f"--bits {bits}: an .onnx file holds the float network only; export a bundle")
     graph = quantized(source, bits, data_spec)
     if out.suffix in (".nir", ".onnx"):
         if out.suffix != exporter.suffix:
             raise InputError(f"--out {out}: exporter {name!r} does not write {out.suffix} files")
         write_file(exporter, graph, out, **options)
     else:
+        if data_spec is not None:
+            load_data(data_spec)  # what a bundle remembers must be readable
         kept = {key: source.summary[key] for key in ("test_accuracy", "snapping") if key in source.summary}
         write_bundle(graph, name, out, data_spec or source.data, kept, **options)
 

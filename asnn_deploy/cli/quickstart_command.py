@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PRESET = "digits-lenet"
 SUMMARY = "summary.json"
+MARKER = ".asnn-deploy-quickstart"
+"""Written first, so that an interrupted quickstart can be started again."""
 PARTS = ("run", "network.nir", "network.onnx", "lava", "report", "verify.json", SUMMARY)
 
 
@@ -26,8 +28,10 @@ def command(out: Path, epochs: int | None, limit: int | None) -> int:
     """Train, export to three formats, run and verify on seven targets, report: on digits, without a download."""
     from asnn_deploy.bundle import claim_folder
     from asnn_deploy.cli.verify_command import broken, print_table
+    from asnn_deploy.files import write_text
 
-    claim_folder(out, SUMMARY)
+    claim_folder(out, MARKER)
+    write_text(out / MARKER, "made by asnn-deploy quickstart\n")
     for part in PARTS:
         shutil.rmtree(out / part, ignore_errors=True)
         (out / part).unlink(missing_ok=True)

@@ -47,11 +47,11 @@ def command(
 ) -> None:
     """Train a network: a CONFIG.yaml or a preset in, a run folder out."""
     from asnn_deploy.cli.common import percent
-    from asnn_deploy.training.train import train
 
     settled = configuration(config, preset_name, out, resume, settings, options)
     check_run_folder(out, resume)
     from asnn_deploy.data import load_data
+    from asnn_deploy.training.train import train
 
     summary = train(settled, load_data(settled.data), out, resume)
     click.echo(
@@ -96,7 +96,7 @@ def configuration(
         if isinstance(value, int) and value < (0 if key == "training.seed" else 1):
             name = next(option for option, target in OPTIONS.items() if target == key).replace("_", "-")
             raise ConfigError(f"--{name} {value}: must be at least {0 if name == 'seed' else 1}")
-    config = make_config(merge(values, given | parse_settings(settings)), "--set")
+    config = make_config(merge(values, given | parse_settings(settings)), "the command line")
     input_code(config.coding, config.time_steps)
     return config
 

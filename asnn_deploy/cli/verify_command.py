@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 )
 @source_argument
 @click.option(
-    "--target", "targets", multiple=True, metavar="TARGET", help="Verify this target; default: all there are."
+    "--target", "targets", multiple=True, metavar="TARGET", help="Verify this target; default: all that can run here."
 )
 @data_option
 @limit_option
@@ -43,29 +43,33 @@ def command(
         pairs = choose(opened, targets)
         images, labels, _ = load_samples(opened, data_spec, "test", limit)
         result = verification(opened, pairs, images, labels, batch_size)
-    write_json(json_file, result)
     print_table(result)
+    write_json(json_file, result)
     return broken(pairs, result)
 
 
 def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
     """The named targets, or all that can run this SOURCE here; what is left out is said on stderr."""
-    from asnn_deploy.plugins import available, find
+    from asnn_deploy.errors import GraphError, MissingDependency
+    from asnn_deploy.plugins import available, names
     from asnn_deploy.verify import DEFAULT_TARGETS, pairing
 
     has_run = source.deployment.run_folder is not None
     if targets:
         return [pairing(name, available("targets", name).arithmetic, has_run) for name in dict.fromkeys(targets)]
     pairs = []
-    for name in DEFAULT_TARGETS:
+    for name in dict.fromkeys([*DEFAULT_TARGETS, *names("targets")]):
         if not has_run and name in ("norse", "reference"):
             continue  # there is no trained module, and `reference` is what the others are held against
-        target = find("targets", name)
-        reason = target.unavailable()
-        if reason:
-            click.echo(f"note: {name} left out: {reason}", err=True)
-        else:
-            pairs.append(pairing(name, target.arithmetic, has_run))
+        try:
+            arithmetic = available("targets", name).arithmetic
+            if arithmetic == "fixed":
+                _ = source.deployment.fixed
+            pairs.append(pairing(name, arithmetic, has_run))
+        except GraphError as error:
+            click.echo(f"note: {name} left out: {error}", err=True)
+        except MissingDependency as error:
+            click.echo(f"note: left out: {error}", err=True)
     return pairs
 
 

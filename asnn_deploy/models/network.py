@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from asnn_deploy.graph import Conv, DeployGraph, Linear
 from asnn_deploy.input_code import InputCode
 from asnn_deploy.models.cells import MultiStep
 from asnn_deploy.models.layers import Encode, Synapses
+
+
+@contextmanager
+def exact_sums() -> Iterator[None]:
+    """Evaluation in which torch computes plain sums: no gradients, and none of NNPACK's Winograd kernels."""
+    with torch.no_grad(), torch.backends.nnpack.flags(enabled=False):
+        yield
 
 
 class SpikingNetwork(nn.Module):

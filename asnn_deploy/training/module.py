@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import Any
 
 import lightning
@@ -53,4 +55,11 @@ class TrainingModule(lightning.LightningModule):
         training = self.config.training
         learned = [p for p in self.network.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(learned, training.learning_rate, weight_decay=training.weight_decay)
-        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.epochs)]
+        # A function of the epoch alone, so that a run resumed with more epochs is on their curve, not on the old one's.
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(cosine, epochs=training.epochs))
+        return [optimizer], [schedule]
+
+
+def cosine(epoch: int, epochs: int) -> float:
+    """The share of the learning rate at an epoch: from 1 down to 0 along half a cosine."""
+    return (1 + math.cos(math.pi * min(epoch, epochs) / epochs)) / 2

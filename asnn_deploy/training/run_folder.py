@@ -80,7 +80,10 @@ def load_run(folder: Path) -> TrainedRun:
     network.eval()
     try:
         summary = json.loads(summary_file.read_text()) if summary_file.is_file() else {}
-    except (OSError, ValueError) as error:
+        choices = (summary.get("quantization") or {}).values()
+        if not all(isinstance(value, (int, float)) for value in choices):
+            raise ValueError("quantization holds something else than numbers")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise BundleError(f"{summary_file}: damaged ({describe(error)}); train again or restore the file") from None
     return TrainedRun(folder, config, network, summary)
 

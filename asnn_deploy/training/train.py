@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 import platform
+import shutil
 import sys
 import time
 import warnings
@@ -23,13 +24,16 @@ from torch.utils.data import DataLoader
 
 from asnn_deploy.config import RunConfig, write_config
 from asnn_deploy.data import Data
-from asnn_deploy.errors import BundleError, ConfigError, DataError
+from asnn_deploy.errors import ConfigError, DataError, GraphError
 from asnn_deploy.files import replacing, write_text
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.lowering import lower
 from asnn_deploy.models import SpikingNetwork
+from asnn_deploy.models.network import exact_sums
 from asnn_deploy.quantize import calibrate
 from asnn_deploy.step_table import Array
 from asnn_deploy.training.augment import Images, augmentation
+from asnn_deploy.training.checkpoint import AtomicCheckpoints, last_checkpoint, training_lock
 from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.run_folder import (
@@ -54,42 +58,65 @@ def train(config: RunConfig, data: Data, folder: Path, resume: bool = False, pro
     the folder can then be resumed from the last finished epoch.
     """
     config = settle(config, data)
-    accelerator = choose_device(config.training.device)
+    choose_device(config.training.device)
     keep_freed_memory()
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     lightning.seed_everything(config.training.seed, verbose=False)
     network = new_network(config)
-    checkpoint = _checkpoint(folder, config) if resume else None
-    write_text(folder / CONFIG, write_config(config))
+    checkpoint = last_checkpoint(folder, config) if resume else None
     module = TrainingModule(network, config, data.classes)
-    metrics = MetricsFile(folder)
+    loaders = _loaders(config, data)
+    mine = [path for path in (folder / CONFIG, folder) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with training_lock(folder):
+            write_text(folder / CONFIG, write_config(config))
+            seconds = _fit(module, loaders, folder, checkpoint, progress)
+            save_weights(network, folder)
+            summary = _summarise(config, data, network, module.images_seen / seconds)
+            write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    except Exception:
+        if not (folder / CHECKPOINT).exists():  # nothing to resume: leave the place as it was
+            for path in mine:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        raise
+    return summary
+
+
+def _fit(
+    module: TrainingModule,
+    loaders: tuple[DataLoader[Any], DataLoader[Any]],
+    folder: Path,
+    checkpoint: Path | None,
+    progress: bool,
+) -> float:
+    """Train, and return the seconds it took. Raises KeyboardInterrupt when interrupted."""
+    training = module.config.training
+    progress = progress and sys.stderr is not None and sys.stderr.isatty()
     with quiet_lightning():
         trainer = lightning.Trainer(
-            accelerator="gpu" if accelerator == "cuda" else "cpu",
-            devices=config.training.devices,
-            precision="bf16-mixed" if config.training.precision == "bf16" else "32-true",
-            max_epochs=config.training.epochs,
+            accelerator="gpu" if choose_device(training.device) == "cuda" else "cpu",
+            devices=training.devices,
+            precision="bf16-mixed" if training.precision == "bf16" else "32-true",
+            max_epochs=training.epochs,
             logger=False,
+            plugins=[AtomicCheckpoints()],
             callbacks=[
-                metrics,
+                MetricsFile(folder),
                 ModelCheckpoint(folder / CHECKPOINT.parent, CHECKPOINT.stem, enable_version_counter=False),
-                *([RichProgressBar(leave=False)] if progress and sys.stderr.isatty() else []),
+                *([RichProgressBar(leave=False)] if progress else []),
             ],
-            enable_progress_bar=progress and sys.stderr.isatty(),
+            enable_progress_bar=progress,
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
         start = time.perf_counter()
         try:
-            trainer.fit(module, *_loaders(config, data), ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(module, *loaders, None, checkpoint, weights_only=True)
         except SystemExit:  # Lightning's way of ending after Ctrl-C
             raise KeyboardInterrupt from None
-        seconds = time.perf_counter() - start
-    save_weights(network, folder)
-    summary = _summarise(config, data, network, module.images_seen / seconds if seconds else 0.0)
-    write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    return summary
+        return time.perf_counter() - start
 
 
 def settle(config: RunConfig, data: Data) -> RunConfig:
@@ -106,6 +133,8 @@ def settle(config: RunConfig, data: Data) -> RunConfig:
         raise DataError(
             f"--data {data.spec}: has {classes} classes, the configuration {model.classes}; set model.classes"
         )
+    if (model.classes or classes) < 2:
+        raise DataError(f"--data {data.spec}: all labels are 0; a network answers at least 2 classes")
     settled = model.model_copy(update={"input_shape": shape, "classes": model.classes or classes})
     return config.model_copy(update={"model": settled, "data": data.spec})
 
@@ -138,35 +167,11 @@ def _loaders(config: RunConfig, data: Data) -> tuple[DataLoader[Any], DataLoader
     return shuffled, DataLoader(Images(*data.part("test")), max(training.batch_size, 256))
 
 
-def _checkpoint(folder: Path, config: RunConfig) -> Path | None:
-    """The checkpoint to resume from, if it is of the same network. None where no epoch was finished."""
-    from asnn_deploy.config import make_config, read_config
-
-    if not (folder / CONFIG).is_file():
-        raise BundleError(f"{folder}: nothing to resume (no {CONFIG}); train without --resume")
-    old = make_config(read_config(folder / CONFIG), str(folder / CONFIG))
-    for key in ("model", "coding", "time_steps"):
-        if getattr(old, key) != getattr(config, key):
-            raise ConfigError(
-                f"--resume: {folder} was trained with {_flat(key, getattr(old, key), getattr(config, key))}; "
-                "resume with the same network or train into another folder"
-            )
-    return folder / CHECKPOINT if (folder / CHECKPOINT).is_file() else None
-
-
-def _flat(key: str, old: Any, new: Any) -> str:
-    if hasattr(old, "model_dump"):
-        before, after = old.model_dump(), new.model_dump()
-        field = next(name for name in before if before[name] != after[name])
-        return f"{key}.{field} = {before[field]}, now {after[field]}"
-    return f"{key} = {old}, now {new}"
-
-
 def evaluate(network: SpikingNetwork, images: Array, batch: int = 256) -> tuple[Array, int, dict[str, Array]]:
     """Predictions `[N]`, the number of spikes, and per layer the spikes packed to bits, of a network in evaluation."""
     predictions, packed = [], []
     network.eval()
-    with torch.no_grad():
+    with exact_sums():
         for i in range(0, len(images), batch):
             logits, spikes = network.trace(torch.from_numpy(images[i : i + batch]))
             predictions.append(logits.argmax(1).numpy())
@@ -189,7 +194,7 @@ def _summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: fl
     predictions, _, _ = evaluate(network, x_test)
     train_predictions, _, _ = evaluate(network, x_train)
     changed = sum(int(np.unpackbits(np.bitwise_xor(before[k], after[k])).sum()) for k in before)
-    chosen = calibrate(graph, x_train[: config.quantization.samples], config.quantization.bits).quantization
+    chosen, refusal = _integer_choices(graph, x_train[: config.quantization.samples], config.quantization.bits)
     return {
         "test_accuracy": float(np.mean(predictions == y_test)),
         "train_accuracy": float(np.mean(train_predictions == y_train)),
@@ -209,13 +214,22 @@ def _summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: fl
             "accuracy_as_trained": float(np.mean(trained == y_test[: len(x_sample)])),
             "accuracy_snapped": float(np.mean(predictions[: len(x_sample)] == y_test[: len(x_sample)])),
         },
-        "quantization": dict(chosen),
+        "quantization": chosen,
+        "quantization_refused": refusal,
         "versions": {
             "asnn-deploy": __version__,
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
         },
     }
+
+
+def _integer_choices(graph: DeployGraph, images: Array, bits: int) -> tuple[dict[str, float], str | None]:
+    """The integer version's choices; none, and why, where the network has no integer version."""
+    try:
+        return dict(calibrate(graph, images, bits).quantization), None
+    except GraphError as error:
+        return {}, str(error)
 
 
 class MetricsFile(Callback):

@@ -32,7 +32,10 @@ for layer, spikes in trace.spikes.items():
     print(f"{{layer}}: {{spikes.mean():.1%}} of its neurons fire in a step")
 print("predictions:", trace.predictions.tolist())
 '''
-_KNOWN_IMAGES = """images, labels = load_data({data!r}).part("test", 8)  # [N, C, H, W]
+_KNOWN_IMAGES = """try:
+    images, labels = load_data({data!r}).part("test", 8)  # [N, C, H, W]
+except asnn_deploy.AsnnDeployError as error:
+    raise SystemExit(f"error: {{error}}") from None
 images = images.transpose(0, 2, 3, 1)
 print("labels:     ", labels.tolist())"""
 _RANDOM_IMAGES = """channels, height, width = net.input_shape

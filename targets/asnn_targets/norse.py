@@ -1,6 +1,6 @@
 """Target `norse`: the trained torch/Norse module itself, evaluated with the weights that were deployed.
 
-On the CPU, with NNPACK's Winograd convolutions off: they do not compute the sums whose exactness the weights ensure.
+On the CPU; see `exact_sums` for what must not run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class NorseSession:
         """See plugins.Session; potentials and summands are not recorded."""
         import torch
 
-        with torch.no_grad(), torch.backends.nnpack.flags(enabled=False):
+        from asnn_deploy.models.network import exact_sums
+
+        with exact_sums():
             logits, spikes = self.network.trace(torch.from_numpy(np.ascontiguousarray(images)))
         kept = {name: s.numpy().astype(np.uint8) for name, s in spikes.items()} if record.spikes else {}
         return Trace("norse", logits.numpy(), kept)

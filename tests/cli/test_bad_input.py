@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,11 @@ TRAIN = ["train", "--preset", "digits-lenet", "--out", "run"]
         ([*TRAIN, "--epochs", "0"], "--epochs 0: must be at least 1"),
         ([*TRAIN, "--batch-size", "-4"], "--batch-size -4: must be at least 1"),
         ([*TRAIN, "--train-limit", "0"], "--train-limit 0: must be at least 1"),
+        ([*TRAIN, "--batch-size", "1"], "training.batch_size = 1: input should be greater than or equal to 2"),
+        ([*TRAIN, "--train-limit", "1"], "training.limit = 1: input should be greater than or equal to 2"),
+        ([*TRAIN, "--devices", "2"], "training.devices = 2: input should be 1"),
+        ([*TRAIN, "--set", "model.widths=[0]"], "model.widths.0 = 0: input should be greater than or equal to 1"),
+        ([*TRAIN, "--set", "dt=.inf"], "dt = inf: input should be a finite number"),
         (
             [*TRAIN, "--coding", "hybrid-latency", "--time-steps", "1"],
             "needs at least 2 time steps, found time_steps = 1",
@@ -104,6 +111,11 @@ def test_usage(refused, arguments, message):
         (["verify", "--target", "norce"], "unknown target 'norce'; did you mean 'norse'"),
         (["export", "--target", "lavva", "--out", "x"], "unknown exporter 'lavva'; did you mean 'lava'"),
         (["export", "--target", "onnx", "--out", "x.nir"], "exporter 'onnx' does not write .nir files"),
+        (
+            ["export", "--target", "onnx", "--out", "x", "--nir-dialect", "compact"],
+            "writes no NIR dialects; use --target nir",
+        ),
+        (["export", "--target", "onnx", "--out", "x.onnx", "--bits", "4"], "holds the float network only"),
         (["export", "--target", "nir", "--out", "x.nir", "--bits", "1"], "--bits 1: weights have 2 to 8 bits"),
         (["export", "--target", "nir", "--out", "x.nir", "--bits", "9"], "--bits 9: weights have 2 to 8 bits"),
         (
@@ -158,7 +170,7 @@ def test_run_folders(refused, run_folder, tmp_path):
 def test_resume_with_another_architecture(refused, run_folder, tmp_path):
     copied = shutil.copytree(run_folder, tmp_path / "run")
     line = refused("train", "--preset", "digits-lenet", "--out", copied, "--resume")
-    assert "was trained with model.widths = [6, 8], now [16, 32, 32]" in line
+    assert "was trained with model.widths = [6, 8], now [24, 48, 64]" in line
 
 
 def test_bundles(refused, broken_bundle):
@@ -221,6 +233,39 @@ def test_a_full_disk_leaves_the_old_bundle_whole(refused, run_folder, monkeypatc
     assert {path.name: path.read_bytes() for path in Path("bundle").iterdir()} == before
 
 
+def test_a_failure_between_the_renames_leaves_the_old_bundle_whole(refused, run_folder, monkeypatch):
+    assert run(["export", str(run_folder), "--target", "nir", "--out", "bundle"]) == 0
+    before = {path.name: path.read_bytes() for path in Path("bundle").iterdir()}
+    real, calls = os.replace, []
+
+    def second_fails(source, target):
+        calls.append(target)
+        if str(target) == "bundle" and len(calls) < 50 and ".old." not in str(source):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", second_fails)
+    assert "bundle: cannot be written" in refused("export", run_folder, "--target", "nir", "--out", "bundle")
+    assert {path.name: path.read_bytes() for path in Path("bundle").iterdir()} == before
+
+
+def test_an_interrupted_quickstart_can_be_repeated(monkeypatch, tmp_path):
+    from asnn_deploy.cli import quickstart_command
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(quickstart_command, "train", interrupt)
+        assert run(["quickstart", "--out", str(tmp_path / "q")]) == 130
+        assert run(["quickstart", "--out", str(tmp_path / "q")]) == 130
+
+
+def test_no_arguments_show_the_help(capsys):
+    assert run([]) == 0
+    assert "quickstart" in capsys.readouterr().out
+
+
 def test_an_unwritable_json_file(refused, bundle):
     os.mkdir("taken")
     line = refused("run", bundle, "--target", "reference", "--limit", "2", "--json", "taken")
@@ -246,3 +291,102 @@ def test_interrupted(bundle, monkeypatch, capsys):
     monkeypatch.setattr(source, "read_nir", interrupt)
     assert run(["inspect", str(bundle)]) == 130
     assert capsys.readouterr().err.split("\n")[-2] == "error: interrupted"
+
+
+def test_folders_of_others_are_never_replaced(refused, run_folder, bundle):
+    export = ["export", run_folder, "--target", "nir", "--out"]
+    os.mkdir("webapp")
+    Path("webapp/manifest.json").write_text('{"name": "app"}')
+    Path("webapp/index.js").write_text("precious")
+    assert "webapp: exists and was not made by this command (" in refused(*export, "webapp")
+    shutil.copytree(bundle, "ours")
+    Path("ours/notes.txt").write_text("precious")
+    assert "ours: holds 'notes.txt', which is not the bundle's" in refused(*export, "ours")
+    shutil.copytree(run_folder, "trained")
+    assert "trained: exists and was not made by this command" in refused("quickstart", "--out", "trained")
+
+
+def test_links_and_devices_are_written_to_not_replaced(bundle, tmp_path):
+    real, link = tmp_path / "real.json", tmp_path / "link.json"
+    real.write_text("old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    assert run(["run", str(bundle), "--target", "reference", "--limit", "2", "--json", str(link)]) == 0
+    assert link.is_symlink()
+    assert json.loads(real.read_text())["samples"] == 2
+    assert real.stat().st_mode & 0o777 == 0o600
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert run(["inspect", str(bundle), "--json", str(tmp_path / "pipe")]) == 0
+    assert json.loads(os.read(reader, 1 << 20))["time_steps"] == 3
+    os.close(reader)
+
+
+def test_a_foreign_integer_version_is_refused(refused, run_folder, tmp_path):
+    from networks import small_lenet
+
+    from asnn_deploy.bundle import digest
+    from asnn_deploy.quantize import quantize
+    from asnn_deploy.serialize import save_graph
+
+    folder = tmp_path / "lava"
+    assert run(["export", str(run_folder), "--target", "lava", "--out", str(folder)]) == 0
+    save_graph(folder / "fixed.npz", quantize(small_lenet()))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["fixed.npz"] = digest(folder / "fixed.npz")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert "fixed.npz: is not the integer version of network.nir" in refused("inspect", folder)
+
+
+def test_resume_needs_a_whole_checkpoint_and_something_to_do(refused, run_folder, tmp_path):
+    copied = shutil.copytree(run_folder, tmp_path / "run")
+    resume = ["train", "--out", copied, "--resume"]
+    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
+    assert "has its 3 epochs already; ask for more with --epochs" in refused(*resume)
+    assert "has its 3 epochs already" in refused(*resume, "--epochs", "2")
+    assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
+    checkpoint = copied / "checkpoints" / "last.ckpt"
+    for damage in (b"", b"garbage", before[checkpoint][:1000]):
+        checkpoint.write_bytes(damage)
+        assert "last.ckpt: damaged" in refused(*resume, "--epochs", "9")
+    checkpoint.unlink()
+    assert "last.ckpt: missing, though the run is finished" in refused(*resume, "--epochs", "9")
+    assert (copied / "config.yaml").read_bytes() == before[copied / "config.yaml"]
+
+
+def test_one_training_a_folder(refused, run_folder, tmp_path):
+    from asnn_deploy.training.checkpoint import training_lock
+
+    copied = shutil.copytree(run_folder, tmp_path / "run")
+    with training_lock(copied):
+        line = refused("train", "--out", copied, "--resume", "--epochs", "9")
+    assert "another training writes to it" in line or "another training is writing to it" in line
+
+
+def test_a_full_disk_while_training_leaves_nothing_new(refused, monkeypatch):
+    from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", full)
+    line = refused(*TRAIN, "--epochs", "1", "--train-limit", "64", "--set", "model.widths=[4]")
+    assert "last.ckpt: cannot be written (No space left on device)" in line
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_polite_signal_is_an_interruption(run_folder, tmp_path, name):
+    code = (
+        "import os, signal, sys; from asnn_deploy import bundle; from asnn_deploy.cli import main; "
+        f"bundle.digest = lambda path: os.kill(os.getpid(), signal.{name}); main(sys.argv[1:])"
+    )
+    arguments = ["export", str(run_folder), "--target", "onnx", "--out", str(tmp_path / "bundle")]
+    shown = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert shown.returncode == 130, shown.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_pipe_is_no_broken_promise(bundle):
+    program = f"{sys.executable} -c 'from asnn_deploy.cli import main; main()' list"
+    shown = subprocess.run(["bash", "-c", f"{program} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
+    assert shown.returncode in (0, 3)
