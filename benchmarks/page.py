@@ -25,6 +25,11 @@ def measured(found: dict[str, Any], name: str) -> str:
     return f"`.venv/bin/python benchmarks/{name}.py`, commit {found['commit']}, {found['device']}; {versions}.\n"
 
 
+def first_batch(runs: dict[str, Any], goal: float = 50) -> str:
+    """The smallest batch at which a Lava target is `goal` times as fast as the stock graph."""
+    return next((size for size, run in runs["batch_sizes"].items() if run["ratio"] >= goal), "none")
+
+
 def lava() -> str:
     """Lava against a graph of its stock Processes."""
     found = results("lava")
@@ -37,10 +42,7 @@ def lava() -> str:
             for size, run in found[name]["batch_sizes"].items()
         ]
     rates = ", ".join(f"{name} {100 * rate:.0f} %" for name, rate in found["firing_rates"].items())
-    reached = ", ".join(
-        f"`{name}` from batch {next((n for n, run in found[name]['batch_sizes'].items() if run['ratio'] >= 50), 'none')} on"
-        for name in ("lava", "lava-fixed")
-    )
+    reached = ", ".join(f"`{name}` from batch {first_batch(found[name])} on" for name in ("lava", "lava-fixed"))
     return (
         "## Lava\n\nSamples per second of the Lava targets, and as a multiple of a graph that computes the same with "
         "one of Lava's stock Processes per operation, both in one run, their logits checked equal. "
