@@ -25,9 +25,10 @@ from provenance import provenance
 from asnn_deploy.cli import run
 from asnn_deploy.files import write_text
 
+# VmHWM, not ru_maxrss: the latter still knows the process that this one was forked from.
 MEASURED = (
-    "import resource, sys; from asnn_deploy.cli import run; code = run(sys.argv[1:]); "
-    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+    "import re, sys; from asnn_deploy.cli import run; code = run(sys.argv[1:]); "
+    "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]); sys.exit(code)"
 )
 
 
