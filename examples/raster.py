@@ -37,7 +37,7 @@ def draw(net: asnn_deploy.DeployGraph, trace: asnn_deploy.Trace, image: np.ndarr
         raster.scatter(t, base + neuron, s=2, marker="|", label=name)
         base += flat.shape[1]
     raster.set(xlabel="time step", ylabel="neuron", xticks=range(steps), xlim=(-0.5, steps - 0.5))
-    raster.legend(loc="upper right", frameon=True, fontsize=8)
+    raster.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8, markerscale=3)
     figure.suptitle(f"{trace.target}: class {trace.predictions[0]}", fontsize=11)
     figure.savefig(out, dpi=120)
 
