@@ -70,7 +70,8 @@ def _take_place(new: Path, path: Path) -> None:
             os.replace(aside / path.name, path)
         raise
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if path.exists():  # else the only copy is there: better under an odd name than gone
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def unwritable(path: Path, error: OSError) -> InputError:

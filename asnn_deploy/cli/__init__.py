@@ -52,8 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
     # torch several times slower. Read when torch is loaded, which no command has done yet.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for name in ("SIGTERM", "SIGHUP"):  # whoever ends us politely gets what Ctrl-C gets: nothing half-written stays
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), interrupt)
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP on purpose
+            signal.signal(number, interrupt)
     sys.exit(run(arguments))
 
 

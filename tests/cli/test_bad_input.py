@@ -360,7 +360,7 @@ def test_one_training_a_folder(refused, run_folder, tmp_path):
     copied = shutil.copytree(run_folder, tmp_path / "run")
     with training_lock(copied):
         line = refused("train", "--out", copied, "--resume", "--epochs", "9")
-    assert "another training writes to it" in line or "another training is writing to it" in line
+    assert f"{copied}: another training is writing to it; wait for it or choose another --out" in line
 
 
 def test_a_full_disk_while_training_leaves_nothing_new(refused, monkeypatch):
@@ -384,6 +384,40 @@ def test_a_polite_signal_is_an_interruption(run_folder, tmp_path, name):
     shown = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
     assert shown.returncode == 130, shown.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_under_nohup_a_lost_terminal_interrupts_nothing(run_folder, tmp_path):
+    code = (
+        "import os, signal, sys; from asnn_deploy import bundle; from asnn_deploy.cli import main; real = bundle.digest; "
+        "bundle.digest = lambda path: os.kill(os.getpid(), signal.SIGHUP) or real(path); main(sys.argv[1:])"
+    )
+    arguments = ["export", str(run_folder), "--target", "onnx", "--out", str(tmp_path / "bundle")]
+    shown = subprocess.run(
+        ["bash", "-c", "trap '' HUP; exec \"$@\"", "bash", sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert (tmp_path / "bundle" / "manifest.json").is_file()
+
+
+def test_a_bundle_that_cannot_be_put_back_is_not_deleted(run_folder, monkeypatch, tmp_path, capsys):
+    out = tmp_path / "bundle"
+    arguments = ["export", str(run_folder), "--target", "nir", "--out", str(out)]
+    assert run(arguments) == 0
+    whole = (out / "network.nir").read_bytes()
+    real = os.replace
+
+    def only_away(source, target):
+        if str(target) == str(out):
+            raise OSError(30, "Read-only file system")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", only_away)
+    assert run(arguments) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    (kept,) = tmp_path.rglob("network.nir")
+    assert kept.read_bytes() == whole
 
 
 def test_a_closed_pipe_is_no_broken_promise(bundle):
