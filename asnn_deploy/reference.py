@@ -1,40 +1,64 @@
-"""The reference executors: a graph and images in, a Trace out. NumPy only.
+"""The reference executors: a graph and images in, a Trace out.
 
-`reference` runs float32 graphs, `reference-fixed` integer graphs; both are this one loop over time steps and layers,
-with the arithmetic of `engine.steppers` and `neurons`.
+`reference` runs float32 graphs, `reference-fixed` integer graphs; both are this one loop over the units of
+`engine.units`. Compiled units compute events; `compiled=False` computes every layer by its definition in NumPy, which
+is what the tests hold them against.
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import local
+from time import perf_counter
 
 import numpy as np
 
-from asnn_deploy.engine.steppers import Firing, build, signal_type
+from asnn_deploy.engine.compiled import Population
+from asnn_deploy.engine.encoder import encode
+from asnn_deploy.engine.signals import carried_types
+from asnn_deploy.engine.units import Stepwise, Unit, plan_units
 from asnn_deploy.graph import INPUT, DeployGraph
 from asnn_deploy.neurons import check_neurons
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record, Trace
 
 LOGITS_ONLY = Record()
+PIECE = 16
+"""Samples that a thread computes at a time: few enough for the cache, enough to outweigh a call (measured)."""
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Executor:
-    """Runs a graph, or a part of it, one time step at a time.
+    """Runs a graph, or a part of it, some time steps at a time.
 
     layers: the names of the layers to run, in topological order; all of them by default.
+    wanted: the signals that will be read; None for all of them, which keeps layers from being fused.
+    potentials: whether membrane potentials will be read.
+    compiled: False computes every layer in NumPy.
     """
 
-    def __init__(self, graph: DeployGraph, layers: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        graph: DeployGraph,
+        layers: Sequence[str] | None = None,
+        wanted: Collection[str] | None = None,
+        potentials: bool = True,
+        compiled: bool = True,
+    ) -> None:
         check_neurons(graph)
         self.graph = graph
-        self.dtype = signal_type(graph)
-        wanted = set(graph.by_name if layers is None else layers)
-        self.steppers = {layer.name: build(layer, graph) for layer in graph.layers if layer.name in wanted}
-        self.edges = {name: graph.inputs_of[name] for name in self.steppers}
+        names = set(graph.by_name if layers is None else layers)
+        self.units = plan_units(graph, names, wanted, potentials, compiled)
+        self.types = carried_types(graph)
         delays: dict[str, int] = {}
-        for edge in (e for edges in self.edges.values() for e in edges):
+        for edge in (e for unit in self.units for e in graph.inputs_of[unit.layers[0]]):
             delays[edge.source] = max(delays.get(edge.source, 0), edge.delay)
         self._past: dict[str, deque[Array]] = {name: deque(maxlen=d) for name, d in delays.items() if d}
         self._batch = 0
@@ -42,18 +66,33 @@ class Executor:
     def reset(self, batch: int) -> None:
         """Begin a new batch of that many samples."""
         self._batch = batch
-        for stepper in self.steppers.values():
-            stepper.reset(batch)
+        for unit in self.units:
+            unit.reset(batch)
         for past in self._past.values():
             past.clear()
 
-    def step(self, t: int, signals: dict[str, Array]) -> dict[str, Array]:
-        """Run step t: `signals` holds what enters ("input", or the sources cut off) and gains every layer's output."""
-        for name, stepper in self.steppers.items():
-            inputs = [self._signal(e.source, e.delay, signals) for e in self.edges[name]]
-            signals[name] = stepper.step(t, *inputs)
+    def blocks(self) -> list[range]:
+        """The steps that can be run together: all of them, but where an edge is delayed."""
+        steps = range(self.graph.time_steps)
+        return [range(t, t + 1) for t in steps] if self._past else [steps]
+
+    def advance(self, steps: range, signals: dict[str, Array]) -> dict[str, Array]:
+        """Run some steps: `signals` holds what enters, `[steps, B, ...]`, and gains what is wanted of the layers."""
+        for unit in self.units:
+            self.advance_unit(unit, steps, signals)
         for name, past in self._past.items():
             past.append(signals[name])
+        return signals
+
+    def advance_unit(self, unit: Unit, steps: range, signals: dict[str, Array]) -> None:
+        """Run one unit for some steps."""
+        inputs = [self._signal(e.source, e.delay, signals) for e in self.graph.inputs_of[unit.layers[0]]]
+        signals.update(unit.advance(steps, *inputs))
+
+    def step(self, t: int, signals: dict[str, Array]) -> dict[str, Array]:
+        """Run one step; signals are `[B, ...]`."""
+        found = self.advance(range(t, t + 1), {name: signal[None] for name, signal in signals.items()})
+        signals.update({name: signal[0] for name, signal in found.items()})
         return signals
 
     def _signal(self, source: str, delay: int, signals: dict[str, Array]) -> Array:
@@ -61,52 +100,120 @@ class Executor:
             return signals[source]
         past = self._past[source]
         if delay > len(past):
-            return np.zeros((self._batch, *self.graph.shapes[source]), self.dtype)
+            return np.zeros((1, self._batch, *self.graph.shapes[source]), self.types[source])
         return past[-delay]
 
+    def potentials(self) -> dict[str, Array]:
+        """The neuron layers' membrane potentials after each of the latest steps, `[steps, B, ...]`."""
+        watched = (u for u in self.units if isinstance(u, (Population, Stepwise)) and u.watched)
+        return {_neuron_of(unit): unit.potential for unit in watched}
+
     def potential(self, name: str) -> Array:
-        """A neuron layer's membrane potential after the latest step, `[B, ...]`."""
-        stepper = self.steppers[name]
-        assert isinstance(stepper, Firing)
-        return stepper.potential
+        """A neuron layer's membrane potentials after the latest step, `[B, ...]`."""
+        return self.potentials()[name][-1]  # type: ignore[no-any-return]
+
+    def profile(self, images: Array) -> dict[str, float]:
+        """How many seconds each layer takes for a step of these uint8 images `[B, C, H, W]`, on average.
+
+        The time of layers that are fused stands with the first of them.
+        """
+        seconds = dict.fromkeys(self.graph.by_name, 0.0)
+        frames = encode(self.graph.code, images)
+        self.reset(len(images))
+        for t in range(self.graph.time_steps):
+            signals = {INPUT: frames[t : t + 1]}
+            for unit in self.units:
+                start = perf_counter()
+                self.advance_unit(unit, range(t, t + 1), signals)
+                seconds[unit.layers[0]] += perf_counter() - start
+            for name, past in self._past.items():
+                past.append(signals[name])
+        return {name: time / self.graph.time_steps for name, time in seconds.items()}
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
-        """Run uint8 images `[B, C, H, W]` through all T steps."""
+        """Run uint8 images `[B, C, H, W]` through all T steps. What is recorded must be wanted."""
         graph, answer = self.graph, self.graph.readout
-        fixed = graph.arithmetic == "fixed"
         neurons = [neuron.name for neuron in graph.neurons]
-        spikes: dict[str, list[Array]] = {name: [] for name in neurons}
-        potentials: dict[str, list[Array]] = {name: [] for name in neurons}
+        spikes: dict[str, list[Array]] = {name: [] for name in neurons if record.spikes}
+        potentials: dict[str, list[Array]] = {name: [] for name in neurons if record.potentials}
         summands: list[Array] = []
-        logits: Array = np.zeros((len(images), *graph.shapes[answer.name]), self.dtype)
+        frames = encode(graph.code, images)
         self.reset(len(images))
-        for t in range(graph.time_steps):
-            signals = self.step(t, {INPUT: graph.code.frame(images, t).astype(self.dtype)})
-            logits = logits + signals[answer.name]
-            if record.step_logits:
-                summands.append(signals[answer.name])
-            for name in neurons:
-                if record.spikes:
-                    spikes[name].append(signals[name].astype(np.uint8))
-                if record.potentials:
-                    potentials[name].append(self.potential(name))
-        step_logits: Array | None = None
-        if summands:
-            step_logits = np.stack(summands).reshape(graph.time_steps, len(images), graph.classes)
-        if fixed:
-            logits = logits * np.float64(answer.unit)
-            step_logits = None if step_logits is None else step_logits * np.float64(answer.unit)
+        for steps in self.blocks():
+            signals = self.advance(steps, {INPUT: frames[steps.start : steps.stop]})
+            summands.append(signals[answer.name])
+            for name, parts in spikes.items():
+                parts.append(signals[name])
+            found = self.potentials() if potentials else {}
+            for name, parts in potentials.items():
+                parts.append(found[name])
+        return self._trace(_joined(summands), spikes, potentials, record)
+
+    def _trace(
+        self, summands: Array, spikes: dict[str, list[Array]], potentials: dict[str, list[Array]], record: Record
+    ) -> Trace:
+        graph = self.graph
+        fixed = graph.arithmetic == "fixed"
+        summands = summands.reshape(*summands.shape[:2], graph.classes)
+        logits = np.zeros(summands.shape[1:], summands.dtype)
+        for summand in summands:  # from step 0 on: float sums depend on the order
+            logits = logits + summand
+        unit = np.float64(graph.readout.unit)
         return Trace(
             "reference-fixed" if fixed else "reference",
-            logits.reshape(len(images), graph.classes),
-            {name: np.stack(parts) for name, parts in spikes.items() if parts},
-            {name: np.stack(parts) for name, parts in potentials.items() if parts},
-            step_logits,
+            logits * unit if fixed else logits,
+            {name: _joined(parts) for name, parts in spikes.items()},
+            {name: _joined(parts) for name, parts in potentials.items()},
+            None if not record.step_logits else summands * unit if fixed else summands,
         )
+
+
+def _neuron_of(unit: Population | Stepwise) -> str:
+    return unit.neuron if isinstance(unit, Population) else unit.layers[0]
+
+
+def _joined(parts: list[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+class Runner:
+    """Runs batch after batch of images on all cores: each thread computes pieces of a batch by its own executor."""
+
+    def __init__(self, graph: DeployGraph, threads: int | None = None) -> None:
+        check_neurons(graph)
+        self.graph, self.threads = graph, threads or cores()
+        self._pool = ThreadPoolExecutor(self.threads)
+        self._mine = local()
+
+    def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
+        """Run uint8 images `[N, C, H, W]`."""
+        size = max(1, min(PIECE, -(-len(images) // self.threads)))
+        pieces = [images[i : i + size] for i in range(0, max(len(images), 1), size)]
+        if len(pieces) == 1:
+            return self._run(pieces[0], record)
+        return Trace.concatenate(list(self._pool.map(lambda piece: self._run(piece, record), pieces)))
+
+    def _run(self, images: Array, record: Record) -> Trace:
+        if getattr(self._mine, "record", None) != record:
+            wanted = [neuron.name for neuron in self.graph.neurons] if record.spikes else []
+            self._mine.executor = Executor(self.graph, None, [*wanted, self.graph.readout.name], record.potentials)
+            self._mine.record = record
+        trace: Trace = self._mine.executor.run(images, record)
+        return trace
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        self.close()
 
 
 def run(graph: DeployGraph, images: Array, record: Record = LOGITS_ONLY, batch_size: int = 64) -> Trace:
     """Run uint8 images `[N, C, H, W]` in batches and join their traces."""
-    executor = Executor(graph)
     starts = range(0, max(len(images), 1), batch_size)
-    return Trace.concatenate([executor.run(images[i : i + batch_size], record) for i in starts])
+    with Runner(graph) as runner:
+        return Trace.concatenate([runner.run(images[i : i + batch_size], record) for i in starts])

@@ -59,7 +59,14 @@ class Trace:
         return cls(
             first.target,
             np.concatenate([part.logits for part in parts]),
-            {key: np.concatenate([part.spikes[key] for part in parts], axis=1) for key in first.spikes},
-            {key: np.concatenate([part.potentials[key] for part in parts], axis=1) for key in first.potentials},
+            {key: _joined([part.spikes[key] for part in parts]) for key in first.spikes},
+            {key: _joined([part.potentials[key] for part in parts]) for key in first.potentials},
             np.concatenate(steps, axis=1) if steps else None,
         )
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """Arrays `[T, N, C, ...]` one behind the other along N, in the memory order of the first."""
+    if parts[0].flags.c_contiguous:
+        return np.concatenate(parts, axis=1)
+    return np.moveaxis(np.concatenate([np.moveaxis(part, 2, -1) for part in parts], axis=1), -1, 2)

@@ -103,7 +103,7 @@ def loaded_after(statement):
 
 
 def test_the_core_loads_nothing_heavy():
-    heavy = TORCH | FORMATS | {"sklearn", "matplotlib", "scipy"}
+    heavy = TORCH | FORMATS | {"sklearn", "matplotlib"}
     for statement in (
         "import asnn_deploy",
         "import asnn_deploy.graph",

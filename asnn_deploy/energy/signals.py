@@ -82,9 +82,9 @@ class Replay:
         self.executor.reset(len(images))
         past: deque[dict[str, Array]] = deque(maxlen=self.memory)
         for t in range(self.graph.time_steps):
-            signals = {INPUT: self.graph.code.frame(images, t).astype(self.executor.dtype)}
+            signals = {INPUT: self.graph.code.frame(images, t)}
             for neuron in self.graph.neurons:
-                signals[neuron.name] = trace.spikes[neuron.name][t].astype(self.executor.dtype)
+                signals[neuron.name] = trace.spikes[neuron.name][t]
             past.append(self.executor.step(t, signals))
             yield {
                 name: [self._arriving(e.source, e.delay, past, len(images)) for e in edges]
@@ -94,7 +94,7 @@ class Replay:
     def _arriving(self, source: str, delay: int, past: deque[dict[str, Array]], batch: int) -> Array:
         if delay < len(past):
             return past[-1 - delay][source]
-        return np.zeros((batch, *self.graph.shapes[source]), self.executor.dtype)
+        return np.zeros((batch, *self.graph.shapes[source]), np.uint8)
 
     def _check(self, images: Array, trace: Trace) -> None:
         for neuron in self.graph.neurons:

@@ -13,16 +13,12 @@ from typing import Protocol
 import numpy as np
 
 from asnn_deploy.engine.dense import ConvKernel, LinearKernel, pool
+from asnn_deploy.engine.signals import signal_type
 from asnn_deploy.errors import GraphError
 from asnn_deploy.graph import Add, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.neurons import State, model_of
 from asnn_deploy.ranges import arriving, largest_values
 from asnn_deploy.step_table import Array, StepTable
-
-
-def signal_type(graph: DeployGraph) -> type[np.float32] | type[np.int64]:
-    """The type of all signals of a graph."""
-    return np.int64 if graph.arithmetic == "fixed" else np.float32
 
 
 def over_axes(value: Array, shape: tuple[int, ...]) -> Array:

@@ -13,7 +13,7 @@ import naive
 import numpy as np
 import psutil
 import pytest
-from asnn_targets.lava import fixed_target, session, stages, target
+from asnn_targets.lava import fixed_target, session, target
 from asnn_targets.lava.partition import cut_positions
 from feature_networks import NETWORKS, delayed_edges, recurrent, residual
 from networks import random_graph, random_images, small_lenet
@@ -38,7 +38,7 @@ def opened(chosen, graph, batch_size=8, **options):
     return replace(chosen, **options).open(Deployment(graph), batch_size)
 
 
-def finest(graph, _count):
+def finest(graph, _costs, _count):
     """A stage for every place where a graph may be cut."""
     edges = [0, *cut_positions(graph), len(graph.layers)]
     return [tuple(layer.name for layer in graph.layers[a:b]) for a, b in pairwise(edges)]
@@ -87,7 +87,7 @@ def test_codings_and_granularities_are_exact(chosen, coding, steps, granularity)
 @needs_lava
 @pytest.mark.parametrize("network", [residual, recurrent, delayed_edges], ids=name_of)
 def test_residual_recurrent_and_delayed_edges_are_exact(network, monkeypatch):
-    monkeypatch.setattr(stages, "partition", finest)
+    monkeypatch.setattr(session, "partition", finest)
     graph = network()
     check_against_reference(target, graph, random_images(graph, 5), rows=2)
 
@@ -145,7 +145,7 @@ def test_the_processes_are_light():
     loaded = "lava.magma" in sys.modules
     with opened(target, graph) as lava:
         lava.run(random_images(graph, 2))
-        assert len(lava.pids) == len(session.plan(graph, Record(), 8, lava.stages).stages) + 2
+        assert len(lava.pids) == len(lava._parts) + 1
         for pid in lava.pids:
             process = psutil.Process(pid)
             assert process.environ()["OMP_NUM_THREADS"] == "1"

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from asnn_targets.lava import fixed_target, session, stages, target
+from asnn_targets.lava import fixed_target, session, target
 from asnn_targets.lava.messages import Layout, Slot
 from asnn_targets.lava.partition import cut_positions
 from networks import random_images, small_lenet
@@ -33,7 +33,7 @@ def opened(chosen, graph, **options):
     return replace(chosen, **options).open(Deployment(graph), 8)
 
 
-def finest(graph, _count):
+def finest(graph):
     """A stage for every place where a graph may be cut."""
     edges = [0, *cut_positions(graph), len(graph.layers)]
     return [tuple(layer.name for layer in graph.layers[a:b]) for a, b in pairwise(edges)]
@@ -90,8 +90,7 @@ def test_an_ordinary_end_leaves_nothing(images, capfd):
 
 
 def test_a_process_model_that_raises(images, monkeypatch, capfd):
-    monkeypatch.setattr(stages, "partition", finest)
-    whole = session.plan(small_lenet(), Record(), 4, 0)
+    whole = session.plan(small_lenet(), Record(), 4, finest(small_lenet()))
     first, second, third, fourth = whole.stages
     impossible = Layout([*second.outlet.slots, Slot("nobody", "uint8", ())])
     line = (first, replace(second, outlet=impossible), replace(third, inlet=impossible), fourth)
@@ -115,7 +114,7 @@ def test_a_process_model_that_raises(images, monkeypatch, capfd):
 
 
 def test_a_process_model_that_cannot_be_built(images, monkeypatch, capfd):
-    whole = session.plan(small_lenet(), Record(), 4, 1)
+    whole = session.plan(small_lenet(), Record(), 4, [tuple(small_lenet().by_name)])
     unknown = replace(whole.stages[0], graph=None)
     monkeypatch.setattr(session, "plan", lambda *_: replace(whole, stages=(unknown,)))
     with (
@@ -131,7 +130,8 @@ def test_a_killed_actor(images, victim, capfd):
     with opened(fixed_target, small_lenet(), stages=2) as lava:
         lava.run(images)
         pid = lava.pids[victim]
-        title = ["the source", "stage 1 (conv1..pool1)", "the runtime service"][victim]
+        first, second = (f"stage {i} ({stage.title})" for i, stage in enumerate(lava._plan.stages, 1))
+        title = [first, second, "the runtime service"][victim]
         with nothing_left(lava, 5):
             os.kill(pid, signal.SIGKILL)
             with pytest.raises(TargetError) as error:

@@ -6,10 +6,9 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from asnn_targets.lava import stages
 from asnn_targets.lava.messages import ANSWER, SUMMAND, Layout, Slot, filled, potential_of, signal_slots
-from asnn_targets.lava.partition import cost, cut_positions, partition, stage_count
-from asnn_targets.lava.stages import Encoder, Stage, plan
+from asnn_targets.lava.partition import HOP, best_partition, cut_positions, measure, partition
+from asnn_targets.lava.stages import Stage, plan
 from feature_networks import NETWORKS, awkward_names, recurrent, residual
 from networks import random_graph, random_images, small_lenet
 
@@ -24,32 +23,35 @@ EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)
 ROWS = 5
 
 
-def finest(graph, _count):
+def finest(graph):
     """A stage for every place where a graph may be cut."""
     edges = [0, *cut_positions(graph), len(graph.layers)]
     return [tuple(layer.name for layer in graph.layers[a:b]) for a, b in pairwise(edges)]
 
 
+def random_costs(graph, seed=0):
+    rng = np.random.default_rng(seed)
+    return {name: float(rng.integers(1, 100)) for name in graph.by_name}
+
+
 def every_plan(graph, record=EVERYTHING):
     """Plans with one stage, two, and as many as there can be."""
-    yield plan(graph, record, ROWS, 1)
-    yield plan(graph, record, ROWS, 2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "partition", finest)
-        yield plan(graph, record, ROWS, 0)
+    for parts in ([tuple(graph.by_name)], partition(graph, random_costs(graph), 2), finest(graph)):
+        yield plan(graph, record, ROWS, parts)
 
 
 def run_line(whole, batches):
     """The last stage's unpacked message at each step, for batches that stream one behind the other."""
-    encoder, line = Encoder(whole), [Stage(stage) for stage in whole.stages]
+    line = [Stage(stage, first=i == 0) for i, stage in enumerate(whole.stages)]
     for images in batches:
-        assert encoder.wants_images
-        encoder.begin(whole.images.pack(whole.images.empty(ROWS), len(images), {INPUT: images}))
-        for _ in range(whole.graph.time_steps if len(images) else 1):
-            message = encoder.step()
-            for stage in line:
-                message = stage.step(message)
-            yield whole.answers.unpack(message)
+        message = whole.images.pack(whole.images.empty(ROWS), len(images), {INPUT: images})
+        for t in range(whole.graph.time_steps if len(images) else 1):
+            assert line[0].wants_message == (t == 0)
+            passed = line[0].step(message if t == 0 else None)
+            for stage in line[1:]:
+                assert stage.wants_message
+                passed = stage.step(passed)
+            yield whole.answers.unpack(passed)
 
 
 def assert_same(messages, traces):
@@ -101,8 +103,8 @@ def test_only_what_is_needed_travels():
     for whole in every_plan(graph, Record()):
         slots = {slot.name for stage in whole.stages for slot in stage.outlet.slots}
         assert slots <= {*graph.by_name, ANSWER}
-    assert [slot.name for slot in plan(graph, Record(), ROWS, 3).answers.slots] == [ANSWER]
-    recorded = plan(graph, Record(step_logits=True, spikes=True), ROWS, 3).answers.slots
+    assert [slot.name for slot in plan(graph, Record(), ROWS, finest(graph)).answers.slots] == [ANSWER]
+    recorded = plan(graph, Record(step_logits=True, spikes=True), ROWS, finest(graph)).answers.slots
     assert {slot.name for slot in recorded} == {ANSWER, SUMMAND, *(n.name for n in graph.neurons)}
 
 
@@ -149,9 +151,10 @@ def test_stages_begin_behind_neurons_and_pooling():
     graph = small_lenet()
     beginnings = [graph.layers[p].name for p in cut_positions(graph)]
     assert beginnings == ["conv2", "fc1", "fc2"]
-    assert partition(graph, 1) == [tuple(graph.by_name)]
+    costs = random_costs(graph)
+    assert partition(graph, costs, 1) == [tuple(graph.by_name)]
     for count in (2, 3, 99):
-        parts = partition(graph, count)
+        parts = partition(graph, costs, count)
         assert [name for part in parts for name in part] == list(graph.by_name)
         assert {part[0] for part in parts} <= {"conv1", *beginnings}
 
@@ -159,7 +162,8 @@ def test_stages_begin_behind_neurons_and_pooling():
 @pytest.mark.parametrize("graph", [small_lenet(size=16), *(random_graph(seed) for seed in range(6))])
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_the_costliest_stage_is_as_cheap_as_can_be_in_the_fewest_stages(graph, count):
-    costs, positions = [cost(layer, graph) for layer in graph.layers], cut_positions(graph)
+    of_layer, positions = random_costs(graph), cut_positions(graph)
+    costs = list(of_layer.values())
 
     def largest(cuts):
         return max(sum(costs[a:b]) for a, b in pairwise([0, *cuts, len(costs)]))
@@ -167,16 +171,26 @@ def test_the_costliest_stage_is_as_cheap_as_can_be_in_the_fewest_stages(graph, c
     ways = [cuts for n in range(min(count, len(positions) + 1)) for cuts in combinations(positions, n)]
     best = min(map(largest, ways))
     names = list(graph.by_name)
-    found = [names.index(part[0]) for part in partition(graph, count)[1:]]
+    found = [names.index(part[0]) for part in partition(graph, of_layer, count)[1:]]
     assert largest(found) == best
     assert len(found) == min(len(cuts) for cuts in ways if largest(cuts) == best)
 
 
-def test_stages_have_work_for_longer_than_a_hop_takes():
-    small, large = small_lenet(), small_lenet(size=64)
-    assert stage_count(small, 1, 2) == stage_count(large, 1, 2) == 1
-    assert stage_count(small, 32, 2) <= stage_count(large, 32, 2) == 4
-    assert stage_count(large, 32, 1) == 2
+def test_as_many_stages_as_shorten_a_time_step():
+    graph = small_lenet(size=16)
+    idle = dict.fromkeys(graph.by_name, 0.0)
+    assert len(best_partition(graph, idle, 4)) == 1
+    busy = idle | dict.fromkeys(("conv1", "conv2", "fc1", "fc2"), 20 * HOP)
+    assert [len(best_partition(graph, busy, cores)) for cores in (1, 2, 4)] == [1, 2, 4]
+
+
+def test_costs_are_measured_on_images():
+    graph = small_lenet(size=16)
+    costs = measure(graph, random_images(graph, 4))
+    assert list(costs) == list(graph.by_name)
+    assert costs["conv1"] > 0
+    assert costs["lif1"] == 0, "it is fused with its synapses"
+    assert 0 < sum(costs.values()) < 1
 
 
 def test_a_recurrent_loop_stays_in_one_stage():
@@ -184,7 +198,7 @@ def test_a_recurrent_loop_stays_in_one_stage():
     loops = [edge for edge in graph.edges if edge.delay and edge.source == "lif1"]
     assert loops
     assert cut_positions(graph)
-    for part in finest(graph, 0):
+    for part in finest(graph):
         assert len({edge.source in part for edge in loops} | {edge.target in part for edge in loops}) == 1
 
 

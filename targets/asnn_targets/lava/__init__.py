@@ -1,6 +1,6 @@
 """Targets `lava` and `lava-fixed`: Lava 0.10 Processes, floating point and Loihi-style fixed point.
 
-    processes.py, models.py (in network/)   the Source and Stage Processes and their ProcessModels
+    processes.py, models.py (in network/)   the Stage Process and its ProcessModels
     partition.py, messages.py, stages.py    how a network becomes a line of stages, without Lava
     host.py                                 the program that the runtime lives in
     session.py                              this side of it
@@ -24,17 +24,12 @@ if TYPE_CHECKING:
 LAVA_PYTHON = (3, 10)
 
 
-def cores() -> int:
-    """How many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @dataclass(frozen=True)
 class LavaTarget:
     """A Target (see asnn_deploy.plugins).
 
     rows: samples per message between stages.
-    stages: at most so many Processes in the line behind the Source; None for as many as pay off.
+    stages: at most so many Processes in the line; None for as many as pay off.
     time_limit: seconds without progress after which a run is given up.
     """
 
@@ -59,13 +54,11 @@ class LavaTarget:
 
     def open(self, deployment: Deployment, batch_size: int) -> LavaSession:
         """See Target."""
-        from asnn_targets.lava.partition import stage_count
         from asnn_targets.lava.session import LavaSession
 
         graph = deployment.fixed if self.arithmetic == "fixed" else deployment.graph
         rows = min(self.rows, batch_size)
-        stages = self.stages or stage_count(graph, rows, cores())
-        return LavaSession(self.name, graph, batch_size, rows, stages, self.time_limit)
+        return LavaSession(self.name, graph, batch_size, rows, self.stages, self.time_limit)
 
 
 target = LavaTarget("lava", "float32")

@@ -23,6 +23,7 @@ from threading import Event
 from types import FrameType
 from typing import Any
 
+import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
@@ -31,7 +32,7 @@ from asnn_deploy.graph import INPUT
 from asnn_deploy.step_table import Array
 from asnn_targets.lava.messages import filled
 from asnn_targets.lava.network import processes
-from asnn_targets.lava.stages import Plan
+from asnn_targets.lava.stages import Plan, Stage
 
 WAKE_SECONDS = 0.005
 """The longest sleep: a port's observer is not called for a message that arrives while another one is being taken."""
@@ -56,7 +57,7 @@ class Host:
     def __init__(self, plan: Plan, link: Connection) -> None:
         self.plan, self.link = plan, link
         self.steps = plan.graph.time_steps
-        self.source, self.stages = processes.connect(plan)
+        self.stages = processes.connect(plan)
         self.changed = Event()
         self.parent = os.getppid()
         self.next_check = 0.0
@@ -64,14 +65,16 @@ class Host:
 
     def start(self) -> None:
         """Compile the network and start its Processes."""
+        with suppress(Exception):  # a stage that cannot run says so itself, with its name
+            warm_up(self.plan)
         try:
-            self.source.create_runtime(
+            self.stages[0].create_runtime(
                 run_cfg=Loihi2SimCfg(select_tag=TAGS[self.plan.graph.arithmetic]),
                 compile_config={"pypy_channel_size": CHANNEL_SIZE},
             )
         finally:
-            self.runtime = self.source.runtime
-        self.inlet = self.source.images.external_pipe_csp_send_port
+            self.runtime = self.stages[0].runtime
+        self.inlet = self.stages[0].s_in.external_pipe_csp_send_port
         self.outlet = self.stages[-1].s_out.external_pipe_csp_recv_port
         self.response = self.runtime.service_to_runtime[0]
 
@@ -81,9 +84,9 @@ class Host:
         chunks = [images[i : i + rows] for i in range(0, len(images), rows)]
         waiting = deque(layout.pack(layout.empty(rows), len(chunk), {INPUT: chunk}) for chunk in chunks)
         # Behind the last sample, bubbles carry it through: each stage is one time step behind the one before.
-        waiting.extend(layout.empty(rows) for _ in self.stages)
+        waiting.extend(layout.empty(rows) for _ in self.stages[1:])
         expected = len(chunks) * self.steps
-        self.runtime.start(RunSteps(expected + len(self.stages), blocking=False))
+        self.runtime.start(RunSteps(expected + len(self.stages) - 1, blocking=False))
         for port in (self.inlet, self.outlet, self.response):  # again for each run: Lava's own waiting takes them off
             port.observer = self.changed.set
         while expected or waiting or not self.answered(MGMT_RESPONSE.DONE):
@@ -108,8 +111,7 @@ class Host:
         """The operating-system processes in the pipeline's order, each with the title of what runs in it."""
         if self.runtime is None or self.runtime._messaging_infrastructure is None:
             return []
-        titles: dict[Any, str] = {self.source: "the source"}
-        titles |= {p: f"stage {i} ({p.plan.title})" for i, p in enumerate(self.stages, 1)}
+        titles: dict[Any, str] = {p: f"stage {i} ({p.plan.title})" for i, p in enumerate(self.stages, 1)}
         # Lava starts a process for each builder, in the builders' order, and the runtime service last.
         started = [*self.runtime._executable.proc_builders, None]
         found = dict(zip(started, self.runtime._messaging_infrastructure.actors))
@@ -152,6 +154,18 @@ class Host:
             with suppress(OSError, EOFError):  # its server was killed: the resource tracker gives the memory back
                 infrastructure.smm.shutdown()
         resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
+
+
+def warm_up(plan: Plan) -> None:
+    """Compile every stage's kernels, or read them from their cache, once: the Processes forked from here have them."""
+    line = [Stage(stage, first=i == 0) for i, stage in enumerate(plan.stages)]
+    message = plan.images.pack(
+        plan.images.empty(plan.rows), 1, {INPUT: np.zeros((1, *plan.graph.input_shape), np.uint8)}
+    )
+    for t in range(plan.graph.time_steps):
+        passed = message if t == 0 else None
+        for stage in line:
+            passed = stage.step(passed)
 
 
 def how_ended(exit_code: int | None) -> str:

@@ -1,8 +1,9 @@
 """What travels between stages: one message per time step, `[rows, bytes]` uint8.
 
 A row belongs to one sample. Its first byte is 1 where the row holds a sample; then come the signals that later
-stages still need, each in its own type, one after the other. Because residual branches and delayed signals ride in
-the same message, every hop is one channel, whatever the graph looks like. A message without samples is a bubble.
+stages still need, each in its own type and channels-last, one after the other. Because residual branches and delayed
+signals ride in the same message, every hop is one channel, whatever the graph looks like. A message without samples
+is a bubble.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnn_deploy.engine.steppers import signal_type
-from asnn_deploy.graph import INPUT, Add, DeployGraph, Flatten, Neuron, Pool, Product
-from asnn_deploy.ranges import largest_values
+from asnn_deploy.engine.signals import carried_types, channels_first, channels_last
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.step_table import Array
 
 ANSWER = "the answer"
@@ -66,7 +66,7 @@ class Layout:
         if not samples:
             return message
         for slot, start, end in self._spans.values():
-            rows = values[slot.name].reshape(samples, -1)
+            rows = channels_last(values[slot.name][None])[0]
             if slot.dtype == "uint8":
                 message[:samples, start:end] = rows
             else:
@@ -75,11 +75,11 @@ class Layout:
 
     def unpack(self, message: Array) -> dict[str, Array]:
         """The slots' arrays `[samples, ...]`, each in its slot's type; samples may be 0."""
-        samples = filled(message)
-        return {
-            slot.name: np.ascontiguousarray(message[:samples, start:end]).view(slot.dtype).reshape(samples, *slot.shape)
-            for slot, start, end in self._spans.values()
-        }
+        samples, found = filled(message), {}
+        for slot, start, end in self._spans.values():
+            rows = np.ascontiguousarray(message[:samples, start:end]).view(slot.dtype)
+            found[slot.name] = channels_first(rows[None], slot.shape)[0]
+        return found
 
 
 def filled(message: Array) -> int:
@@ -88,15 +88,6 @@ def filled(message: Array) -> int:
 
 
 def signal_slots(graph: DeployGraph) -> dict[str, Slot]:
-    """A slot for each layer's signal and for "input": a byte where it holds counts up to 255, else the graph's type."""
-    largest = largest_values(graph)
-    native = np.dtype(signal_type(graph)).name
-    counts = {INPUT}
-    for layer in graph.layers:
-        sums_up = isinstance(layer, (Flatten, Add, Product)) or (isinstance(layer, Pool) and layer.mode != "average")
-        if isinstance(layer, Neuron) or (sums_up and all(e.source in counts for e in graph.inputs_of[layer.name])):
-            counts.add(layer.name)
-    return {
-        name: Slot(name, "uint8" if name in counts and largest[name].max() <= 255 else native, shape)
-        for name, shape in graph.shapes.items()
-    }
+    """A slot for each layer's signal and for "input", in the type that it is carried in."""
+    types = carried_types(graph)
+    return {name: Slot(name, types[name].name, shape) for name, shape in graph.shapes.items()}

@@ -1,4 +1,4 @@
-"""Cutting a network into a line of stages of about equal cost.
+"""Cutting a network into a line of stages of about equal cost, by measuring what its layers cost on real images.
 
 A stage is a run of layers that follow each other in the graph's order. Cuts are made behind a neuron layer and the
 pooling that belongs to it, where signals are narrow (spikes), and never inside a recurrent loop.
@@ -6,36 +6,45 @@ pooling that belongs to it, where signals are narrow (spikes), and never inside 
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from itertools import combinations, pairwise
 
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool
+from asnn_deploy.graph import DeployGraph, Flatten, Neuron, Pool
+from asnn_deploy.reference import Executor
+from asnn_deploy.step_table import Array
 
-# Nanoseconds in NumPy on one core of a current server, from the layers of the reference LeNet; only ratios matter.
-_PER_MULTIPLY_ADD = 0.035
-_PER_PATCH_ELEMENT = 0.1
-_PER_OUTPUT = 0.5
-_PER_NEURON = {"float32": 1.3, "fixed": 6.0}
-_PER_ELEMENT = 2.4
-_PER_HOP = 300_000.0
-"""Of one message between two Processes, with the barrier of its time step; whatever the message's size."""
+HOP = 150e-6
+"""Seconds that one more Process costs a time step, with its messages and its part of the barrier: measured on the
+reference LeNet, on two cores of a current server, as the slope of a time step over the number of stages."""
 
 
-def stage_count(graph: DeployGraph, rows: int, cores: int) -> int:
-    """How many stages pay off: two per core, which evens them out, but none that works less long than a hop takes."""
-    work = rows * sum(cost(layer, graph) for layer in graph.layers)
-    return max(1, min(2 * cores, int(work / _PER_HOP)))
+def measure(graph: DeployGraph, images: Array) -> dict[str, float]:
+    """Seconds that each layer takes for a step of these images, fused as it will be. The first run compiles."""
+    executor = Executor(graph, wanted=[graph.readout.name], potentials=False)
+    executor.profile(images)
+    runs = [executor.profile(images) for _ in range(2)]
+    return {name: min(run[name] for run in runs) for name in runs[0]}
 
 
-def partition(graph: DeployGraph, count: int) -> list[tuple[str, ...]]:
+def best_partition(graph: DeployGraph, costs: Mapping[str, float], cores: int) -> list[tuple[str, ...]]:
+    """The partition with the shortest time step: that of its costliest stage, or of all work shared by the cores."""
+
+    def time_step(parts: list[tuple[str, ...]]) -> float:
+        work = [sum(costs[name] for name in part) + HOP for part in parts]
+        return max(*work, sum(work) / cores)
+
+    return min((partition(graph, costs, count) for count in range(1, 2 * cores + 1)), key=time_step)
+
+
+def partition(graph: DeployGraph, costs: Mapping[str, float], count: int) -> list[tuple[str, ...]]:
     """The layers' names, stage by stage.
 
     The costliest stage is as cheap as `count` stages can make it, and there are no more stages than that takes.
     """
-    costs = [cost(layer, graph) for layer in graph.layers]
-    bounds = [0, *cut_positions(graph), len(costs)]
-    sums = {sum(costs[a:b]) for a, b in combinations(bounds, 2)}
-    fitting = (packed(costs, bounds, limit) for limit in sorted(sums))
+    seconds = [costs[layer.name] for layer in graph.layers]
+    bounds = [0, *cut_positions(graph), len(seconds)]
+    sums = {sum(seconds[a:b]) for a, b in combinations(bounds, 2)}
+    fitting = (packed(seconds, bounds, limit) for limit in sorted(sums))
     edges = next(edges for edges in fitting if edges and len(edges) <= max(count, 1) + 1)
     return [tuple(layer.name for layer in graph.layers[a:b]) for a, b in pairwise(edges)]
 
@@ -68,18 +77,3 @@ def cut_positions(graph: DeployGraph) -> list[int]:
         and any(isinstance(layer, Neuron) for layer in layers[:p])
         and not any(first < p <= last for first, last in loops)
     ]
-
-
-def cost(layer: Layer, graph: DeployGraph) -> float:
-    """About how long a layer computes for one sample and step."""
-    shape = graph.shapes[layer.name]
-    elements = math.prod(shape)
-    if isinstance(layer, Conv):
-        patch = math.prod(layer.weight.shape[1:])
-        patches = patch * layer.groups * math.prod(shape[1:])
-        return elements * (patch * _PER_MULTIPLY_ADD + _PER_OUTPUT) + patches * _PER_PATCH_ELEMENT
-    if isinstance(layer, Linear):
-        return math.prod(layer.weight.shape) * _PER_MULTIPLY_ADD
-    if isinstance(layer, Flatten):
-        return 0.0
-    return elements * (_PER_NEURON[graph.arithmetic] if isinstance(layer, Neuron) else _PER_ELEMENT)

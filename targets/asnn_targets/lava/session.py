@@ -22,9 +22,11 @@ import numpy as np
 from asnn_deploy.errors import InputError, TargetError
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.neurons import check_neurons
+from asnn_deploy.reference import cores
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record, Trace
 from asnn_targets.lava.messages import ANSWER, SUMMAND, potential_of
+from asnn_targets.lava.partition import best_partition, measure, partition
 from asnn_targets.lava.stages import Plan, plan
 
 LOGITS_ONLY = Record()
@@ -145,18 +147,20 @@ class LavaSession:
 
     graph: what runs; its arithmetic chooses the ProcessModels.
     rows: samples per message; larger batches are sent as several, which keeps all stages busy.
-    stages: at most so many Processes in a line behind the Source.
+    stages: at most so many Processes in the line; None for as many as pay off.
     time_limit: seconds without any message after which the runtime counts as hung.
     """
 
     def __init__(
-        self, name: str, graph: DeployGraph, batch_size: int, rows: int, stages: int, time_limit: float
+        self, name: str, graph: DeployGraph, batch_size: int, rows: int, stages: int | None, time_limit: float
     ) -> None:
         check_neurons(graph)
         self.name, self.graph, self.batch_size = name, graph, batch_size
         self.rows, self.stages, self.time_limit = rows, stages, time_limit
         self._host: HostProcess | None = None
         self._plan: Plan | None = None
+        self._parts: list[tuple[str, ...]] = [tuple(graph.by_name)]
+        self._measured = False
 
     @property
     def pids(self) -> list[int]:
@@ -168,11 +172,11 @@ class LavaSession:
         if len(images) > self.batch_size:
             raise InputError(f"target {self.name!r}: {len(images)} images, opened for batches of {self.batch_size}")
         if not len(images):
-            return Collector(self.name, self._planned(record), 0).trace()
+            return Collector(self.name, plan(self.graph, record, self.rows, self._parts), 0).trace()
         try:
             if self._host is None or self._plan is None or self._plan.record != record:
                 self.close()
-                self._plan = self._planned(record)
+                self._plan = plan(self.graph, record, self.rows, self._partition(images))
                 self._host = HostProcess(self.name, self.time_limit)
                 self._host.start(self._plan)
             return self._run(self._host, self._plan, np.ascontiguousarray(images, np.uint8))
@@ -180,8 +184,16 @@ class LavaSession:
             self._abandon()
             raise
 
-    def _planned(self, record: Record) -> Plan:
-        return plan(self.graph, record, self.rows, self.stages)
+    def _partition(self, images: Array) -> list[tuple[str, ...]]:
+        """The layers of each stage, by what they cost on the first images that are run."""
+        if not self._measured:
+            costs = measure(self.graph, images[: self.rows])
+            if self.stages is None:
+                self._parts = best_partition(self.graph, costs, cores())
+            else:
+                self._parts = partition(self.graph, costs, self.stages)
+            self._measured = True
+        return self._parts
 
     def _run(self, host: HostProcess, whole: Plan, images: Array) -> Trace:
         host.ask("run", images)

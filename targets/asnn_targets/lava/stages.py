@@ -1,27 +1,29 @@
-"""The work of the pipeline's parts, free of Lava: the encoder, and stages that run layers.
+"""The work of the pipeline's stages, free of Lava.
 
-Each part turns the message of one time step into the next part's. The first message of a sample clears all state;
-bubbles pass through and do not count as time steps, so samples follow each other without rebuilding anything.
+Each stage turns the message of one time step into the next stage's; the first one takes images, once for all T steps,
+and encodes them. The first message of a sample clears all state; bubbles pass through and do not count as time steps,
+so samples follow each other without rebuilding anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 
+from asnn_deploy.engine.encoder import encode
+from asnn_deploy.engine.signals import potential_type
 from asnn_deploy.graph import INPUT, DeployGraph, Neuron
 from asnn_deploy.reference import Executor
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record
 from asnn_targets.lava.messages import ANSWER, SUMMAND, Layout, Slot, filled, potential_of, signal_slots
-from asnn_targets.lava.partition import partition
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage: its layers, what enters and what leaves."""
+    """One stage: its layers, what enters (for the first one raw images, else signals) and what leaves."""
 
     graph: DeployGraph
     layers: tuple[str, ...]
@@ -46,9 +48,12 @@ class Plan:
     graph: DeployGraph
     record: Record
     rows: int
-    images: Layout
-    frames: Layout
     stages: tuple[StagePlan, ...]
+
+    @property
+    def images(self) -> Layout:
+        """What enters the first stage."""
+        return self.stages[0].inlet
 
     @property
     def answers(self) -> Layout:
@@ -56,18 +61,17 @@ class Plan:
         return self.stages[-1].outlet
 
 
-def plan(graph: DeployGraph, record: Record, rows: int, count: int) -> Plan:
-    """Cut a graph into at most `count` stages and lay out the messages between them."""
-    images = Layout([Slot(INPUT, "uint8", graph.input_shape)])
-    frames = inlet = cut(graph, record, {INPUT})
+def plan(graph: DeployGraph, record: Record, rows: int, parts: Sequence[tuple[str, ...]]) -> Plan:
+    """Lay out the messages between stages of these layers."""
+    inlet = Layout([Slot(INPUT, "uint8", graph.input_shape)])
     done = {INPUT}
     stages = []
-    for names in partition(graph, count):
+    for names in parts:
         done.update(names)
         outlet = cut(graph, record, done)
         stages.append(StagePlan(graph, names, inlet, outlet, record, rows))
         inlet = outlet
-    return Plan(graph, record, rows, images, frames, tuple(stages))
+    return Plan(graph, record, rows, tuple(stages))
 
 
 def cut(graph: DeployGraph, record: Record, done: Set[str]) -> Layout:
@@ -79,61 +83,42 @@ def cut(graph: DeployGraph, record: Record, done: Set[str]) -> Layout:
     native = slots[graph.readout.name].dtype
     live = [slot for name, slot in slots.items() if name in done and name in kept]
     if record.potentials:
-        live += [Slot(potential_of(n), native, graph.shapes[n]) for n in slots if n in neurons]
+        kind = np.dtype(potential_type(graph)).name
+        live += [Slot(potential_of(n), kind, graph.shapes[n]) for n in slots if n in neurons]
     if graph.readout.name in done:
         answers = [ANSWER, SUMMAND] if record.step_logits else [ANSWER]
         live += [Slot(name, native, graph.shapes[graph.readout.name]) for name in answers]
     return Layout(live)
 
 
-class Encoder:
-    """Turns raw images into the input code's frames, one step after another."""
-
-    def __init__(self, whole: Plan) -> None:
-        self.plan = whole
-        self._step = 0
-        self._images: Array = np.zeros((0, *whole.graph.input_shape), np.uint8)
-        self._message = whole.frames.empty(whole.rows)
-
-    @property
-    def wants_images(self) -> bool:
-        """Whether the next step begins new samples."""
-        return self._step == 0
-
-    def begin(self, message: Array) -> None:
-        """Take the images of the next samples; a bubble where there are none."""
-        self._images = self.plan.images.unpack(message)[INPUT]
-
-    def step(self) -> Array:
-        """The message of this step: frames, or a bubble."""
-        code = self.plan.graph.code
-        samples = len(self._images)
-        frames = code.frame(self._images, self._step)
-        self._step = (self._step + 1) % code.time_steps if samples else 0
-        return self.plan.frames.pack(self._message, samples, {INPUT: frames})
-
-
 class Stage:
-    """Runs its layers for one message after another, by the reference executor's own layer functions."""
+    """Runs its layers for one message after another, by the reference executor's own units.
 
-    def __init__(self, stage: StagePlan) -> None:
+    first: whether it takes images and encodes them.
+    """
+
+    def __init__(self, stage: StagePlan, first: bool) -> None:
         graph = stage.graph
-        self.plan = stage
-        self.executor = Executor(graph, stage.layers)
-        self._read = {e.source for name in stage.layers for e in graph.inputs_of[name]} - set(stage.layers)
-        self._potentials = [n for n in stage.layers if isinstance(graph.by_name[n], Neuron)]
+        self.plan, self.first = stage, first
+        wanted = {slot.name for slot in stage.outlet.slots} & set(graph.by_name)
+        readout = {graph.readout.name} & set(stage.layers)
+        self.executor = Executor(graph, stage.layers, wanted | readout, stage.record.potentials)
         self._step = 0
+        self._frames: Array = np.zeros(0)
         self._answer: Array = np.zeros(0)
         self._message = stage.outlet.empty(stage.rows)
 
-    def step(self, message: Array) -> Array:
+    @property
+    def wants_message(self) -> bool:
+        """Whether the next step begins with a message: the first stage takes one for all steps of its samples."""
+        return not self.first or self._step == 0
+
+    def step(self, message: Array | None) -> Array:
         """The next stage's message. The array is written anew at each step."""
-        samples = filled(message)
-        if not samples:
+        values = self._entering(message)
+        if not values:
             return self.plan.outlet.pack(self._message, 0, {})
-        values = self.plan.inlet.unpack(message)
-        for name in self._read:
-            values[name] = values[name].astype(self.executor.dtype, copy=False)
+        samples = len(next(iter(values.values())))
         if self._step == 0:
             self.executor.reset(samples)
         self.executor.step(self._step, values)
@@ -141,11 +126,22 @@ class Stage:
         self._step = (self._step + 1) % self.plan.graph.time_steps
         return self.plan.outlet.pack(self._message, samples, values)
 
+    def _entering(self, message: Array | None) -> dict[str, Array]:
+        """The signals that enter at this step; none for a bubble."""
+        if message is not None and not filled(message):
+            return {}
+        if not self.first:
+            assert message is not None
+            return self.plan.inlet.unpack(message)
+        if message is not None:
+            self._frames = encode(self.plan.graph.code, self.plan.inlet.unpack(message)[INPUT])
+        return {INPUT: self._frames[self._step]}
+
     def _keep(self, values: dict[str, Array]) -> None:
         """Add what is recorded and, where the readout is here, the answer so far."""
         if self.plan.record.potentials:
-            for name in self._potentials:
-                values[potential_of(name)] = self.executor.potential(name)
+            for name, potentials in self.executor.potentials().items():
+                values[potential_of(name)] = potentials[-1]
         readout = self.plan.graph.readout.name
         if readout in values:
             summand = values[readout]

@@ -1,7 +1,7 @@
 """ProcessModels on the CPU. The arithmetic is that of `stages.py`, hence of the reference executor.
 
 Pipelining: a stage receives what its neighbour sent one time step ago, so within a time step all stages work at
-the same time on neighbouring steps of the samples. A stage at position p has nothing to do in time steps 1..p.
+the same time on neighbouring steps of the samples. A stage at position p has nothing to do in the first p time steps.
 """
 
 from __future__ import annotations
@@ -18,28 +18,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from asnn_targets.lava.messages import filled
 from asnn_targets.lava.network import processes
-from asnn_targets.lava.stages import Encoder
 from asnn_targets.lava.stages import Stage as StageWork
-
-
-@implements(proc=processes.Source, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt", "fixed_pt")
-class SourceModel(PyLoihiProcessModel):
-    """Encodes images; integers in both arithmetics."""
-
-    images: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.uint8)
-    frames: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.uint8)
-
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self.encoder = Encoder(proc_params["plan"])
-
-    def run_spk(self) -> None:
-        """One time step: take new images where samples begin, send frames."""
-        if self.encoder.wants_images:
-            self.encoder.begin(self.images.recv())
-        self.frames.send(self.encoder.step())
 
 
 class StageModel(PyLoihiProcessModel):
@@ -52,13 +31,13 @@ class StageModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         self.position: int = proc_params["position"]
         self.last: bool = proc_params["last"]
-        self.stage = StageWork(proc_params["plan"])
+        self.stage = StageWork(proc_params["plan"], first=self.position == 0)
 
     def run_spk(self) -> None:
         """Receive the neighbour's message of the time step before, compute, send. Bubbles do not leave the pipeline."""
         if self.time_step <= self.position:
             return
-        message = self.stage.step(self.s_in.recv())
+        message = self.stage.step(self.s_in.recv() if self.stage.wants_message else None)
         if not self.last or filled(message):
             self.s_out.send(message)
 

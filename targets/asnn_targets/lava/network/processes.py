@@ -1,4 +1,4 @@
-"""The two Lava Processes that carry any DeployGraph: a Source that encodes images, and Stages in a line behind it."""
+"""The Lava Process that carries any DeployGraph, as a line of stages."""
 
 from __future__ import annotations
 
@@ -13,24 +13,11 @@ BUFFER = 4
 """Messages that the pipes to and from the outside hold."""
 
 
-class Source(AbstractProcess):
-    """Takes raw images from outside and sends their coded frames, one message per time step.
-
-    images: in-port, a pipe from outside, `[rows, 1 + C*H*W]`. frames: out-port, `[rows, bytes]`.
-    """
-
-    def __init__(self, plan: Plan, **others: Any) -> None:
-        super().__init__(plan=plan, **others)
-        self.images = InPort(shape=(plan.rows, plan.images.row_bytes))
-        self.images.flag_external_pipe(buffer_size=BUFFER)
-        self.frames = OutPort(shape=(plan.rows, plan.frames.row_bytes))
-
-
 class Stage(AbstractProcess):
     """Synapses, neurons and pooling of one stage, fused.
 
-    position: 1 for the stage behind the Source, and so on; it works that many time steps behind the Source.
-    s_in, s_out: ports, `[rows, bytes]`; the last stage's out-port is a pipe to outside.
+    position: 0 for the first stage, and so on; it works that many time steps behind the first.
+    s_in, s_out: ports, `[rows, bytes]`; the first stage's in-port and the last one's out-port are pipes to outside.
     """
 
     def __init__(self, plan: StagePlan, position: int, last: bool, **others: Any) -> None:
@@ -38,17 +25,17 @@ class Stage(AbstractProcess):
         self.plan = plan
         self.s_in = InPort(shape=(plan.rows, plan.inlet.row_bytes))
         self.s_out = OutPort(shape=(plan.rows, plan.outlet.row_bytes))
+        if position == 0:
+            self.s_in.flag_external_pipe(buffer_size=BUFFER)
         if last:
             self.s_out.flag_external_pipe(buffer_size=BUFFER)
 
 
-def connect(plan: Plan) -> tuple[Source, list[Stage]]:
+def connect(plan: Plan) -> list[Stage]:
     """The Processes of a pipeline, connected."""
-    source = Source(plan, name="source")
     stages: list[Stage] = []
-    out = source.frames
-    for i, stage in enumerate(plan.stages, 1):
-        stages.append(Stage(stage, i, i == len(plan.stages), name=f"stage{i}"))
-        out.connect(stages[-1].s_in)
-        out = stages[-1].s_out
-    return source, stages
+    for i, stage in enumerate(plan.stages):
+        stages.append(Stage(stage, i, i == len(plan.stages) - 1, name=f"stage{i + 1}"))
+        if i:
+            stages[i - 1].s_out.connect(stages[i].s_in)
+    return stages

@@ -1,0 +1,97 @@
+"""How synapses lie in memory for the event-driven kernels: each input's weights as runs over neighbouring outputs.
+
+Signals are channels-last, so the weights that one input channel sends through one kernel row to neighbouring outputs
+are contiguous.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from asnn_deploy.graph import Conv, Linear, Shape
+from asnn_deploy.step_table import Array
+
+PADDED_TO = 32
+"""Runs of weights are padded with zeros to a multiple of so many: whole vector registers, at 8 or 16 bits each."""
+
+
+class Geometry(NamedTuple):
+    """A convolution (or, as one of a 1x1 image, a linear map) as runs of weights. All sizes in elements.
+
+    A run goes through `taps` neighbouring outputs: with stride and dilation 1 and no groups a whole kernel row, else
+    one tap. `left` columns stand before an accumulator row's first output, so that rows need no borders.
+    """
+
+    height: int
+    width: int
+    channels: int
+    groups: int
+    kernel_height: int
+    kernel_width: int
+    taps: int
+    run: int
+    outputs: int
+    out_height: int
+    out_width: int
+    left: int
+    pitch: int
+    stride_y: int
+    stride_x: int
+    padding_y: int
+    padding_x: int
+    dilation_y: int
+    dilation_x: int
+
+    @property
+    def accumulators(self) -> int:
+        """Length of the accumulator of one sample, with room for a run's padding."""
+        return self.out_height * self.pitch + PADDED_TO
+
+    @property
+    def weights(self) -> int:
+        """Length of one weight table."""
+        return self.channels * self.kernel_height * (self.kernel_width // self.taps) * self.run
+
+
+def geometry(layer: Conv | Linear, shape_in: Shape, shape_out: Shape) -> Geometry:
+    """How a layer reads inputs of one shape and writes outputs of another."""
+    groups = 1 if isinstance(layer, Linear) else layer.groups
+    kernel: tuple[int, ...] = tuple(layer.weight.shape[2:])
+    windows = (
+        [kernel, (), (), ()] if isinstance(layer, Linear) else [kernel, layer.stride, layer.padding, layer.dilation]
+    )
+    # A linear map is a convolution of an image of one pixel, and a 1-D signal one row of an image.
+    kernel, stride, padding, dilation = (
+        (*(fill,) * (2 - len(window)), *window) for window, fill in zip(windows, (1, 1, 0, 1))
+    )
+    shape_in, shape_out = ((s[0], *(1,) * (3 - len(s)), *s[1:]) for s in (shape_in, shape_out))
+    (channels, height, width), (outputs, out_height, out_width) = shape_in, shape_out
+    rows = stride[1] == dilation[1] == groups == 1
+    taps = kernel[1] if rows else 1
+    run = -(-taps * outputs // groups // PADDED_TO) * PADDED_TO
+    left = max(0, kernel[1] - 1 - padding[1]) if rows else 0
+    reach = width + padding[1] + left if rows else out_width
+    pitch = max(reach, left + out_width) * outputs
+    return Geometry(
+        *(height, width, channels, groups, *kernel, taps, run, outputs, out_height, out_width),
+        *(left, pitch, *stride, *padding, *dilation),
+    )
+
+
+def arrange(weight: Array, g: Geometry, dtype: Any) -> Array:
+    """A weight `[out, in/groups, *kernel]` as `[channels, kernel_height, kernel_width/taps, run]`, flat.
+
+    Within a run of several taps the kernel is mirrored: an input reaches outputs further left through taps further
+    right.
+    """
+    per_group_out, per_group_in = g.outputs // g.groups, g.channels // g.groups
+    w = weight.reshape(g.groups, per_group_out, per_group_in, g.kernel_height, g.kernel_width)
+    w = w.transpose(0, 2, 3, 4, 1)  # groups, in, kernel height, kernel width, out
+    if g.taps > 1:
+        w = w[:, :, :, ::-1]
+    w = w.reshape(g.channels, g.kernel_height, g.kernel_width // g.taps, g.taps * per_group_out)
+    runs = np.zeros((*w.shape[:3], g.run), dtype)
+    runs[..., : w.shape[3]] = w
+    return runs.reshape(-1)

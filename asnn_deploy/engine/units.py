@@ -1,0 +1,108 @@
+"""Units: what an executor runs, one after another. A unit stands for one layer, or for several fused ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+import numpy as np
+
+from asnn_deploy.engine.compiled import MODEL, Population, Synapses, poolable
+from asnn_deploy.engine.signals import carried_types, potential_type, signal_type
+from asnn_deploy.engine.steppers import Firing, build
+from asnn_deploy.graph import Conv, DeployGraph, Layer, Linear, Neuron, Pool
+from asnn_deploy.step_table import Array
+
+
+class Unit(Protocol):
+    """layers: the layers it stands for; it reads what the first of them reads."""
+
+    layers: tuple[str, ...]
+
+    def reset(self, batch: int) -> None:
+        """Begin a new batch: state to zero."""
+
+    def advance(self, steps: range, *inputs: Array) -> dict[str, Array]:
+        """What leaves its layers during some steps, by name: `[steps, B, ...]`, from inputs `[steps, B, ...]`."""
+
+
+class Stepwise:
+    """A NumPy layer as a unit."""
+
+    def __init__(self, graph: DeployGraph, layer: Layer, watched: bool) -> None:
+        self.layers: tuple[str, ...] = (layer.name,)
+        self.stepper = build(layer, graph)
+        self.type, self.carried = signal_type(graph), carried_types(graph)[layer.name]
+        self.watched = watched and isinstance(layer, Neuron)
+        self.state_type = potential_type(graph)
+        self.potential: Array = np.zeros(0)
+
+    def reset(self, batch: int) -> None:
+        """See Unit."""
+        self.stepper.reset(batch)
+
+    def advance(self, steps: range, *inputs: Array) -> dict[str, Array]:
+        """See Unit."""
+        wide = [x.astype(self.type, copy=False) for x in inputs]
+        found, potentials = [], []
+        for i, t in enumerate(steps):
+            found.append(self.stepper.step(t, *(x[i] for x in wide)))
+            if self.watched:
+                assert isinstance(self.stepper, Firing)
+                potentials.append(self.stepper.potential.astype(self.state_type))
+        if potentials:
+            self.potential = np.stack(potentials)
+        return {self.layers[0]: np.stack(found).astype(self.carried, copy=False)}
+
+
+def plan_units(
+    graph: DeployGraph, names: Collection[str], wanted: Collection[str] | None, watched: bool, compile_layers: bool
+) -> list[Unit]:
+    """The units for the layers `names`, in order.
+
+    wanted: the signals that are read from outside; None for all of them. watched: whether potentials are.
+    compile_layers: False computes every layer in NumPy, as the oracle does.
+    """
+    outside = set(graph.by_name) if wanted is None else set(wanted)
+    outside |= {e.source for e in graph.edges if e.source in names and e.target not in names}
+    outside |= {e.source for e in graph.edges if e.delay}
+    units: list[Unit] = []
+    done: set[str] = set()
+    for layer in graph.layers:
+        if layer.name in names and layer.name not in done:
+            unit = _compiled(graph, layer, names, outside, watched) if compile_layers else None
+            units.append(unit or Stepwise(graph, layer, watched))
+            done.update(units[-1].layers)
+    return units
+
+
+def _compiled(
+    graph: DeployGraph, layer: Layer, names: Collection[str], outside: set[str], watched: bool
+) -> Unit | None:
+    """The largest compiled unit that begins with a layer; None where it has no compiled form."""
+    if not isinstance(layer, (Conv, Linear)):
+        return None
+    neuron = _only_reader(graph, layer, names, outside)
+    try:
+        if isinstance(neuron, Neuron) and neuron.model == MODEL:
+            readers = [graph.by_name[e.target] for e in graph.edges if e.source == neuron.name and not e.delay]
+            pools = [r for r in readers if isinstance(r, Pool) and r.name in names and poolable(r)]
+            pool = pools[0] if pools else None
+            outputs = {n for n in (neuron.name, pool.name if pool else "") if n in outside}
+            outputs |= {pool.name} if pool else set()
+            outputs |= {neuron.name} if not pool or len(readers) > 1 else set()
+            return Population(graph, layer, neuron, pool, outputs, watched)
+    except ValueError:
+        pass  # a register may overflow: the parts, one by one
+    try:
+        return Synapses(graph, layer)
+    except ValueError:
+        return None
+
+
+def _only_reader(graph: DeployGraph, layer: Layer, names: Collection[str], outside: set[str]) -> Layer | None:
+    """The layer that alone reads another, within the same step; None where there is none or more."""
+    readers = [e.target for e in graph.edges if e.source == layer.name]
+    return (
+        graph.by_name[readers[0]] if len(readers) == 1 and layer.name not in outside and readers[0] in names else None
+    )
