@@ -17,19 +17,12 @@ from asnn_deploy.errors import GraphError
 from asnn_deploy.graph import Add, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.neurons import State, model_of
 from asnn_deploy.ranges import arriving, largest_values
-from asnn_deploy.step_table import Array, StepTable
+from asnn_deploy.step_table import Array, StepTable, over_axes
 
 
 def signal_type(graph: DeployGraph) -> type[np.float32] | type[np.int64]:
     """The type of all signals of a graph."""
     return np.int64 if graph.arithmetic == "fixed" else np.float32
-
-
-def over_axes(value: Array, shape: tuple[int, ...]) -> Array:
-    """A parameter per layer, channel or neuron, shaped to broadcast against `[B, *shape]`."""
-    if value.ndim == 1 and len(shape) > 1 and value.shape == shape[:1]:
-        return value.reshape(-1, *(1,) * (len(shape) - 1))
-    return value
 
 
 class Stepper(Protocol):
