@@ -1,7 +1,7 @@
 """A network's integer versions at several weight widths, measured on one data set: figures, a table, a plot.
 
 points = read_points(folder / FILE)                                # what is there already
-points.append(measure(Plan(4, "ptq", None, inputs), graph, fixed, images, labels, cuts, batch_size))
+points.append(measure(Plan(4, "ptq", None, inputs), graph, chosen, images, labels, cuts, batch_size))
 publish(folder, points, "my network")                              # sweep.json, sweep.md, sweep.png
 """
 

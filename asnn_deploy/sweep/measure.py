@@ -12,6 +12,8 @@ from asnn_deploy.energy import Counter
 from asnn_deploy.graph import Conv, DeployGraph, Linear
 from asnn_deploy.parity import Comparison
 from asnn_deploy.plugins import available
+from asnn_deploy.quantize import quantize
+from asnn_deploy.quantize.integers import unit_table
 from asnn_deploy.step_table import Array
 from asnn_deploy.sweep.points import Plan, Point
 from asnn_deploy.trace import Record
@@ -22,7 +24,7 @@ SPIKES = Record(spikes=True)
 def measure(
     plan: Plan,
     graph: DeployGraph,
-    fixed: DeployGraph,
+    chosen: DeployGraph,
     images: Array,
     labels: Array,
     cuts: Iterable[slice],
@@ -30,9 +32,11 @@ def measure(
 ) -> Point:
     """Run `reference` and `reference-fixed` over the same batches; only one batch is held at a time.
 
-    graph: the float network that all points are held against; fixed: the planned point's integer network.
+    graph: the float network that all points are held against.
+    chosen: the planned point's network in float, with the choices of its integer version.
     images: uint8 `[N, C, H, W]`; labels: `[N]`; cuts: the batches as slices of at most `batch_size`.
     """
+    fixed = quantize(chosen)
     comparison, counter, correct = Comparison("reference"), Counter(fixed), 0
     with (
         Deployment(graph, fixed=fixed) as deployment,
@@ -54,7 +58,7 @@ def measure(
         synapse_bytes=synapse_bytes(fixed, plan.bits),
         sops=counts.sops.mean,
         samples=counts.samples,
-        weight_scales=weight_scales(fixed),
+        weight_scales=weight_scales(chosen),
     )
 
 
@@ -64,8 +68,8 @@ def synapse_bytes(graph: DeployGraph, bits: int) -> int:
 
 
 def weight_scales(graph: DeployGraph) -> int:
-    """How many scales the weights have: one for each entry of a layer's weight table."""
-    return sum(len(layer.weight.values) for layer in _synapses(graph))
+    """How many scales the weights have: one for each output channel or layer, and entry of its weight table."""
+    return sum(unit_table(graph, layer, graph.quantization).size for layer in _synapses(graph))
 
 
 def _synapses(graph: DeployGraph) -> list[Conv | Linear]:

@@ -14,7 +14,7 @@ from typing import Any
 from asnn_deploy.bundle import digest
 from asnn_deploy.errors import InputError
 from asnn_deploy.graph import DeployGraph
-from asnn_deploy.quantize import check_bits
+from asnn_deploy.quantization import Quantization, check_bits
 from asnn_deploy.serialize import describe, save_graph
 from asnn_deploy.step_table import Array
 from asnn_deploy.version import __version__
@@ -81,12 +81,12 @@ def parse_bits(text: str) -> list[int]:
 def fingerprint(graph: DeployGraph, arrays: Iterable[Array], **settings: Any) -> str:
     """SHA-256 of the network, the data and the settings that a point rests on, and of this package's version.
 
-    The integer version's choices in the graph are left out: a sweep makes its own.
+    Of the integer version's choices only the kind of scales counts: a sweep makes the others.
     """
     value = hashlib.sha256(json.dumps([__version__, settings], sort_keys=True).encode())
     with tempfile.TemporaryDirectory(prefix="asnn-deploy-") as folder:
         path = Path(folder) / "graph.npz"
-        save_graph(path, replace(graph, quantization={}))
+        save_graph(path, replace(graph, quantization=Quantization(scales=graph.quantization.scales)))
         value.update(digest(path).encode())
     for array in arrays:
         value.update(f"{array.dtype}{array.shape}".encode())

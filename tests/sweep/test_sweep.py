@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from asnn_deploy.errors import InputError
+from asnn_deploy.quantization import Quantization
 from asnn_deploy.quantize import quantize
 from asnn_deploy.reference import run
 from asnn_deploy.step_table import StepTable
@@ -33,7 +34,7 @@ POINT = Point(
 @pytest.fixture(scope="module")
 def network():
     graph = networks.small_lenet()
-    return graph, quantize(replace(graph, quantization={"bits": 3.0}))
+    return graph, replace(graph, quantization=Quantization(3))
 
 
 def synaptic_operations(graph, trace, images):
@@ -63,11 +64,12 @@ def synaptic_operations(graph, trace, images):
 
 
 def test_figures_against_a_count_of_their_own(network):
-    graph, fixed = network
+    graph, chosen = network
+    fixed = quantize(chosen)
     images, labels = networks.random_images(graph, 10), np.arange(10) % 5
     cuts = [slice(0, 4), slice(4, 8), slice(8, 10)]
-    point = measure(PLAN, graph, fixed, images, labels, cuts, 4)
-    expected, got = (run(g, images, Record(spikes=True)) for g in network)
+    point = measure(PLAN, graph, chosen, images, labels, cuts, 4)
+    expected, got = (run(g, images, Record(spikes=True)) for g in (graph, fixed))
     wrong = np.concatenate([(expected.spikes[k] != got.spikes[k]).ravel() for k in expected.spikes])
     assert 0 < wrong.mean() < 1
     assert point.spike_disagreement == wrong.mean()
@@ -78,22 +80,24 @@ def test_figures_against_a_count_of_their_own(network):
     # conv1 has two weights (analog step, spiking steps); 6x1x3x3, 8x6x3x3, 12x32, 5x12
     assert point.synapse_bytes == -(-3 * (2 * 54 + 432 + 384 + 60) // 8)
     assert synapse_bytes(fixed, 8) == 2 * 54 + 432 + 384 + 60
+    # One scale for each output channel: conv1 has two weights
+    assert point.weight_scales == 2 * 6 + 8 + 12 + 5
     assert point.is_of(PLAN)
     assert not point.is_of(replace(PLAN, epochs=1))
 
 
 def test_batches_change_nothing(network):
-    graph, fixed = network
+    graph, chosen = network
     images, labels = networks.random_images(graph, 6), np.arange(6) % 5
-    whole = measure(PLAN, graph, fixed, images, labels, [slice(0, 6)], 6)
-    assert measure(PLAN, graph, fixed, images, labels, [slice(0, 5), slice(5, 6)], 5) == whole
+    whole = measure(PLAN, graph, chosen, images, labels, [slice(0, 6)], 6)
+    assert measure(PLAN, graph, chosen, images, labels, [slice(0, 5), slice(5, 6)], 5) == whole
 
 
 def test_a_fingerprint_is_of_content(network):
     graph, _ = network
     images, labels = networks.random_images(graph, 3), np.arange(3)
     first = fingerprint(graph, [images, labels])
-    assert fingerprint(replace(graph, quantization={"bits": 4.0}), [images.copy(), labels]) == first
+    assert fingerprint(replace(graph, quantization=Quantization(4)), [images.copy(), labels]) == first
     brighter = np.where(np.arange(images.size).reshape(images.shape) == 7, images ^ 1, images)
     other = networks.small_lenet(seed=1)
     slower = replace(graph, layers=(*graph.layers[:-1], replace(graph.readout, scale=StepTable.constant(0.5, 4))))
@@ -103,9 +107,10 @@ def test_a_fingerprint_is_of_content(network):
         fingerprint(graph, [images[:2], labels[:2]]),
         fingerprint(other, [images, labels]),
         fingerprint(slower, [images, labels]),
+        fingerprint(replace(graph, quantization=Quantization(scales="layer")), [images, labels]),
         fingerprint(graph, [images, labels], start="x"),
     ]
-    assert len({first, *changed}) == 7
+    assert len({first, *changed}) == 8
 
 
 def test_bits():
