@@ -12,6 +12,7 @@ import click
 from asnn_deploy.cli.common import batch_option, data_option, limit_option, source_argument
 
 if TYPE_CHECKING:
+    from asnn_deploy.graph import DeployGraph
     from asnn_deploy.source import Source
     from asnn_deploy.step_table import Array
     from asnn_deploy.sweep import Point
@@ -58,7 +59,7 @@ def sweep(
 ) -> list[Point]:
     """Measure what is not among the points found, and write the folder after each; returns all points."""
     from asnn_deploy.cli.common import load_samples
-    from asnn_deploy.quantize import calibrate, quantize
+    from asnn_deploy.quantize import quantize
     from asnn_deploy.sweep import FILE, Plan, fingerprint, measure, publish
 
     images, labels, spec = load_samples(source, data_spec, "test", limit)
@@ -76,7 +77,7 @@ def sweep(
     with progress(len(plans) * len(cuts)) as say:
         for plan in plans:
             say(f"{plan.method}, {plan.bits} bits: calibrate", 0)
-            chosen = calibrate(source.graph, training[:CALIBRATION_SAMPLES], plan.bits, source.graph.quantization.scales)
+            chosen = post_training(source.graph, training, plan.bits)
             say(f"{plan.method}, {plan.bits} bits: measure", 0)
             point = measure(plan, source.graph, chosen, images, labels, counted(cuts, say), size)
             points = [p for p in points if (p.method, p.bits) != (plan.method, plan.bits)] + [point]
@@ -84,6 +85,13 @@ def sweep(
     if not plans:
         publish(out, points, title)
     return points
+
+
+def post_training(graph: DeployGraph, images: Array, bits: int) -> DeployGraph:
+    """The network with the choices of its integer version made on the first training images, `[N, C, H, W]`."""
+    from asnn_deploy.quantize import calibrate
+
+    return calibrate(graph, images[:CALIBRATION_SAMPLES], bits, graph.quantization.scales)
 
 
 @contextmanager
