@@ -68,7 +68,10 @@ class AugmentationConfig(Section):
 class QuantizationConfig(Section):
     """The integer version."""
 
-    bits: int = Field(8, ge=2, le=8)
+    bits: int | None = Field(None, ge=2, le=8)
+    """Train with weights of this many bits; null trains in float, and the integer version gets 8 bits afterwards."""
+    scales: Literal["channel", "layer"] = "channel"
+    """One weight scale for each output channel where what reads a layer allows it, or one for each layer."""
     samples: int = Field(256, ge=1)
     """Training samples on which weight clips are chosen."""
 

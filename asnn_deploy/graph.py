@@ -21,6 +21,7 @@ import numpy as np
 
 from asnn_deploy.errors import GraphError
 from asnn_deploy.input_code import InputCode
+from asnn_deploy.quantization import Quantization
 from asnn_deploy.step_table import StepTable
 
 Shape = tuple[int, ...]
@@ -276,8 +277,7 @@ class DeployGraph:
     edges: who feeds whom; the order of a layer's edges is the order of its inputs.
     arithmetic: "float32" or "fixed" (integer tables, see `fixed_point.py`).
     dt: the length of one time step in seconds.
-    quantization: the integer version's choices, made on data (see `quantize.py`): layer name to weight clip in (0, 1],
-        and under "bits" the weight bits.
+    quantization: the choices of the integer version, made on data (see `quantize`).
 
     Raises GraphError from every broken rule, naming the layer.
     """
@@ -288,18 +288,13 @@ class DeployGraph:
     edges: tuple[Edge, ...]
     arithmetic: str = "float32"
     dt: float = 1e-3
-    quantization: Mapping[str, float] = field(default_factory=dict)
+    quantization: Quantization = field(default_factory=Quantization)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "edges", tuple(self.edges))
-        object.__setattr__(self, "quantization", MappingProxyType(dict(self.quantization)))
         validate(self)
-
-    def __reduce__(self) -> tuple[type[DeployGraph], tuple[Any, ...]]:
-        fields = (self.input_shape, self.code, self.layers, self.edges, self.arithmetic, self.dt)
-        return type(self), (*fields, dict(self.quantization))
 
     def __hash__(self) -> int:
         return hash((self.input_shape, self.code, self.layers, self.edges, self.arithmetic))

@@ -20,9 +20,10 @@ from asnn_deploy.files import replacing
 from asnn_deploy.graph import LAYERS, DeployGraph, Edge, Layer, Neuron
 from asnn_deploy.input_code import InputCode
 from asnn_deploy.neurons import check_neurons
+from asnn_deploy.quantization import Quantization
 from asnn_deploy.step_table import Array, StepTable
 
-FORMAT = 1
+FORMAT = 2
 DAMAGE = (
     *(OSError, EOFError, zipfile.BadZipFile, zlib.error),
     *(ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError),
@@ -43,7 +44,7 @@ def save_graph(path: Path, graph: DeployGraph) -> None:
         "code": graph.code.name,
         "arithmetic": graph.arithmetic,
         "dt": graph.dt,
-        "quantization": dict(graph.quantization),
+        "quantization": graph.quantization.to_json(),
         "layers": [
             {"kind": layer.kind, **static_fields(layer), "tables": sorted(layer.tables())} for layer in graph.layers
         ],
@@ -71,7 +72,7 @@ def load_graph(path: Path) -> DeployGraph:
             tuple(Edge(*edge) for edge in header["edges"]),
             header["arithmetic"],
             header["dt"],
-            header["quantization"],
+            Quantization.from_json(header["quantization"]),
         )
         check_neurons(graph)
     except (*DAMAGE, GraphError) as error:

@@ -79,7 +79,7 @@ def _open_run(path: Path) -> Source:
     from asnn_deploy.training.run_folder import load_run
 
     run = load_run(path)
-    graph = replace(lower(run.network, run.config.dt), quantization=run.summary.get("quantization") or {})
+    graph = replace(lower(run.network, run.config.dt), quantization=run.quantization)
     with tempfile.TemporaryDirectory(prefix="asnn-deploy-") as folder:
         name = available("exporters", "nir").write(graph, Path(folder))[0]
         graph = read_nir(Path(folder) / name)

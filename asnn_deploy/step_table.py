@@ -129,3 +129,10 @@ class StepTable:
 
     def __repr__(self) -> str:
         return f"StepTable(K={len(self.values)}, T={self.time_steps}, shape={list(self.shape)}, {self.dtype})"
+
+
+def over_axes(value: Array, shape: tuple[int, ...]) -> Array:
+    """A parameter per layer, channel or neuron, shaped to broadcast against `[B, *shape]`."""
+    if value.ndim == 1 and len(shape) > 1 and value.shape == shape[:1]:
+        return value.reshape(-1, *(1,) * (len(shape) - 1))
+    return value

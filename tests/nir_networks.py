@@ -25,6 +25,7 @@ from asnn_deploy.graph import (
     Scale,
 )
 from asnn_deploy.input_code import InputCode
+from asnn_deploy.quantization import Quantization
 from asnn_deploy.step_table import StepTable
 
 
@@ -94,7 +95,9 @@ def recurrent(seed=0, T=4, bias=True):
         Edge("echo", "answer"),
         Edge("answer", "readout"),
     )
-    return DeployGraph((1, 4, 4), input_code("hybrid-latency", T), layers, edges, dt=2.5e-4, quantization={"bits": 8})
+    return DeployGraph(
+        (1, 4, 4), input_code("hybrid-latency", T), layers, edges, dt=2.5e-4, quantization=Quantization(8)
+    )
 
 
 def residual(seed=0, T=2):

@@ -26,6 +26,7 @@ FOUNDATION = {
     "config",
     "presets",
     "discover",
+    "quantization",
 }
 
 

@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 from networks import random_graph, random_images, random_neuron, small_lenet
 
 from asnn_deploy.errors import GraphError, InputError
-from asnn_deploy.fixed_point import ACCUMULATOR_BITS, STATE_BITS, largest
+from asnn_deploy.fixed_point import STATE_BITS, largest
 from asnn_deploy.graph import Conv, Linear, Neuron
+from asnn_deploy.intervals import bounds
 from asnn_deploy.neurons import lif
-from asnn_deploy.quantize import calibrate, membrane_bound, quantize
-from asnn_deploy.ranges import largest_values
+from asnn_deploy.quantize import Quantization, calibrate, quantize
 from asnn_deploy.reference import Executor, run
 from asnn_deploy.step_table import StepTable
 from asnn_deploy.trace import Record
 
 
 def with_bits(graph, bits):
-    return replace(graph, quantization={"bits": float(bits)})
+    return replace(graph, quantization=Quantization(bits))
 
 
 @pytest.mark.parametrize("coding", ["direct", "latency", "hybrid-latency"])
@@ -60,23 +60,20 @@ def test_no_value_leaves_its_register(seed):
     executor, images = Executor(graph), random_images(graph, 8, seed)
     images[0], images[1] = 0, 255
     executor.reset(len(images))
-    bounds = {}
-    for neuron in graph.neurons:
-        source = graph.by_name[graph.inputs_of[neuron.name][0].source]
-        if isinstance(source, (Conv, Linear)):
-            feeds = largest_values(graph)[graph.inputs_of[source.name][0].source]
-            sums = [
-                np.abs(source.weight.at(t).astype(int)).reshape(len(source.weight.at(t)), -1).sum(1).max() * feeds[t]
-                for t in range(graph.time_steps)
-            ]
-            bounds[neuron.name] = membrane_bound(neuron, np.array(sums))
+    known = bounds(graph)
     for t in range(graph.time_steps):
         signals = executor.step(t, {"input": graph.code.frame(images, t).astype(np.int64)})
         for layer in graph.layers:
-            assert np.abs(signals[layer.name]).max() <= largest(ACCUMULATOR_BITS), layer.name
-        for name, bound in bounds.items():
-            assert np.abs(executor.potential(name)).max() <= bound[t] + 1, name
-            assert bound[t] <= largest(STATE_BITS)
+            if layer is graph.readout:
+                continue
+            seen = signals[layer.name].reshape(len(images), graph.shapes[layer.name][0], -1)
+            interval = known[layer.name].signal
+            assert (seen.min((0, 2)) >= interval.low[t]).all(), layer.name
+            assert (seen.max((0, 2)) <= interval.high[t]).all(), layer.name
+        for neuron in graph.neurons:
+            v = executor.potential(neuron.name)
+            assert np.abs(v).max() <= known[neuron.name].membrane.magnitude[t].max(), neuron.name
+            assert known[neuron.name].membrane.magnitude[t].max() <= largest(STATE_BITS)
 
 
 @settings(max_examples=40, deadline=None)
@@ -126,9 +123,8 @@ def test_a_quiet_neuron_keeps_what_its_own_threshold_allows():
         fixed = quantize(replace(graph, layers=tuple(layers)))
         executor = Executor(fixed)
         executor.reset(4)
-        neuron, images = fixed.by_name["lif1"], random_images(graph, 4)
-        feeds = np.abs(fixed.by_name["conv1"].weight.values.astype(int)).sum(axis=(2, 3, 4)).max() * 255.0
-        bound = membrane_bound(neuron, np.full(4, feeds))
+        images = random_images(graph, 4)
+        bound = bounds(fixed)["lif1"].membrane.magnitude.max(axis=1)
         for t in range(4):
             executor.step(t, {"input": graph.code.frame(images, t).astype(np.int64)})
             assert np.abs(executor.potential("lif1")).max() <= bound[t]
@@ -145,7 +141,8 @@ def test_calibration_does_not_make_it_worse():
         return sum(np.count_nonzero(got.spikes[k] != expected.spikes[k]) for k in got.spikes)
 
     chosen = calibrate(graph, images, bits=3)
-    assert set(chosen.quantization) == {"bits", "conv1", "conv2", "fc1", "fc2"}
+    assert chosen.quantization.bits == 3
+    assert set(chosen.quantization.clips) == {"conv1", "conv2", "fc1", "fc2"}
     assert wrong(chosen) <= wrong(with_bits(graph, 3))
 
 
@@ -155,20 +152,33 @@ def test_bits_outside_the_range(bits):
         quantize(with_bits(small_lenet(), bits))
 
 
-def changed(key, value):
+def changed(name="lif1", **parameters):
     graph = small_lenet()
-    rng = np.random.default_rng(0)
-    neuron = random_neuron(rng, "lif1", graph.time_steps)
-    table = StepTable.constant(np.float32(value), graph.time_steps)
-    new = replace(neuron, parameters={**neuron.parameters, key: table})
-    return replace(graph, layers=tuple(new if layer.name == "lif1" else layer for layer in graph.layers))
+    neuron = random_neuron(np.random.default_rng(0), name, graph.time_steps)
+    tables = {key: StepTable.constant(np.float32(value), graph.time_steps) for key, value in parameters.items()}
+    new = replace(neuron, parameters={**neuron.parameters, **tables})
+    return replace(graph, layers=tuple(new if layer.name == name else layer for layer in graph.layers))
 
 
-def test_a_leak_outside_the_format_is_named():
-    with pytest.raises(GraphError, match=r"'lif1' \(neuron\): leak 8.5 at step 0 lies outside the format's range"):
-        quantize(changed("leak", 8.5))
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"leak": 8.5}, "leak 8.5 at step 0 lies outside the format's range (-8, 8); magnitudes up to 7.9998 fit"),
+        ({"leak": -8.5}, "leak -8.5 at step 0 lies outside the format's range (-8, 8); magnitudes up to 7.9998 fit"),
+        ({"gain": 1e6}, "lies outside the format's range: with this layer's inputs, 16 bits and a 32-bit product hold"),
+        ({"threshold": 0}, "threshold 0 has no integer version; it must be positive"),
+        ({"threshold": [1e-4, 1, 1, 1, 1, 100]}, "thresholds nearer to each other would fit"),
+        ({"gain": 1e4, "leak": 7.9}, "of 8388607; gains and biases"),
+    ],
+)
+def test_what_the_format_cannot_hold_is_named(parameters, message):
+    with pytest.raises(GraphError) as found:
+        quantize(changed(**parameters))
+    assert str(found.value).startswith("layer 'lif1' (neuron): ")
+    assert message in str(found.value)
 
 
-def test_a_membrane_that_cannot_fit_is_named():
-    with pytest.raises(GraphError, match=r"'lif1' \(neuron\): its membrane potential can leave 24 bits"):
-        quantize(changed("gain", 1e6))
+def test_what_was_said_to_fit_fits():
+    with pytest.raises(GraphError) as found:
+        quantize(changed(gain=1e6))
+    quantize(changed(gain=0.999 * float(str(found.value).rsplit(" ", 1)[1])))

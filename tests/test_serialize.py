@@ -33,7 +33,7 @@ def test_damaged_files_are_one_line(tmp_path):
 
 def test_pickles_are_not_read(tmp_path):
     path = tmp_path / "g.npz"
-    np.savez(path, header=np.array([{"format": 1}], dtype=object))
+    np.savez(path, header=np.array([{"format": 2}], dtype=object))
     with pytest.raises(BundleError, match="not a readable graph file"):
         load_graph(path)
 
@@ -41,7 +41,7 @@ def test_pickles_are_not_read(tmp_path):
 def test_another_format_version(tmp_path):
     path = tmp_path / "g.npz"
     np.savez(path, header=np.frombuffer(b'{"format": 99}', dtype=np.uint8))
-    with pytest.raises(BundleError, match="graph format 99, this version reads format 1; export again"):
+    with pytest.raises(BundleError, match="graph format 99, this version reads format 2; export again"):
         load_graph(path)
 
 

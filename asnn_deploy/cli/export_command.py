@@ -62,19 +62,17 @@ def export(source: Source, name: str, out: Path, bits: int | None, data_spec: st
 
 def quantized(source: Source, bits: int | None, data_spec: str | None) -> Any:
     """The graph with its integer version's choices: the source's own, or new ones for other bits, made on data."""
-    from dataclasses import replace
-
     from asnn_deploy.cli.common import load_samples
     from asnn_deploy.errors import DataError
-    from asnn_deploy.quantize import DEFAULT_BITS, calibrate, check_bits
+    from asnn_deploy.quantize import calibrate, check_bits
 
     graph = source.graph
-    if bits is None or check_bits(bits) == graph.quantization.get("bits", DEFAULT_BITS):
+    if bits is None or check_bits(bits) == graph.quantization.bits:
         return graph
     if data_spec is None and source.data is None:
         raise DataError(f"--bits {bits}: clips are chosen on data, and {source.path} remembers none; give --data")
     images, _, _ = load_samples(source, data_spec, "train", 256)
-    return calibrate(replace(graph, quantization={}), images, bits)
+    return calibrate(graph, images, bits, graph.quantization.scales)
 
 
 def write_file(exporter: Any, graph: Any, out: Path, **options: Any) -> None:

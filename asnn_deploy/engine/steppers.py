@@ -18,14 +18,7 @@ from asnn_deploy.errors import GraphError
 from asnn_deploy.graph import Add, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.neurons import State, model_of
 from asnn_deploy.ranges import arriving, largest_values
-from asnn_deploy.step_table import Array, StepTable
-
-
-def over_axes(value: Array, shape: tuple[int, ...]) -> Array:
-    """A parameter per layer, channel or neuron, shaped to broadcast against `[B, *shape]`."""
-    if value.ndim == 1 and len(shape) > 1 and value.shape == shape[:1]:
-        return value.reshape(-1, *(1,) * (len(shape) - 1))
-    return value
+from asnn_deploy.step_table import Array, StepTable, over_axes
 
 
 class Stepper(Protocol):

@@ -22,6 +22,7 @@ from asnn_deploy.config import RunConfig, make_config, read_config
 from asnn_deploy.errors import BundleError
 from asnn_deploy.files import replacing
 from asnn_deploy.models import SpikingNetwork, build_model
+from asnn_deploy.quantization import Quantization
 from asnn_deploy.serialize import describe
 
 CONFIG, WEIGHTS, METRICS, SUMMARY, CURVE = (
@@ -42,6 +43,7 @@ class TrainedRun:
     config: RunConfig
     network: SpikingNetwork
     summary: dict[str, Any]
+    quantization: Quantization
 
 
 def new_network(config: RunConfig) -> SpikingNetwork:
@@ -80,12 +82,10 @@ def load_run(folder: Path) -> TrainedRun:
     network.eval()
     try:
         summary = json.loads(summary_file.read_text()) if summary_file.is_file() else {}
-        choices = (summary.get("quantization") or {}).values()
-        if not all(isinstance(value, (int, float)) for value in choices):
-            raise ValueError("quantization holds something else than numbers")
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        quantization = Quantization.from_json(summary.get("quantization") or {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError(f"{summary_file}: damaged ({describe(error)}); train again or restore the file") from None
-    return TrainedRun(folder, config, network, summary)
+    return TrainedRun(folder, config, network, summary, quantization)
 
 
 def _check_weights(file: Path, network: SpikingNetwork, tensors: dict[str, torch.Tensor]) -> None:

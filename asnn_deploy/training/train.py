@@ -30,7 +30,7 @@ from asnn_deploy.graph import DeployGraph
 from asnn_deploy.lowering import lower
 from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.models.network import exact_sums
-from asnn_deploy.quantize import calibrate
+from asnn_deploy.quantize import DEFAULT_BITS, calibrate
 from asnn_deploy.step_table import Array
 from asnn_deploy.training.augment import Images, augmentation
 from asnn_deploy.training.checkpoint import AtomicCheckpoints, last_checkpoint, training_lock
@@ -194,7 +194,7 @@ def _summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: fl
     predictions, _, _ = evaluate(network, x_test)
     train_predictions, _, _ = evaluate(network, x_train)
     changed = sum(int(np.unpackbits(np.bitwise_xor(before[k], after[k])).sum()) for k in before)
-    chosen, refusal = _integer_choices(graph, x_train[: config.quantization.samples], config.quantization.bits)
+    chosen, refusal = _integer_choices(graph, x_train[: config.quantization.samples], config)
     return {
         "test_accuracy": float(np.mean(predictions == y_test)),
         "train_accuracy": float(np.mean(train_predictions == y_train)),
@@ -224,10 +224,11 @@ def _summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: fl
     }
 
 
-def _integer_choices(graph: DeployGraph, images: Array, bits: int) -> tuple[dict[str, float], str | None]:
+def _integer_choices(graph: DeployGraph, images: Array, config: RunConfig) -> tuple[dict[str, Any], str | None]:
     """The integer version's choices; none, and why, where the network has no integer version."""
+    wanted = config.quantization
     try:
-        return dict(calibrate(graph, images, bits).quantization), None
+        return calibrate(graph, images, wanted.bits or DEFAULT_BITS, wanted.scales).quantization.to_json(), None
     except GraphError as error:
         return {}, str(error)
 

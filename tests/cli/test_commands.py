@@ -118,7 +118,7 @@ def test_single_files(run_folder, tmp_path):
 
 def test_bits_change_the_integer_version(run_folder, tmp_path):
     assert asnn("export", run_folder, "--target", "nir", "--out", tmp_path / "four.nir", "--bits", 4) == 0
-    assert asnn_deploy.load(tmp_path / "four.nir").quantization["bits"] == 4
+    assert asnn_deploy.load(tmp_path / "four.nir").quantization.bits == 4
 
 
 def test_run_writes_figures_and_outputs(bundles, tmp_path):

@@ -16,7 +16,7 @@ from nir_networks import convolutional, neuron
 from asnn_deploy.bundle import write_bundle
 from asnn_deploy.errors import MissingDependency
 from asnn_deploy.plugins import available, find, names
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantize import Quantization, quantize
 from asnn_deploy.serialize import load_graph
 from asnn_deploy.source import open_source
 
@@ -39,7 +39,7 @@ def test_it_writes_the_network_its_integers_and_a_script(tmp_path):
 
 
 def test_the_quantisation_of_the_graph_is_kept(tmp_path):
-    graph = replace(small_lenet(), quantization={"bits": 5, "conv2": 0.8})
+    graph = replace(small_lenet(), quantization=Quantization(5, clips={"conv2": 0.8}))
     exporter.write(graph, tmp_path)
     assert load_graph(tmp_path / "fixed.npz") == quantize(graph)
     assert load_graph(tmp_path / "fixed.npz") != quantize(small_lenet())

@@ -21,7 +21,7 @@ from asnn_deploy.step_table import Array
 from asnn_deploy.version import __version__
 from asnn_exporters.nir.nodes import Node
 
-FORMAT = 1
+FORMAT = 2
 HEADER = "asnn_deploy"
 DIGEST = "asnn_deploy_digest"
 UNUSED = "asnn_deploy_unused"
@@ -65,7 +65,7 @@ def describe(graph: DeployGraph) -> dict[str, Any]:
         "dt": graph.dt,
         "layers": layers,
         "edges": [[edge.source, edge.target, edge.delay] for edge in graph.edges],
-        "quantization": dict(graph.quantization),
+        "quantization": graph.quantization.to_json(),
     }
     plain: dict[str, Any] = json.loads(json.dumps(description, default=lambda number: number.item()))
     return plain

@@ -16,6 +16,7 @@ import numpy as np
 from asnn_deploy.errors import BundleError, GraphError
 from asnn_deploy.graph import DeployGraph, Edge, Layer
 from asnn_deploy.neurons import check_neurons
+from asnn_deploy.quantization import Quantization
 from asnn_deploy.serialize import describe as one_line
 from asnn_deploy.serialize import layer_from
 from asnn_deploy.step_table import Array, StepTable
@@ -93,7 +94,7 @@ def _graph(
             layers,
             tuple(_edge(*entry) for entry in header["edges"]),
             dt=header["dt"],
-            quantization=header["quantization"],
+            quantization=Quantization.from_json(header["quantization"]),
         )
         check_neurons(graph)
     return graph

@@ -1,0 +1,70 @@
+"""Weight clips with the least error, in closed form from the layer's inputs: no network is run.
+
+Rounding a channel's weights errs by d in weights; its currents then err by d.x. Over the inputs x that reach the layer
+the mean square of that is `d' H d` with H their second moments, so the best of many clips is found by trying them all.
+A ridge on H mixes in the plain weight error `d' d`, which guards against inputs that the calibration images lack.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from asnn_deploy.graph import Conv, Linear
+from asnn_deploy.quantization import integer_weight, weight_units
+from asnn_deploy.step_table import Array
+
+GRID = np.geomspace(1.3, 0.25, 120)
+"""Clips to try. Above 1 the largest weight is not clipped: another rounding of all weights, which may err less."""
+PATCH_NUMBERS = 10_000_000
+"""At most this many numbers are gathered for second moments."""
+
+
+def second_moments(layer: Conv | Linear, x: Array) -> Array:
+    """Mean of `x x'` over samples and positions, `[groups, n, n]` with n inputs to each output.
+
+    x: what enters the layer, `[M, ...]`; where that is more than needed, a fixed random choice of samples.
+    """
+    patches = x.astype(np.float32)[None] if isinstance(layer, Linear) else _patches(layer, x)
+    moments = np.matmul(patches.transpose(0, 2, 1), patches)
+    return moments.astype(np.float64) / max(patches.shape[1], 1)  # type: ignore[no-any-return]
+
+
+def _patches(layer: Conv, x: Array) -> Array:
+    """What each output position reads, `[groups, samples * positions, n]` float32."""
+    kernel = layer.weight.shape[2:]
+    axes = len(kernel)
+    inputs = math.prod(layer.weight.shape[1:])
+    kept = max(1, PATCH_NUMBERS // (inputs * layer.groups * math.prod(x.shape[2:])))
+    x = x[np.random.default_rng(0).permutation(len(x))[:kept]].astype(np.float32)
+    padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in layer.padding)))
+    reach = tuple(d * (k - 1) + 1 for d, k in zip(layer.dilation, kernel))
+    windows: Array = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(range(2, 2 + axes)))  # type: ignore[call-overload]
+    cut = [slice(None), slice(None), *(slice(None, None, step) for step in (*layer.stride, *layer.dilation))]
+    windows = np.moveaxis(windows[tuple(cut)], 1, 1 + axes)
+    return windows.reshape(-1, layer.groups, inputs).transpose(1, 0, 2)  # type: ignore[no-any-return]
+
+
+def least_error_clips(weight: Array, bits: int, per_channel: bool, moments: Array | None, ridge: float) -> Array:
+    """The clips, `[out]` or `[1]`, whose rounding of one weight errs least.
+
+    weight: `[out, ...]`; moments: `[groups, n, n]`, None for the plain weight error; ridge: share of the mean second
+    moment that is added to each.
+    """
+    groups = 1 if moments is None else len(moments)
+    flat = weight.astype(np.float64).reshape(groups, len(weight) // groups, -1)
+    best = np.ones(len(weight) if per_channel else 1)
+    least = np.full(best.shape, math.inf)
+    for clip in GRID:
+        units = weight_units(weight, bits, float(clip), per_channel)
+        wide = units.reshape(-1, *(1,) * (weight.ndim - 1))
+        error = (integer_weight(weight, units, bits) * wide).reshape(flat.shape) - flat
+        squares = np.square(error).sum(axis=2)
+        if moments is not None:
+            typical = np.trace(moments, axis1=1, axis2=2).reshape(-1, 1) / flat.shape[2]
+            squares = squares * (ridge * typical + 1e-9) + (np.matmul(error, moments) * error).sum(axis=2)
+        squares = squares.ravel() if per_channel else squares.sum(keepdims=True).ravel()
+        better = squares < least
+        least[better], best[better] = squares[better], clip
+    return best.round(4)  # type: ignore[no-any-return]
