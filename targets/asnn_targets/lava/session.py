@@ -39,14 +39,17 @@ _ENVIRONMENT = {
 }
 _PROGRAM = (
     "import sys; from multiprocessing.connection import Connection; link = Connection(int(sys.argv[1])); "
-    "sys.path[:] = link.recv(); from asnn_targets.lava.host import main; main(link, sys.argv[2])"
+    "sys.path[:] = link.recv(); from {module} import main; main(link, sys.argv[2])"
 )
 
 
 class HostProcess:
-    """The host program and the socket to it. Every failure ends as one TargetError, with nothing left running."""
+    """The host program and the socket to it. Every failure ends as one TargetError, with nothing left running.
 
-    def __init__(self, name: str, time_limit: float) -> None:
+    module: where the program's `main` is.
+    """
+
+    def __init__(self, name: str, time_limit: float, module: str) -> None:
         self.name, self.time_limit = name, time_limit
         crowded = len(tempfile.gettempdir()) > LONGEST_FOLDER
         self._folder = tempfile.TemporaryDirectory(prefix="asnn-", dir="/tmp" if crowded else None)
@@ -55,7 +58,7 @@ class HostProcess:
         self._link = Connection(ours.detach())
         with theirs, self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), self._folder.name],
+                [sys.executable, "-c", _PROGRAM.format(module=module), str(theirs.fileno()), self._folder.name],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -149,6 +152,8 @@ class LavaSession:
     time_limit: seconds without any message after which the runtime counts as hung.
     """
 
+    program = "asnn_targets.lava.host"
+
     def __init__(
         self, name: str, graph: DeployGraph, batch_size: int, rows: int, stages: int, time_limit: float
     ) -> None:
@@ -168,24 +173,27 @@ class LavaSession:
         if len(images) > self.batch_size:
             raise InputError(f"target {self.name!r}: {len(images)} images, opened for batches of {self.batch_size}")
         if not len(images):
-            return Collector(self.name, self._planned(record), 0).trace()
+            return self._collector(self._planned(record), 0).trace()
         try:
             if self._host is None or self._plan is None or self._plan.record != record:
                 self.close()
                 self._plan = self._planned(record)
-                self._host = HostProcess(self.name, self.time_limit)
+                self._host = HostProcess(self.name, self.time_limit, self.program)
                 self._host.start(self._plan)
             return self._run(self._host, self._plan, np.ascontiguousarray(images, np.uint8))
         except BaseException:
             self._abandon()
             raise
 
-    def _planned(self, record: Record) -> Plan:
+    def _planned(self, record: Record) -> Any:
         return plan(self.graph, record, self.rows, self.stages)
 
-    def _run(self, host: HostProcess, whole: Plan, images: Array) -> Trace:
+    def _collector(self, whole: Any, samples: int) -> Any:
+        return Collector(self.name, whole, samples)
+
+    def _run(self, host: HostProcess, whole: Any, images: Array) -> Trace:
         host.ask("run", images)
-        collector = Collector(self.name, whole, len(images))
+        collector = self._collector(whole, len(images))
         for start in range(0, len(images), whole.rows):
             for t in range(self.graph.time_steps):
                 collector.take(t, start, whole.answers.unpack(host.receive("message")))
