@@ -66,3 +66,15 @@ def wrapped(sums: Array) -> Array:
 def received(values: Array, message_bits: int) -> Array:
     """What synapses read of a message: its value, or whether there is one where spikes carry no bits."""
     return values if message_bits else (values != 0).astype(np.int64)
+
+
+def exponent_of(weight: Array) -> int | None:
+    """The weight exponent, 0 or -1, with which 8 bits and a sign hold effective weights; None where neither does.
+
+    With -1, every integer from -128 to 127 can be held, with 0 the even ones from -256 to 254.
+    """
+    for exponent in (0, -1):
+        asked = weight.astype(np.int64) << -exponent
+        if np.array_equal(stored(asked, mode="mixed"), asked):
+            return exponent
+    return None

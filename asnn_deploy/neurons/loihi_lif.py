@@ -28,6 +28,10 @@ ALIGNMENT = 6
 """Inputs and thresholds are shifted left by so many bits, to align them with the 24-bit states."""
 UNITY = 1 << LEAK_SHIFT
 """A decay of 1, in units of du and dv."""
+DECAYS = (0, UNITY - 1)
+THRESHOLDS = (0, 131_071)
+MANTISSAS = (-4096, 4095)
+EXPONENTS = (0, 7)
 
 
 class LoihiLIF:
@@ -37,11 +41,11 @@ class LoihiLIF:
     states: tuple[str, ...] = ("v", "u")
     parameters: Mapping[str, Parameter] = {}
     fixed_parameters: Mapping[str, Parameter] = {
-        "du": Parameter("decay of the current: (du + 1) / 4096 of it goes at each step", allowed=(0, 4095)),
-        "dv": Parameter("decay of the membrane potential: dv / 4096 of it goes at each step", allowed=(0, 4095)),
-        "vth": Parameter("threshold in units of 64 membrane units", allowed=(0, 131_071)),
-        "bias_mant": Parameter("bias mantissa: the bias is bias_mant * 2**bias_exp membrane units", 0, (-4096, 4095)),
-        "bias_exp": Parameter("exponent of the bias mantissa", 0, (0, 7)),
+        "du": Parameter("decay of the current: (du + 1) / 4096 of it goes at each step", allowed=DECAYS),
+        "dv": Parameter("decay of the membrane potential: dv / 4096 of it goes at each step", allowed=DECAYS),
+        "vth": Parameter("threshold in units of 64 membrane units", allowed=THRESHOLDS),
+        "bias_mant": Parameter("bias mantissa: the bias is bias_mant * 2**bias_exp membrane units", 0, MANTISSAS),
+        "bias_exp": Parameter("exponent of the bias mantissa", 0, EXPONENTS),
     }
 
     def step_float(self, state: State, x: Array, p: Mapping[str, Array], reset: str) -> tuple[Array, State]:
