@@ -16,6 +16,8 @@ from asnn_deploy.loihi.synapses import MESSAGE_BITS, exponent_of
 from asnn_deploy.ranges import largest_values, row_sums
 
 CARRIED = (Conv, Linear, Pool, Flatten, Neuron, Readout)
+LARGEST_NUMBER = 127
+"""Lava's Conv holds strides, paddings, dilations and groups as int8."""
 UNSHARED = ("du", "dv", "vth")
 """Parameters of which Lava's LIF has one for its population."""
 
@@ -94,6 +96,9 @@ def check_values(layer: Layer, most: float) -> None:
             raise unsupported(layer, f"its sums can leave the {STATE_BITS} bits of Lava's Conv")
     if isinstance(layer, (Conv, Linear, Pool)) and most >= 1 << MESSAGE_BITS:
         raise unsupported(layer, f"reads counts up to {most:g}, a graded spike carries {MESSAGE_BITS} bits")
+    for what in ("stride", "padding", "dilation"):
+        if max(getattr(layer, what, (0,))) > LARGEST_NUMBER:
+            raise unsupported(layer, f"{what} {getattr(layer, what)}; Lava's Conv holds at most {LARGEST_NUMBER}")
     if isinstance(layer, Pool):
         if layer.mode == "average":
             raise unsupported(layer, "averages; in integers only sums and maxima can be taken")

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from asnn_targets.lava import target
 
-from asnn_deploy.engine.dense import ConvKernel
 from asnn_deploy.errors import GraphError, UnsupportedError
 from asnn_deploy.fixed_point import STATE_BITS, largest
-from asnn_deploy.graph import Conv, Neuron
+from asnn_deploy.graph import Neuron
 from asnn_deploy.loihi import synapses
 from asnn_deploy.neurons import MODELS, check_range
 from asnn_deploy.step_table import StepTable
@@ -149,10 +148,17 @@ CONV_DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 
 
 def convolved(x, weight, stride, padding, dilation, groups):
-    """x `[T, W, H, C]`, weight `[C_out, W, H, C_in]`: Lava convolves where others correlate, in its own order of axes."""
-    flipped = weight[:, ::-1, ::-1].transpose(0, 3, 2, 1)
-    layer = Conv("conv", StepTable.constant(flipped, 1), None, *((n, n) for n in (stride, padding, dilation)), groups)
-    return ConvKernel(layer, flipped, 255)(x.transpose(0, 3, 2, 1)).astype(np.int64).transpose(0, 3, 2, 1)
+    """x `[T, W, H, C]`, weight `[C_out, W, H, C_in/groups]`: Lava convolves where others correlate."""
+    x = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    outputs, *_, inputs = weight.shape
+    width, height = ((n - dilation * (k - 1) - 1) // stride + 1 for n, k in zip(x.shape[1:3], weight.shape[1:3]))
+    y = np.zeros((len(x), width, height, outputs), np.int64)
+    for o, i, j, c in np.ndindex(weight.shape):
+        channel = c + o * groups // outputs * inputs
+        a, b = (weight.shape[1] - 1 - i) * dilation, (weight.shape[2] - 1 - j) * dilation
+        part = x[:, a : a + stride * width : stride, b : b + stride * height : stride, channel]
+        y[..., o] += weight[o, i, j, c] * part[:, :width, :height]
+    return y
 
 
 def test_values_outside_their_range_are_refused():

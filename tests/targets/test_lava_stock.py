@@ -15,11 +15,14 @@ from loihi_networks import cuba, static_lenet, static_lif, without_synaptic_bias
 from networks import random_images, small_lenet
 
 from asnn_deploy import reference
+from asnn_deploy.coding import input_code
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import InputError, TargetError, UnsupportedError
+from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Pool, Readout
 from asnn_deploy.loihi import to_loihi
 from asnn_deploy.parity import Comparison
 from asnn_deploy.plugins import find, names
+from asnn_deploy.step_table import StepTable
 from asnn_deploy.trace import Record
 
 WANTED = Record(spikes=True, step_logits=True)
@@ -67,6 +70,27 @@ def test_spikes_and_logits_are_the_references(graph, bits):
 def test_a_synaptic_current():
     graph = without_synaptic_bias(static_lenet(lif=cuba))
     images = random_images(graph, 6)
+    with opened(graph) as lava:
+        check(lava.run(images, WANTED), reference.run(to_loihi(graph), images, WANTED))
+
+
+@needs_lava
+def test_more_channels_than_lavas_conv_has_groups():
+    """It holds them in int8, and a pooling is a group for each channel."""
+    rng = np.random.default_rng(0)
+    table = lambda *shape: StepTable.constant(rng.normal(0, 0.5, shape).astype(np.float32), 3)
+    layers = [
+        Conv("conv1", table(130, 1, 3, 3)),
+        static_lif("lif1", 3),
+        Pool("pool1", "max", (2, 2), (2, 2)),
+        Conv("conv2", table(260, 1, 2, 2), groups=130),
+        static_lif("lif2", 3),
+        Flatten("flatten"),
+        Linear("fc", table(3, 260 * 4)),
+        Readout("readout", StepTable.constant(np.float32(1), 3)),
+    ]
+    graph = DeployGraph.chain((1, 8, 8), input_code("latency", 3), layers)
+    images = random_images(graph, 3)
     with opened(graph) as lava:
         check(lava.run(images, WANTED), reference.run(to_loihi(graph), images, WANTED))
 

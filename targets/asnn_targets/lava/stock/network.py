@@ -9,7 +9,7 @@ ones, too. Lag delays the answer; it changes no spike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from lava.proc.lif.process import LIF, LIFReset
 from lava.utils.weightutils import SignMode
 
 from asnn_deploy.graph import Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool
+from asnn_deploy.loihi.rules import LARGEST_NUMBER
 from asnn_deploy.loihi.synapses import MESSAGE_BITS, exponent_of
 from asnn_deploy.ranges import largest_values
 from asnn_deploy.step_table import Array
@@ -53,6 +54,16 @@ class IntegerExtractor(PyLoihiExtractorModel):
 RUN_CONFIG = Loihi2SimCfg(
     select_tag="fixed_pt", exception_proc_model_map={Injector: IntegerInjector, Extractor: IntegerExtractor}
 )
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a kernel moves: an entry for height and one for width."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    groups: int
+    dilation: tuple[int, ...] = (1, 1)
 
 
 @dataclass(frozen=True)
@@ -94,10 +105,12 @@ class Network:
     def _add(self, layer: Layer, shape: tuple[int, ...], message_bits: int) -> None:
         """Put a layer behind what is there; shape: of what it reads."""
         if isinstance(layer, Conv):
-            self._convolve(layer.name, shape, layer.weight.at(0), message_bits, layer)
+            window = Window(layer.stride, layer.padding, layer.groups, layer.dilation)
+            self._convolve(layer.name, shape, layer.weight.at(0), message_bits, window)
         elif isinstance(layer, Pool):
             ones = np.ones((shape[0], 1, *layer.kernel), np.int64)
-            self._convolve(layer.name, shape, ones, message_bits, layer, groups=shape[0])
+            window = Window(layer.stride, layer.padding, shape[0])
+            self._convolve(layer.name, shape, ones, message_bits, window)
             if layer.mode == "max":
                 either = LIF(shape=self.out.shape, du=NOTHING_KEPT, dv=NOTHING_KEPT, vth=0)
                 self._connect(self.out, either, either.a_in, f"{layer.name} (LIF)")
@@ -112,23 +125,17 @@ class Network:
             # (C, H, W) and (W, H, C) flatten differently.
             self.out = self.out.transpose(list(reversed(range(len(shape))))).flatten()
 
-    def _convolve(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        weight: Array,
-        message_bits: int,
-        window: Conv | Pool,
-        groups: int | None = None,
-    ) -> None:
+    def _convolve(self, name: str, shape: tuple[int, ...], weight: Array, message_bits: int, window: Window) -> None:
         """A Conv with weights `[C_out, C_in/groups, KH, KW]`."""
+        if window.groups > LARGEST_NUMBER:
+            weight, window = ungrouped(weight, window.groups), replace(window, groups=1)
         conv = LavaConv(
             weight=np.ascontiguousarray(weight.transpose(0, 3, 2, 1)[:, ::-1, ::-1]).astype(np.int64),
             input_shape=shape[::-1],  # type: ignore[arg-type]
             padding=window.padding[::-1],
             stride=window.stride[::-1],
-            dilation=window.dilation[::-1] if isinstance(window, Conv) else (1, 1),
-            groups=window.groups if isinstance(window, Conv) else groups,
+            dilation=window.dilation[::-1],
+            groups=window.groups,
             num_message_bits=message_bits,
         )
         self._connect(self.out, conv, conv.s_in, f"{name} (Conv)")
@@ -152,6 +159,16 @@ class Network:
         )
         self._connect(self.out, lif, lif.a_in, f"{layer.name} (LIFReset)")
         self.out = lif.s_out
+
+
+def ungrouped(weight: Array, groups: int) -> Array:
+    """Weights `[C_out, C_in/groups, ...]` with a zero for every pair of channels that lies in different groups."""
+    outputs, inputs = len(weight) // groups, weight.shape[1]
+    whole = np.zeros((len(weight), inputs * groups, *weight.shape[2:]), weight.dtype)
+    for g in range(groups):
+        mine = slice(g * outputs, (g + 1) * outputs)
+        whole[mine, g * inputs : (g + 1) * inputs] = weight[mine]
+    return whole
 
 
 def stored_with_exponent(weight: Array) -> dict[str, Any]:
