@@ -45,8 +45,8 @@ def check_line(graph: DeployGraph) -> None:
                 raise unsupported(
                     layer,
                     f"{key} is not the same at all {table.time_steps} time steps, and Lava's own Processes hold one "
-                    "value; train with --neuron lif and the coding direct or latency, or leave out "
-                    "--set processes=stock",
+                    "value; train with --neuron lif and the coding direct, latency or embedding, or leave "
+                    "out --set processes=stock",
                 )
 
 

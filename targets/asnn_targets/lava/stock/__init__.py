@@ -4,8 +4,8 @@
     host.py      the program that the runtime lives in
     session.py   this side of it
 
-For hardware that runs no programmable neurons. It is slow: a Process for each operation, one sample at a time; `lava`
-and `lava-fixed` carry the same graph hundreds of times faster.
+For hardware that runs no programmable neurons. It is slow: a Process for each operation, one sample at a time;
+`lava-fixed` runs the same integer graph a hundred times faster (`docs/loihi.md`).
 """
 
 from __future__ import annotations
