@@ -82,9 +82,12 @@ def test_loihis_own_neurons(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = list(commands("docs/loihi.md"))
     assert [line[0] for line in lines] == ["train", "export", "verify", "run"]
-    quick = {"train": ["--epochs", "1"], "verify": ["--limit", "10"], "run": ["--limit", "10"]}
+    small = ["--epochs", "1", "--set", "model.widths=[6]", "--set", "model.hidden=16"]
+    quick = {"train": small, "verify": ["--limit", "10"], "run": ["--limit", "10"]}
     for line in lines:
         assert run([*line, *quick.get(line[0], [])]) == 0, line
+    for code in python_blocks("docs/loihi.md"):
+        exec(code, {})
 
 
 def test_the_example(run_folder, tmp_path, monkeypatch, capsys):

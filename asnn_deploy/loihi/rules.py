@@ -70,7 +70,7 @@ def check_loihi(graph: DeployGraph) -> None:
             raise unsupported(
                 neuron,
                 f"neuron model {neuron.model!r} is none of Lava's own; "
-                "make a bundle for it: export --target lava --set processes=stock",
+                "make a bundle for it: export --target lava --set processes=stock (in Python: loihi.to_loihi)",
             )
         if neuron.reset != "zero":
             raise unsupported(neuron, f"reset {neuron.reset!r}, Lava's LIF resets to zero")
