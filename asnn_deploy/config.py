@@ -26,6 +26,8 @@ class ModelConfig(Section):
     widths: list[Annotated[int, Field(ge=1, le=65_536)]] = Field([32, 48, 64], min_length=1)
     hidden: int = Field(256, ge=1, le=1_000_000)
     neuron: Literal["asnn", "lif"] = "asnn"
+    reset: Literal["subtract", "zero"] = "subtract"
+    """After a spike: the threshold is subtracted, or the membrane potential is zero (as on Loihi's own neurons)."""
     granularity: Literal["layer", "channel", "neuron"] = "layer"
     input_shape: tuple[int, int, int] | None = None
     """What images the preset is for, (C, H, W); null takes whatever the data has."""

@@ -98,7 +98,7 @@ def _neuron(name: str, path: str, module: MultiStep) -> Layer:
         )
     steps = len(cell.p.leak)
     tables = {key: StepTable.per_step(_array(getattr(cell.p, key))) for key in ("leak", "gain")}
-    return Neuron(name, "lif", {**tables, "threshold": StepTable.constant(np.float32(1), steps)})
+    return Neuron(name, "lif", {**tables, "threshold": StepTable.constant(np.float32(1), steps)}, cell.p.reset)
 
 
 def _max_pool(name: str, path: str, module: nn.MaxPool2d) -> Layer:

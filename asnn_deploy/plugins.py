@@ -27,6 +27,8 @@ class Exporter(Protocol):
 
     name: what `--target` calls it.
     suffix: the ending of its one file (".nir"); None where the format exists only as a bundle.
+    settings (may be left out): what `export --set KEY=VALUE` chooses: key to allowed values, the default first. They
+        reach `write` as options.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Target(Protocol):
 
     name: what `--target` calls it.
     arithmetic: "float32" or "fixed".
+    runs (may be left out): `runs(deployment) -> bool`: whether it is made for this network, and `verify` shall take it
+        unasked; without it, any network is.
     """
 
     name: str

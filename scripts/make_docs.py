@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import feature_networks as features  # noqa: E402
+import loihi_networks  # noqa: E402
 import networks  # noqa: E402
 import numpy as np  # noqa: E402
 
@@ -27,6 +28,7 @@ from asnn_deploy.cli import COMMANDS  # noqa: E402
 from asnn_deploy.coding import CODINGS  # noqa: E402
 from asnn_deploy.deployment import Deployment  # noqa: E402
 from asnn_deploy.errors import AsnnDeployError  # noqa: E402
+from asnn_deploy.loihi import to_loihi  # noqa: E402
 from asnn_deploy.plugins import find, names  # noqa: E402
 from asnn_deploy.trace import Record  # noqa: E402
 
@@ -46,6 +48,11 @@ FEATURES = {
     "scaled currents": features.scaled_currents,
     "synaptic current": features.currents_that_leak,
     "reset to zero, bias": features.hard_reset_with_bias,
+    "static LIF, direct coding": lambda: loihi_networks.static_lenet(coding="direct"),
+    "static LIF, latency coding, sum-pool": lambda: loihi_networks.static_lenet(pool="sum"),
+    "static LIF with synaptic current": lambda: loihi_networks.without_synaptic_bias(
+        loihi_networks.static_lenet(lif=loihi_networks.cuba)
+    ),
 }
 REFERENCES = ("reference", "reference-fixed")
 
@@ -66,8 +73,9 @@ def capabilities() -> str:
         "Made by `scripts/make_docs.py`, which runs a small network with each feature on each target and compares "
         "every spike: float targets with `reference`, `lava-fixed` with `reference-fixed`. **exact**: no spike and no "
         "logit differs, bit for bit. For `reference-fixed` itself, **yes** says that the feature has an integer "
-        "version; how far quantisation moves it is for `verify` to count. `norse` runs what it was trained as and is "
-        "compared in the tests.\n\n"
+        "version; how far quantisation moves it is for `verify` to count. `lava-stock` runs its networks in Loihi's "
+        "own neurons, as `export --target lava --set processes=stock` makes them; all but the static ones here are "
+        "adaptive. `norse` runs what it was trained as and is compared in the tests.\n\n"
         f"{head}\n" + "\n".join(rows) + f"\n\nRefused, in one line that names the layer:\n\n{notes}\n"
     )
 
@@ -78,7 +86,8 @@ def cell(graph, name: str, refused: dict[str, str]) -> str:
     images = networks.random_images(graph, 3)
     record = Record(spikes=True)
     try:
-        with Deployment(graph) as deployment, target.open(deployment, 3) as session:
+        fixed = to_loihi(graph) if name == "lava-stock" else None
+        with Deployment(graph, fixed=fixed) as deployment, target.open(deployment, 3) as session:
             got = session.run(images, record)
             if name == "reference-fixed":
                 return "yes"

@@ -77,6 +77,19 @@ def test_tutorial(tmp_path, monkeypatch):
         exec(code, {})
 
 
+@pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))
+def test_loihis_own_neurons(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = list(commands("docs/loihi.md"))
+    assert [line[0] for line in lines] == ["train", "export", "verify", "run"]
+    small = ["--epochs", "1", "--set", "model.widths=[6]", "--set", "model.hidden=16"]
+    quick = {"train": small, "verify": ["--limit", "10"], "run": ["--limit", "10"]}
+    for line in lines:
+        assert run([*line, *quick.get(line[0], [])]) == 0, line
+    for code in python_blocks("docs/loihi.md"):
+        exec(code, {})
+
+
 def test_the_example(run_folder, tmp_path, monkeypatch, capsys):
     out = tmp_path / "raster.png"
     monkeypatch.setattr(sys, "argv", ["raster.py", str(run_folder), "--out", str(out)])

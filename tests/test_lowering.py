@@ -51,6 +51,23 @@ def test_the_module_with_snapped_weights_equals_the_reference(coding, steps, gra
     assert np.array_equal(trace.logits, logits.numpy())
 
 
+def test_a_reset_to_zero_is_lowered_too():
+    """As on Loihi's own neurons; the same weights spike otherwise than with a reset by subtraction."""
+    rates = {}
+    for reset in ("zero", "subtract"):
+        network, images = warmed_up(coding="latency", time_steps=6, model__reset=reset)
+        graph = lower(network)
+        assert {neuron.reset for neuron in graph.neurons} == {reset}
+        network.fold(graph)
+        with torch.no_grad():
+            logits, spikes = network.trace(images)
+        trace = run(graph, images.numpy(), Record(spikes=True))
+        assert all(np.array_equal(trace.spikes[name], spikes[name].numpy()) for name in spikes)
+        assert np.array_equal(trace.logits, logits.numpy())
+        rates[reset] = trace.spikes["fc1"].mean()
+    assert 0.01 < rates["zero"] < rates["subtract"]
+
+
 def test_snapping_hardly_moves_the_module():
     network, images = warmed_up()
     with torch.no_grad():

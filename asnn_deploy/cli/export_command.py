@@ -24,14 +24,48 @@ DIALECTS = ["canonical", "compact", "portable", "extended"]
 @click.option("--bits", type=int, help="Weight bits of the integer version, 2 to 8.")
 @click.option("--nir-dialect", type=click.Choice(DIALECTS), default="canonical", show_default=True)
 @data_option
-def command(source: Path, exporter: str, out: Path, bits: int | None, nir_dialect: str, data_spec: str | None) -> None:
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the format; lava: processes=fused (default) or stock, Lava's own neurons for static networks.",
+)
+def command(
+    source: Path,
+    exporter: str,
+    out: Path,
+    bits: int | None,
+    nir_dialect: str,
+    data_spec: str | None,
+    settings: tuple[str, ...],
+) -> None:
     """Export a network: to one file (PATH ends in .nir or .onnx) or to a bundle with everything it needs."""
     from asnn_deploy.source import open_source
 
+    options = chosen_settings(exporter, settings)
     with_source = open_source(source)
     with with_source.deployment:
-        export(with_source, exporter, out, bits, data_spec, dialect=nir_dialect)
+        export(with_source, exporter, out, bits, data_spec, dialect=nir_dialect, **options)
     click.echo(f"{out}: written")
+
+
+def chosen_settings(name: str, settings: tuple[str, ...]) -> dict[str, str]:
+    """`--set KEY=VALUE` as options of an exporter. Raises InputError with the nearest name."""
+    from asnn_deploy.config import parse_settings
+    from asnn_deploy.errors import InputError
+    from asnn_deploy.plugins import available
+    from asnn_deploy.suggest import unknown_name
+
+    known = getattr(available("exporters", name), "settings", {})
+    options = {}
+    for key, value in parse_settings(settings).items():
+        if key not in known:
+            raise InputError(f"--set {key}: {unknown_name(f'setting of exporter {name!r}', key, known)}")
+        if value not in known[key]:
+            raise InputError(f"--set {key}: {unknown_name('value', str(value), known[key])}")
+        options[key] = value
+    return options
 
 
 def export(source: Source, name: str, out: Path, bits: int | None, data_spec: str | None, **options: Any) -> None:

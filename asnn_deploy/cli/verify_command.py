@@ -62,10 +62,11 @@ def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
         if not has_run and name in ("norse", "reference"):
             continue  # there is no trained module, and `reference` is what the others are held against
         try:
-            arithmetic = available("targets", name).arithmetic
-            if arithmetic == "fixed":
+            target = available("targets", name)
+            if target.arithmetic == "fixed":
                 _ = source.deployment.fixed
-            pairs.append(pairing(name, arithmetic, has_run))
+            if getattr(target, "runs", lambda _deployment: True)(source.deployment):
+                pairs.append(pairing(name, target.arithmetic, has_run))
         except GraphError as error:
             click.echo(f"note: {name} left out: {error}", err=True)
         except MissingDependency as error:

@@ -31,23 +31,28 @@ class LIFParameters(nn.Module):
 
     learned: whether training moves them (ASNN) or they stay at 0.5 for good (plain LIF, one value for all steps).
     granularity: `()` per layer, `(C, 1, 1)` per channel, or the layer's whole shape per neuron.
+    reset: "subtract" or "zero".
     """
 
-    def __init__(self, time_steps: int, granularity: tuple[int, ...] = (), learned: bool = True) -> None:
+    def __init__(
+        self, time_steps: int, granularity: tuple[int, ...] = (), learned: bool = True, reset: str = "subtract"
+    ) -> None:
         super().__init__()
+        self.reset = reset
         self.leak = nn.Parameter(torch.full((time_steps, *granularity), LEAK), requires_grad=learned)
         self.gain = nn.Parameter(torch.full((time_steps, *granularity), GAIN), requires_grad=learned)
 
 
 def lif_step(x: Tensor, state: LIFState, p: LIFParameters, _dt: float) -> tuple[Tensor, LIFState]:
-    """One step of `v = leak[t] v + gain[t] x`, spike where v > 1, reset by subtraction.
+    """One step of `v = leak[t] v + gain[t] x`, spike where v > 1, reset by subtraction or to zero.
 
     Written as separate products and sums: a fused multiply-add rounds once where every other target rounds twice.
     Norse hands every activation its dt; leak and gain are per step already.
     """
     v = p.leak[state.step] * state.v + p.gain[state.step] * x
     spikes = threshold(v - 1, "tanh", SURROGATE_SLOPE)
-    return spikes, LIFState(v - spikes, state.step + 1)
+    v = v * (1 - spikes.detach()) if p.reset == "zero" else v - spikes
+    return spikes, LIFState(v, state.step + 1)
 
 
 class AdaptiveLIFCell(norse.torch.module.snn.SNNCell):  # type: ignore[misc]

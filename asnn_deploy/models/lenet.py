@@ -34,7 +34,7 @@ def lenet(config: ModelConfig, code: InputCode, input_shape: tuple[int, ...], cl
     def neuron(shape: tuple[int, ...]) -> MultiStep:
         per_channel = (shape[0], *(1,) * (len(shape) - 1))
         granularity = {"layer": (), "channel": per_channel, "neuron": shape}[config.granularity]
-        return MultiStep(AdaptiveLIFCell(LIFParameters(steps, granularity, learned=adaptive)))
+        return MultiStep(AdaptiveLIFCell(LIFParameters(steps, granularity, adaptive, config.reset)))
 
     for i, outputs in enumerate(config.widths):
         name, index = f"conv{i + 1}", stem_index if i == 0 else [0] * steps

@@ -14,10 +14,11 @@ State = tuple[Array, ...]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a neuron model: what it means, and its default where it may be left out."""
+    """A parameter of a neuron model: what it means, its default where it may be left out, and the values allowed."""
 
     meaning: str
     default: float | None = None
+    allowed: tuple[int, int] | None = None
 
 
 class NeuronModel(Protocol):

@@ -1,19 +1,22 @@
 """Export for Lava: the network as NIR, its integer version, and a script that runs it.
 
 Lava 0.10 has no file format of its own. What it runs is built from the graph that was read back from the NIR file, in
-floating point, and from `fixed.npz`, in Loihi-style integers (see `asnn_deploy.fixed_point`).
+floating point, and from `fixed.npz`, in integers: Loihi-style ones (see `asnn_deploy.fixed_point`) for this project's
+Processes, or, with `processes="stock"`, those of Loihi's own neurons (see `asnn_deploy.loihi`) for Lava's own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from asnn_deploy.errors import GraphError
 from asnn_deploy.files import replacing
 from asnn_deploy.graph import DeployGraph
+from asnn_deploy.loihi import to_loihi
 from asnn_deploy.plugins import available, find
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantize import DEFAULT_BITS, quantize
 from asnn_deploy.serialize import save_graph
 
 FIXED = "fixed.npz"
@@ -24,8 +27,8 @@ _SCRIPT = '''"""Runs this network on Lava Processes: python {script}"""
 from pathlib import Path
 
 {imports}
-
-net = asnn_deploy.load(Path(__file__).resolve().parent)
+folder = Path(__file__).resolve().parent
+net = {network}
 {images}
 trace = asnn_deploy.run(net, images, target="{target}")
 for layer, spikes in trace.spikes.items():
@@ -47,43 +50,58 @@ class LavaExporter:
 
     name = "lava"
     suffix: str | None = None
+    settings: Mapping[str, tuple[str, ...]] = {"processes": ("fused", "stock")}
 
     def unavailable(self) -> str | None:
         """Writing needs NIR, and not Lava: a bundle may be made where Lava cannot be installed."""
         reason: str | None = find("exporters", "nir").unavailable()
         return reason
 
-    def write(self, graph: DeployGraph, folder: Path, *, data: str | None = None, **_options: Any) -> list[str]:
+    def write(
+        self, graph: DeployGraph, folder: Path, *, data: str | None = None, processes: str = "fused", **_options: Any
+    ) -> list[str]:
         """Write `network.nir`, `fixed.npz` and `run.py`; without `fixed.npz` where there is no integer version.
 
         data: the `--data` text of the images that the script runs; random images without.
+        processes: "fused": this project's; "stock": Lava's own, raising UnsupportedError where they cannot carry the
+            network.
         """
         folder = Path(folder)
         nir = available("exporters", "nir")
         names: list[str] = list(nir.write(graph, folder))
         carried = nir.read(folder / names[0])
-        target = "lava"
-        try:
-            fixed = quantize(carried)
-        except GraphError:
-            pass  # such as a neuron model without integer equations: Lava's floating point carries it
-        else:
+        stock = processes == "stock"
+        fixed = to_loihi(carried, int(carried.quantization.get("bits", DEFAULT_BITS))) if stock else quantized(carried)
+        if fixed is not None:
             save_graph(folder / FIXED, fixed)
             names.append(FIXED)
-            target = "lava-fixed"
+        target = "lava-stock" if stock else "lava" if fixed is None else "lava-fixed"
         with replacing(folder / SCRIPT) as temporary:
             temporary.write_text(script(target, data), encoding="utf-8")
         return [*names, SCRIPT]
 
 
+def quantized(graph: DeployGraph) -> DeployGraph | None:
+    """The integer version; None where there is none, such as for a neuron model without integer equations."""
+    try:
+        return quantize(graph)
+    except GraphError:
+        return None
+
+
 def script(target: str, data: str | None) -> str:
     """The text of `run.py`."""
+    imports, network = "import asnn_deploy\n", "asnn_deploy.load(folder)"
     if data is None:
-        imports, images = "import numpy as np\n\nimport asnn_deploy", _RANDOM_IMAGES
+        imports, images = "import numpy as np\n\n" + imports, _RANDOM_IMAGES
     else:
-        imports = "import asnn_deploy\nfrom asnn_deploy.data import load_data"
+        imports += "from asnn_deploy.data import load_data\n"
         images = _KNOWN_IMAGES.format(data=data)
-    return _SCRIPT.format(script=SCRIPT, imports=imports, images=images, target=target)
+    if target == "lava-stock":
+        # In Loihi's neurons from here on: the network's other integer version is made from its floats.
+        imports += "from asnn_deploy.serialize import load_graph\n"
+        network = f'load_graph(folder / "{FIXED}")'
+    return _SCRIPT.format(script=SCRIPT, imports=imports, images=images, target=target, network=network)
 
 
 exporter = LavaExporter()

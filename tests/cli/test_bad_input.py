@@ -119,6 +119,21 @@ def test_usage(refused, arguments, message):
         (["export", "--target", "nir", "--out", "x.nir", "--bits", "1"], "--bits 1: weights have 2 to 8 bits"),
         (["export", "--target", "nir", "--out", "x.nir", "--bits", "9"], "--bits 9: weights have 2 to 8 bits"),
         (
+            ["export", "--target", "lava", "--out", "x", "--set", "proceses=stock"],
+            "--set proceses: unknown setting of exporter 'lava' 'proceses'; did you mean 'processes'",
+        ),
+        (
+            ["export", "--target", "lava", "--out", "x", "--set", "processes=stok"],
+            "--set processes: unknown value 'stok'; did you mean 'stock'? (allowed: fused, stock)",
+        ),
+        (["export", "--target", "lava", "--out", "x", "--set", "processes"], "expected KEY=VALUE"),
+        (["export", "--target", "onnx", "--out", "x", "--set", "processes=stock"], "'processes' (allowed: none)"),
+        (
+            ["export", "--target", "lava", "--out", "x", "--set", "processes=stock"],
+            "layer 'conv1_synapses' (conv): weight is not the same at all 3 time steps, and Lava's own Processes",
+        ),
+        (["run", "--target", "lava-stock"], "layer 'conv1' (neuron): neuron model 'lif' is none of Lava's own; make"),
+        (
             ["report", "--out", "r", "--profile", "horowitz"],
             "unknown energy profile 'horowitz'; did you mean 'horowitz-45nm'",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,11 +11,15 @@ import numpy as np
 import pytest
 from asnn_exporters.lava import exporter
 from asnn_targets.lava import target
+from loihi_networks import static_lenet, static_lif
 from networks import small_lenet
 from nir_networks import convolutional, neuron
 
+from asnn_deploy import cli
 from asnn_deploy.bundle import write_bundle
-from asnn_deploy.errors import MissingDependency
+from asnn_deploy.cli.verify_command import choose
+from asnn_deploy.errors import MissingDependency, UnsupportedError
+from asnn_deploy.loihi import to_loihi
 from asnn_deploy.plugins import available, find, names
 from asnn_deploy.quantize import Quantization, quantize
 from asnn_deploy.serialize import load_graph
@@ -61,6 +66,45 @@ def test_the_script_of_a_bundle_runs(tmp_path, data):
     assert result.stdout.splitlines()[-1].startswith("predictions: [")
     assert result.stdout.count(" of its neurons fire in a step") == 3
     assert result.stderr == ""
+
+
+def test_in_lavas_own_neurons(tmp_path):
+    graph = static_lenet()
+    assert exporter.write(graph, tmp_path, processes="stock") == ["network.nir", "fixed.npz", "run.py"]
+    assert load_graph(tmp_path / "fixed.npz") == to_loihi(graph)
+    assert 'target="lava-stock")' in (tmp_path / "run.py").read_text()
+
+
+@pytest.mark.parametrize("keys", [{}, {"reset": "subtract"}])
+def test_what_lavas_own_neurons_cannot_carry_leaves_no_bundle(tmp_path, keys):
+    graph = static_lenet(lif=lambda *a: static_lif(*a, **keys)) if keys else small_lenet()
+    with pytest.raises(UnsupportedError, match=r"^layer '(conv1|lif1)' .*; .* --set processes=stock$"):
+        write_bundle(graph, "lava", tmp_path / "bundle", None, {}, processes="stock")
+    assert not list(tmp_path.iterdir())
+
+
+@needs_lava
+def test_a_bundle_in_lavas_own_neurons_runs_and_verifies(tmp_path, capsys):
+    """By its script, by `run`, and by `verify`, which takes lava-stock unasked, and for this bundle only."""
+    bundle, figures = tmp_path / "bundle", tmp_path / "verify.json"
+    write_bundle(static_lenet(classes=10), "lava", bundle, "digits", {}, processes="stock")
+    result = subprocess.run([sys.executable, bundle / "run.py"], capture_output=True, text=True, check=True)
+    assert result.stdout.count(" of its neurons fire in a step") == 3
+    assert {"lava-stock", "lava-fixed"} <= {pair.target for pair in choose(open_source(bundle), ())}
+    which = ["--target", "lava-stock", "--target", "lava-fixed"]
+    assert cli.run(["verify", str(bundle), "--limit", "20", "--json", str(figures), *which]) == 0
+    targets = json.loads(figures.read_text())["targets"]
+    for name in ("lava-stock", "lava-fixed"):
+        assert (targets[name]["against"], targets[name]["exact"]) == ("reference-fixed", True)
+        assert targets[name]["spikes_compared"] > 10_000
+    assert cli.run(["run", str(bundle), "--target", "lava-stock", "--limit", "8", "--json", str(figures)]) == 0
+    assert [json.loads(figures.read_text())["predictions"]] == [
+        [int(n) for n in line[1:-1].split(", ")]
+        for line in (line.removeprefix("predictions: ") for line in result.stdout.splitlines())
+        if line.startswith("[")
+    ]
+    write_bundle(static_lenet(classes=10), "lava", bundle, "digits", {})
+    assert "lava-stock" not in {pair.target for pair in choose(open_source(bundle), ())}
 
 
 def test_without_nir_it_says_so(monkeypatch):

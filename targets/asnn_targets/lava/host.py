@@ -16,6 +16,7 @@ import shutil
 import signal
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
@@ -111,11 +112,15 @@ class Host:
         """The operating-system processes in the pipeline's order, each with the title of what runs in it."""
         if self.runtime is None or self.runtime._messaging_infrastructure is None:
             return []
-        titles: dict[Any, str] = {p: f"stage {i} ({p.plan.title})" for i, p in enumerate(self.stages, 1)}
+        titles = self.titles()
         # Lava starts a process for each builder, in the builders' order, and the runtime service last.
         started = [*self.runtime._executable.proc_builders, None]
         found = dict(zip(started, self.runtime._messaging_infrastructure.actors))
         return [(titles.get(p, "the runtime service"), found[p]) for p in (*titles, None) if p in found]
+
+    def titles(self) -> dict[Any, str]:
+        """What to call each Process, in the pipeline's order."""
+        return {p: f"stage {i} ({p.plan.title})" for i, p in enumerate(self.stages, 1)}
 
     def check(self) -> None:
         """Raise Failure where a Process has raised or died; end the program where nobody listens any more."""
@@ -181,11 +186,11 @@ def leave(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit
 
 
-def serve(link: Connection) -> None:
+def serve(link: Connection, make: Callable[[Any, Connection], Host]) -> None:
     """Serve one plan until the socket says so or is closed."""
     host = None
     try:
-        host = Host(link.recv(), link)
+        host = make(link.recv(), link)
         host.start()
         link.send(("ready", [actor.pid for _, actor in host.actors()]))
         while True:
@@ -208,10 +213,10 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
 
 
-def main(link: Connection, folder: str) -> None:
+def main(link: Connection, folder: str, make: Callable[[Any, Connection], Host] = Host) -> None:
     """Run the program; it ends here, without the waits that Lava's objects would add at an ordinary exit.
 
-    folder: for temporary files; removed here where nobody else is left to do it.
+    folder: for temporary files; removed here where nobody else is left to do it. make: the host of a plan.
     """
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -223,7 +228,7 @@ def main(link: Connection, folder: str) -> None:
 
     os.register_at_fork(after_in_child=become_actor)
     try:
-        serve(link)
+        serve(link, make)
     except SystemExit:
         pass
     finally:

@@ -41,14 +41,17 @@ _ENVIRONMENT = {
 }
 _PROGRAM = (
     "import sys; from multiprocessing.connection import Connection; link = Connection(int(sys.argv[1])); "
-    "sys.path[:] = link.recv(); from asnn_targets.lava.host import main; main(link, sys.argv[2])"
+    "sys.path[:] = link.recv(); from {module} import main; main(link, sys.argv[2])"
 )
 
 
 class HostProcess:
-    """The host program and the socket to it. Every failure ends as one TargetError, with nothing left running."""
+    """The host program and the socket to it. Every failure ends as one TargetError, with nothing left running.
 
-    def __init__(self, name: str, time_limit: float) -> None:
+    module: where the program's `main` is.
+    """
+
+    def __init__(self, name: str, time_limit: float, module: str) -> None:
         self.name, self.time_limit = name, time_limit
         crowded = len(tempfile.gettempdir()) > LONGEST_FOLDER
         self._folder = tempfile.TemporaryDirectory(prefix="asnn-", dir="/tmp" if crowded else None)
@@ -57,7 +60,7 @@ class HostProcess:
         self._link = Connection(ours.detach())
         with theirs, self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), self._folder.name],
+                [sys.executable, "-c", _PROGRAM.format(module=module), str(theirs.fileno()), self._folder.name],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -151,6 +154,8 @@ class LavaSession:
     time_limit: seconds without any message after which the runtime counts as hung.
     """
 
+    program = "asnn_targets.lava.host"
+
     def __init__(
         self, name: str, graph: DeployGraph, batch_size: int, rows: int, stages: int | None, time_limit: float
     ) -> None:
@@ -184,9 +189,12 @@ class LavaSession:
             self._abandon()
             raise
 
+    def _planned(self, record: Record, images: Array) -> Any:
+        return plan(self.graph, record, self.rows, self._partition(images))
+
     def _partition(self, images: Array) -> list[tuple[str, ...]]:
         """The layers of each stage, by what they cost on the first images that are run."""
-        if not self._measured:
+        if len(images) and not self._measured:
             costs = measure(self.graph, images[: self.rows])
             if self.stages is None:
                 self._parts = best_partition(self.graph, costs, cores())
@@ -195,9 +203,12 @@ class LavaSession:
             self._measured = True
         return self._parts
 
-    def _run(self, host: HostProcess, whole: Plan, images: Array) -> Trace:
+    def _collector(self, whole: Any, samples: int) -> Any:
+        return Collector(self.name, whole, samples)
+
+    def _run(self, host: HostProcess, whole: Any, images: Array) -> Trace:
         host.ask("run", images)
-        collector = Collector(self.name, whole, len(images))
+        collector = self._collector(whole, len(images))
         for start in range(0, len(images), whole.rows):
             for t in range(self.graph.time_steps):
                 collector.take(t, start, whole.answers.unpack(host.receive("message")))

@@ -1,0 +1,216 @@
+"""From a static float network to Loihi's own integers: graph -> graph.
+
+A LIF's leak, gain, bias and threshold become Loihi's by scaling each layer so that its threshold is `vth` times the
+weights' unit: with w' = w * gain / threshold and b' = b / threshold,
+
+    weight = vth * w'        du = 4095 - 4096 * current_leak (4095 for a LIF without current)
+    bias = vth * 2**6 * b'   dv = 4096 - 4096 * leak
+
+`vth` is the largest for which the weights fit their bits, the bias its mantissa and exponent, and interval arithmetic
+over all T steps keeps the current from wrapping and the membrane potential from saturating.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from asnn_deploy.fixed_point import STATE_BITS, largest
+from asnn_deploy.graph import Conv, DeployGraph, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.loihi.rules import check_line, check_loihi, unsupported
+from asnn_deploy.loihi.synapses import WEIGHT_BITS, granularity
+from asnn_deploy.neurons.loihi_lif import ALIGNMENT, EXPONENTS, MANTISSAS, THRESHOLDS, UNITY, LoihiLIF
+from asnn_deploy.step_table import Array, StepTable
+
+LEAST_THRESHOLD = 16
+"""In units of a weight: below, weights would have less than four bits of their own."""
+FINENESS = 8
+"""Thresholds tried for each halving."""
+
+
+@dataclass(frozen=True)
+class Currents:
+    """What synapses send, in units of the threshold: weights `[C_out, ...]` on integer inputs, a bias `[C_out]`.
+
+    most: the largest input. They stand for `layer`.
+    """
+
+    layer: Conv | Linear
+    weight: Array
+    bias: Array
+    most: float
+
+    def scaled(self, factor: Array) -> Currents:
+        """Multiplied by a factor for each output channel, `[C_out]` or `()`."""
+        by_output = np.reshape(factor, (-1, *(1,) * (self.weight.ndim - 1)))
+        return replace(self, weight=self.weight * by_output, bias=self.bias * factor)
+
+
+def to_loihi(graph: DeployGraph, bits: int = WEIGHT_BITS) -> DeployGraph:
+    """The integer version of a static float network in Loihi's own neurons ("loihi-lif") and weights of so many bits.
+
+    Max-pools stay what they are, average pools become sums, the readout adds up the last synapses' sums. Raises
+    UnsupportedError naming the layer and the table that Loihi's neurons and synapses cannot be.
+    """
+    check_line(graph)
+    layers: list[Layer] = []
+    unit, most = 1.0, float(graph.code.largest.max())  # of what flows: value = integer * unit
+    currents: Currents | None = None
+    for layer in graph.layers:
+        if isinstance(layer, (Conv, Linear)):
+            weight = layer.weight.at(0).astype(np.float64) * unit
+            bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.at(0).astype(np.float64)
+            currents = Currents(layer, weight, bias, most)
+        elif isinstance(layer, (Neuron, Readout)):
+            assert currents is not None, "check_line: synapses stand before it"
+            convert = _neuron if isinstance(layer, Neuron) else _readout
+            layers += convert(graph, layer, currents, bits)  # type: ignore[arg-type]
+            unit, most = 1.0, 1.0
+        else:
+            if isinstance(layer, Pool) and layer.mode != "max":
+                size = int(np.prod(layer.kernel))
+                most, unit = most * size, unit / (size if layer.mode == "average" else 1)
+                layer = replace(layer, mode="sum")
+            layers.append(layer)
+    result = replace(graph, layers=tuple(layers), arithmetic="fixed")
+    check_loihi(result)
+    return result
+
+
+def _neuron(graph: DeployGraph, layer: Neuron, x: Currents, bits: int) -> list[Layer]:
+    if layer.model not in ("lif", "cuba-lif"):
+        raise unsupported(layer, f"neuron model {layer.model!r} has no counterpart on Loihi; 'lif' and 'cuba-lif' have")
+    if layer.reset != "zero":
+        raise unsupported(
+            layer,
+            "resets by subtraction, Lava's LIF to zero; train with --set model.reset=zero, "
+            "or leave out --set processes=stock",
+        )
+    value = {key: _per_channel(layer, key, graph.shapes[layer.name]) for key in layer.parameters}
+    threshold = value.get("threshold", np.ones(()))
+    if not threshold.min() > 0:
+        raise unsupported(layer, f"threshold {threshold.min():g} has no integer version; it must be positive")
+    if layer.model == "cuba-lif" and x.bias.any():
+        raise unsupported(x.layer, "has a bias that the synaptic current would add up; Loihi's bias is the neuron's")
+    decays = {
+        "du": _decay(layer, "current_leak", value.get("current_leak", np.zeros(())), UNITY - 1),
+        "dv": _decay(layer, "leak", value["leak"], UNITY),
+    }
+    x = x.scaled(value["gain"])
+    x = replace(x, bias=x.bias + value.get("bias", 0.0)).scaled(1 / threshold)
+    tables = _fitting(graph, layer, x, decays, bits)
+    weight = tables.pop("weight").astype(np.int16)
+    steps = graph.time_steps
+    parameters = {key: StepTable.constant(v.astype(np.int32), steps) for key, v in tables.items()}
+    return [
+        replace(x.layer, weight=StepTable.constant(weight, steps), bias=None),
+        Neuron(layer.name, LoihiLIF.name, parameters, "zero"),
+    ]
+
+
+def _fitting(graph: DeployGraph, layer: Neuron, x: Currents, decays: Mapping[str, int], bits: int) -> dict[str, Array]:
+    """The weights and the neuron's parameters at the largest threshold at which everything fits."""
+    top = granularity(bits, "mixed") * largest(bits)
+    first = top / max(float(np.abs(x.weight).max()), top / THRESHOLDS[1])
+    for vth in (int(first * 2 ** (-k / FINENESS)) for k in range(18 * FINENESS)):
+        if vth < LEAST_THRESHOLD:
+            break
+        weight = _rounded(x.weight * vth, bits)
+        bias = _bias(x.bias * vth * (1 << ALIGNMENT))
+        if bias is not None and _stays_inside(weight, bias, x.most, decays, vth, graph.time_steps):
+            numbers = {"vth": vth, **decays, "bias_mant": bias[0], "bias_exp": bias[1]}
+            return {"weight": weight} | {key: np.asarray(number) for key, number in numbers.items()}
+    raise unsupported(
+        layer,
+        f"its current, bias or membrane potential can leave {STATE_BITS} bits at every threshold down to "
+        f"{LEAST_THRESHOLD} units of a weight; smaller weights or a smaller bias would fit",
+    )
+
+
+def _rounded(weight: Array, bits: int) -> Array:
+    """Weights to the finest grid that so many bits, one sign mode and a negative weight exponent can hold."""
+    steps = largest(bits)
+    finest = max(float(np.abs(weight).max()) / steps, 1.0)
+    step = min(1 << math.ceil(math.log2(finest)), granularity(bits, "mixed"))
+    return step * np.clip(np.rint(weight / step), -steps, steps)
+
+
+def _bias(bias: Array) -> tuple[Array, Array] | None:
+    """Mantissas and exponents `[C_out]` of biases in membrane units: the finest that fit; None where none does."""
+    exponent = np.ceil(np.log2(np.maximum(np.abs(bias), 1) / MANTISSAS[1])).clip(min=EXPONENTS[0])
+    if exponent.max(initial=0) > EXPONENTS[1]:
+        return None
+    return np.rint(bias / 2**exponent), exponent
+
+
+def _stays_inside(
+    weight: Array, bias: tuple[Array, Array], most: float, decays: Mapping[str, int], vth: int, steps: int
+) -> bool:
+    """Whether neither the current nor the membrane potential of any channel can leave 24 bits in so many steps."""
+    flat = weight.reshape(len(weight), -1) * most * (1 << ALIGNMENT)
+    drive = np.stack([np.minimum(flat, 0).sum(axis=1), np.maximum(flat, 0).sum(axis=1)])  # least and most, [2, C_out]
+    offset = bias[0] * 2 ** bias[1]
+    kept = 1 - (decays["du"] + 1) / UNITY, 1 - decays["dv"] / UNITY
+    u, v = np.zeros_like(drive), np.zeros_like(drive)
+    for _ in range(steps):
+        u = u * kept[0] + drive
+        v = v * kept[1] + u + offset
+        if max(np.abs(u).max(), np.abs(v).max()) > largest(STATE_BITS):
+            return False
+        # What has not fired is at most the threshold, what has fired is zero.
+        v = np.stack([np.minimum(v[0], 0), np.clip(v[1], 0, vth << ALIGNMENT)])
+    return True
+
+
+def _per_channel(layer: Neuron, key: str, shape: tuple[int, ...]) -> Array:
+    """A parameter's one value, float64 `()`, or one for each channel, `[C]`. Raises UnsupportedError for more."""
+    value = layer.parameters[key].at(0).astype(np.float64)
+    if (value == value.flat[0]).all():
+        return value.flat[0] * np.ones(())
+    rows = np.broadcast_to(value.reshape(-1, *(1,) * (len(shape) - 1)) if value.ndim == 1 else value, shape)
+    rows = rows.reshape(shape[0], -1)
+    if not (rows == rows[:, :1]).all():
+        raise unsupported(layer, f"{key} differs within a channel; Loihi's synapses share weights over a channel")
+    return rows[:, 0]
+
+
+def _decay(layer: Neuron, key: str, value: Array, none: int) -> int:
+    """du or dv for the share `value` that is kept of a state; `none`: that of keeping nothing, less the share.
+
+    Raises UnsupportedError for a share that no 12-bit decay keeps.
+    """
+    if value.ndim:
+        raise unsupported(layer, f"{key} differs between channels; Lava's LIF has one for its population")
+    decay = int(none - np.rint(value * UNITY))
+    if not 0 <= decay < UNITY:
+        low, high = (none - UNITY + 1) / UNITY, none / UNITY
+        raise unsupported(layer, f"{key} {float(value):g} has no 12-bit decay; from {low:g} to {high:g} there is one")
+    return decay
+
+
+def _readout(graph: DeployGraph, layer: Readout, x: Currents, bits: int) -> list[Layer]:
+    """The last synapses, and the sum of what they send: in units of 1/64 weight, like a membrane potential."""
+    scale = layer.scale.at(0).astype(np.float64)
+    if scale.ndim > 1:
+        raise unsupported(layer, f"scale has shape {scale.shape}; one value or one for each class can be folded in")
+    x = x.scaled(scale)
+    if layer.bias is not None:
+        x = replace(x, bias=x.bias + layer.bias.at(0))
+    steps, top = graph.time_steps, granularity(bits, "mixed") * largest(bits)
+    unit = float(np.abs(x.weight).max()) / top or 1.0
+    weight = _rounded(x.weight / unit, bits).astype(np.int16)
+    bias = np.rint(x.bias / unit * (1 << ALIGNMENT))
+    if np.abs(bias).max(initial=0) >= 1 << (STATE_BITS - 1):
+        raise unsupported(x.layer, f"its bias is over {STATE_BITS} bits in units of its weights")
+    return [
+        replace(x.layer, weight=StepTable.constant(weight, steps), bias=None),
+        Readout(
+            layer.name,
+            StepTable.constant(np.int32(1 << ALIGNMENT), steps),
+            StepTable.constant(bias.astype(np.int32), steps),
+            unit / (1 << ALIGNMENT),
+        ),
+    ]

@@ -1,0 +1,108 @@
+"""What Loihi's own neurons and synapses can be: the rules that a graph for Lava's stock Processes keeps.
+
+A line of layers; 2-D convolutions and linear layers; spikes, or graded spikes of 8 bits, between them; one leak and
+one threshold a population; every parameter the same at all time steps.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.fixed_point import STATE_BITS
+from asnn_deploy.graph import INPUT, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.loihi.synapses import MESSAGE_BITS, exponent_of
+from asnn_deploy.ranges import largest_values, row_sums
+
+CARRIED = (Conv, Linear, Pool, Flatten, Neuron, Readout)
+LARGEST_NUMBER = 127
+"""Lava's Conv holds strides, paddings, dilations and groups as int8."""
+UNSHARED = ("du", "dv", "vth")
+"""Parameters of which Lava's LIF has one for its population."""
+
+
+def unsupported(layer: Layer, problem: str) -> UnsupportedError:
+    """An UnsupportedError that names a layer."""
+    return UnsupportedError(str(layer.refuse(problem)))
+
+
+def check_line(graph: DeployGraph) -> None:
+    """The layers follow each other, each of a kind that stock Processes carry, every parameter the same at all steps.
+
+    Holds for float graphs as for integer ones. Raises UnsupportedError naming the layer, and the table.
+    """
+    for before, layer in pairwise((None, *graph.layers)):
+        assert layer is not None
+        sources = [(edge.source, edge.delay) for edge in graph.inputs_of[layer.name]]
+        if not isinstance(layer, CARRIED):
+            raise unsupported(layer, "Lava has no Process of its own for it; export without --set processes=stock")
+        if sources != [(before.name if before else INPUT, 0)]:
+            raise unsupported(layer, "does not read the layer before it, without delay; stock Processes form a line")
+        check_synapses(layer, before, graph)
+        for key, table in layer.tables().items():
+            if not (table.expanded() == table.at(0)).all():
+                raise unsupported(
+                    layer,
+                    f"{key} is not the same at all {table.time_steps} time steps, and Lava's own Processes hold one "
+                    "value; train with --neuron lif and the coding direct, latency or embedding, or leave "
+                    "out --set processes=stock",
+                )
+
+
+def check_synapses(layer: Layer, before: Layer | None, graph: DeployGraph) -> None:
+    """Synapses read events and feed neurons; convolutions are 2-D."""
+    if isinstance(layer, (Neuron, Readout)) != isinstance(before, (Conv, Linear)):
+        expected = (
+            "must follow a convolution or linear layer" if isinstance(layer, (Neuron, Readout)) else "reads a current"
+        )
+        raise unsupported(
+            layer, f"{expected}; stock Processes carry synapses into neurons or the answer, and spikes out"
+        )
+    if isinstance(layer, (Conv, Pool)) and len(graph.shapes[layer.name]) != 3:
+        raise unsupported(layer, f"works on shape {graph.shapes[layer.name]}; Lava's Conv is 2-D")
+
+
+def check_loihi(graph: DeployGraph) -> None:
+    """A graph is what stock Processes can run, as `to_loihi` makes them. Raises UnsupportedError naming the layer."""
+    for neuron in graph.neurons:
+        if graph.arithmetic != "fixed" or neuron.model != "loihi-lif":
+            raise unsupported(
+                neuron,
+                f"neuron model {neuron.model!r} is none of Lava's own; "
+                "make a bundle for it: export --target lava --set processes=stock (in Python: loihi.to_loihi)",
+            )
+        if neuron.reset != "zero":
+            raise unsupported(neuron, f"reset {neuron.reset!r}, Lava's LIF resets to zero")
+        for key in UNSHARED:
+            if neuron.parameters[key].shape:
+                raise unsupported(neuron, f"{key} has shape {neuron.parameters[key].shape}; Lava's LIF has one value")
+    check_line(graph)
+    largest = largest_values(graph)
+    for layer in graph.layers:
+        (edge,) = graph.inputs_of[layer.name]
+        check_values(layer, float(largest[edge.source].max()))
+
+
+def check_values(layer: Layer, most: float) -> None:
+    """What a layer holds and reads fits Loihi. most: of what arrives."""
+    if isinstance(layer, (Conv, Linear)):
+        weight = layer.weight.at(0)
+        if weight.dtype.kind not in "iu" or exponent_of(weight) is None:
+            raise unsupported(layer, "its weights are not such as Loihi can store (-128 to 127, or even, -256 to 254)")
+        if layer.bias is not None:
+            raise unsupported(layer, "has a bias; Loihi's synapses have none, its neurons do")
+        if row_sums(weight).max() * most >= 1 << (STATE_BITS - 1):
+            raise unsupported(layer, f"its sums can leave the {STATE_BITS} bits of Lava's Conv")
+    if isinstance(layer, (Conv, Linear, Pool)) and most >= 1 << MESSAGE_BITS:
+        raise unsupported(layer, f"reads counts up to {most:g}, a graded spike carries {MESSAGE_BITS} bits")
+    for what in ("stride", "padding", "dilation"):
+        if max(getattr(layer, what, (0,))) > LARGEST_NUMBER:
+            raise unsupported(layer, f"{what} {getattr(layer, what)}; Lava's Conv holds at most {LARGEST_NUMBER}")
+    if isinstance(layer, Pool):
+        if layer.mode == "average":
+            raise unsupported(layer, "averages; in integers only sums and maxima can be taken")
+        if layer.mode == "max" and most > 1:
+            raise unsupported(layer, f"takes the largest of counts up to {most:g}; Lava's LIF can only OR spikes")
+        if layer.mode == "sum" and most * math.prod(layer.kernel) >= 1 << MESSAGE_BITS:
+            raise unsupported(layer, f"sums up to {most * math.prod(layer.kernel):g}, a graded spike has 8 bits")

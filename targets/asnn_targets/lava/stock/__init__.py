@@ -1,0 +1,38 @@
+"""Target `lava-stock`: networks of Loihi's own neurons on Processes that Lava ships, and on nothing else.
+
+    network.py   a graph as LIFReset, Conv, Dense and LIF Processes, between an Injector and Extractors
+    host.py      the program that the runtime lives in
+    session.py   this side of it
+
+For hardware that runs no programmable neurons. It is slow: a Process for each operation, one sample at a time;
+`lava-fixed` runs the same integer graph a hundred times faster (`docs/loihi.md`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from asnn_targets.lava import LavaTarget
+
+if TYPE_CHECKING:
+    from asnn_deploy.deployment import Deployment
+    from asnn_targets.lava.stock.session import StockSession
+
+
+@dataclass(frozen=True)
+class StockTarget(LavaTarget):
+    """A Target (see asnn_deploy.plugins). time_limit: seconds without progress after which a run is given up."""
+
+    def runs(self, deployment: Deployment) -> bool:
+        """Whether the network's integer version has Loihi's own neurons, and no others."""
+        return {neuron.model for neuron in deployment.fixed.neurons} == {"loihi-lif"}
+
+    def open(self, deployment: Deployment, batch_size: int) -> StockSession:
+        """See Target. Raises UnsupportedError naming the layer that Lava's own Processes cannot be."""
+        from asnn_targets.lava.stock.session import StockSession
+
+        return StockSession(self.name, deployment.fixed, batch_size, self.time_limit)
+
+
+target = StockTarget("lava-stock", "fixed")

@@ -1,0 +1,84 @@
+"""Lava's own Processes as a Session."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.loihi import check_loihi
+from asnn_deploy.step_table import Array
+from asnn_deploy.trace import Record, Trace
+from asnn_targets.lava.session import HostProcess, LavaSession
+
+
+@dataclass(frozen=True)
+class StockPlan:
+    """What the host shall build: a graph that `check_loihi` accepts, and what of it is wanted."""
+
+    graph: DeployGraph
+    record: Record
+
+    @property
+    def tapped(self) -> list[str]:
+        """The layers whose output is wanted: the neurons where spikes are recorded, and the readout's synapses."""
+        graph = self.graph
+        neurons = [neuron.name for neuron in graph.neurons] if self.record.spikes else []
+        return [*neurons, graph.inputs_of[graph.readout.name][0].source]
+
+
+class StockSession(LavaSession):
+    """One network on Lava's own Processes, batch after batch. Membrane potentials cannot be read; all else can."""
+
+    program = "asnn_targets.lava.stock.host"
+
+    def __init__(self, name: str, graph: DeployGraph, batch_size: int, time_limit: float) -> None:
+        super().__init__(name, graph, batch_size, rows=1, stages=1, time_limit=time_limit)
+        check_loihi(graph)
+
+    def _planned(self, record: Record, _images: Array) -> StockPlan:
+        return StockPlan(self.graph, record)
+
+    def _collector(self, whole: StockPlan, samples: int) -> StockCollector:
+        return StockCollector(self.name, whole, samples)
+
+    def _run(self, host: HostProcess, whole: StockPlan, images: Array) -> Trace:
+        host.ask("run", images)
+        collector = self._collector(whole, len(images))
+        for _ in range(len(images) * self.graph.time_steps * len(whole.tapped)):
+            collector.take(*host.receive("message"))
+        host.receive("done")
+        return collector.trace()
+
+
+class StockCollector:
+    """Puts the messages of a run together into a Trace. The answer, a weighted sum, is added up here."""
+
+    def __init__(self, name: str, whole: StockPlan, samples: int) -> None:
+        self.name, self.graph, self.record = name, whole.graph, whole.record
+        *neurons, self.last = whole.tapped
+        shapes, steps = whole.graph.shapes, whole.graph.time_steps
+        self.spikes = {n: np.zeros((steps, samples, *shapes[n]), np.uint8) for n in neurons}
+        self.currents = np.zeros((steps, samples, *shapes[self.last]), np.int64)
+
+    def take(self, layer: str, sample: int, step: int, values: Array) -> None:
+        """What left a layer for one sample at one step, in Lava's order of axes."""
+        (self.currents if layer == self.last else self.spikes[layer])[step, sample] = values.transpose()
+
+    def trace(self) -> Trace:
+        """All of it."""
+        readout = self.graph.readout
+        assert readout.bias is not None
+        steps, samples = self.currents.shape[:2]
+        currents = self.currents.reshape(steps, samples, self.graph.classes)
+        summands = readout.scale.at(0) * currents + readout.bias.at(0).reshape(-1)
+        kept = summands * readout.unit if self.record.step_logits else None
+        return Trace(self.name, summands.sum(axis=0) * readout.unit, self.spikes, {}, kept)
+
+
+def time_steps_of(samples: int, steps: int, lag: int) -> int:
+    """How long Lava runs: all samples and what is under way behind them, in whole samples, so that the next run
+    finds every reset where it was."""
+    return math.ceil((samples * steps + lag) / steps) * steps

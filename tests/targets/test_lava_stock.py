@@ -1,0 +1,162 @@
+"""Lava's own Processes against this project's integer reference: every spike and every logit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import psutil
+import pytest
+from asnn_targets.lava.stock import target
+from loihi_networks import cuba, static_lenet, static_lif, without_synaptic_bias
+from networks import random_images, small_lenet
+
+from asnn_deploy import reference
+from asnn_deploy.coding import input_code
+from asnn_deploy.deployment import Deployment
+from asnn_deploy.errors import InputError, TargetError, UnsupportedError
+from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Pool, Readout
+from asnn_deploy.loihi import to_loihi
+from asnn_deploy.parity import Comparison
+from asnn_deploy.plugins import find, names
+from asnn_deploy.step_table import StepTable
+from asnn_deploy.trace import Record
+
+WANTED = Record(spikes=True, step_logits=True)
+needs_lava = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))
+
+
+def opened(graph, batch_size=8, bits=8):
+    return target.open(Deployment(graph, fixed=to_loihi(graph, bits)), batch_size)
+
+
+def check(found, expected):
+    comparison = Comparison("reference-fixed", bitwise=True)
+    comparison.add(expected, found)
+    assert comparison.report().exact
+    assert np.array_equal(found.step_logits, expected.step_logits)
+    assert found.logits.dtype == expected.logits.dtype
+    assert not found.potentials
+
+
+def test_it_is_found_by_its_entry_point():
+    assert "lava-stock" in names("targets")
+    assert find("targets", "lava-stock") is target
+
+
+@needs_lava
+@pytest.mark.parametrize(
+    ("bits", "graph"),
+    [
+        (8, static_lenet(channels=2)),
+        (8, static_lenet(coding="direct", pool="average", steps=3)),
+        (4, static_lenet(coding="direct", steps=1)),
+        (8, static_lenet(coding="embedding", pool="sum", lif=lambda *a: static_lif(*a, leak=0.9, gain=1.5, bias=0.1))),
+    ],
+    ids=["latency", "direct", "one-step", "embedding"],
+)
+def test_spikes_and_logits_are_the_references(graph, bits):
+    images = random_images(graph, 6)
+    expected = reference.run(to_loihi(graph, bits), images, WANTED)
+    with opened(graph, bits=bits) as lava:
+        check(lava.run(images, WANTED), expected)
+    assert expected.spikes["lif1"].any()
+
+
+@needs_lava
+def test_a_synaptic_current():
+    graph = without_synaptic_bias(static_lenet(lif=cuba))
+    images = random_images(graph, 6)
+    with opened(graph) as lava:
+        check(lava.run(images, WANTED), reference.run(to_loihi(graph), images, WANTED))
+
+
+@needs_lava
+def test_more_channels_than_lavas_conv_has_groups():
+    """It holds them in int8, and a pooling is a group for each channel."""
+    rng = np.random.default_rng(0)
+    table = lambda *shape: StepTable.constant(rng.normal(0, 0.5, shape).astype(np.float32), 3)
+    layers = [
+        Conv("conv1", table(130, 1, 3, 3)),
+        static_lif("lif1", 3),
+        Pool("pool1", "max", (2, 2), (2, 2)),
+        Conv("conv2", table(260, 1, 2, 2), groups=130),
+        static_lif("lif2", 3),
+        Flatten("flatten"),
+        Linear("fc", table(3, 260 * 4)),
+        Readout("readout", StepTable.constant(np.float32(1), 3)),
+    ]
+    graph = DeployGraph.chain((1, 8, 8), input_code("latency", 3), layers)
+    images = random_images(graph, 3)
+    with opened(graph) as lava:
+        check(lava.run(images, WANTED), reference.run(to_loihi(graph), images, WANTED))
+
+
+@needs_lava
+def test_batches_stream_through_one_session():
+    """Nothing of a sample is left for the next one, nor of a batch; the network is built once."""
+    graph = static_lenet(lif=lambda *a: static_lif(*a, leak=1.0, bias=0.2))
+    fixed = to_loihi(graph)
+    with opened(graph, 5) as lava:
+        pids = None
+        for seed, count in enumerate((3, 1, 5)):
+            images = random_images(graph, count, seed)
+            check(lava.run(images, WANTED), reference.run(fixed, images, WANTED))
+            assert pids in (None, lava.pids)
+            pids = lava.pids
+        nobody = lava.run(images[:0], WANTED)
+        assert nobody.logits.shape == (0, 5)
+        assert nobody.spikes["lif1"].shape == (4, 0, 6, 8, 8)
+        answer = lava.run(images)
+        assert np.array_equal(answer.logits, reference.run(fixed, images).logits)
+        assert (answer.spikes, answer.step_logits) == ({}, None)
+        with pytest.raises(InputError, match="target 'lava-stock': 6 images, opened for batches of 5"):
+            lava.run(random_images(graph, 6))
+
+
+@needs_lava
+def test_every_process_is_lavas_own():
+    program = (
+        "import loihi_networks; from asnn_deploy.loihi import to_loihi; "
+        "from asnn_targets.lava.stock.network import Network; "
+        "graph = to_loihi(loihi_networks.static_lenet()); "
+        "print(*sorted({f'{type(p).__module__}.{type(p).__name__}' for p in Network(graph, ['lif1']).titles}))"
+    )
+    path = os.pathsep.join(sys.path)
+    result = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert result.stdout.split() == [
+        "lava.proc.conv.process.Conv",
+        "lava.proc.dense.process.Dense",
+        "lava.proc.io.extractor.Extractor",
+        "lava.proc.io.injector.Injector",
+        "lava.proc.lif.process.LIF",
+        "lava.proc.lif.process.LIFReset",
+    ], result.stderr
+
+
+@needs_lava
+def test_a_process_that_is_killed_is_named_and_nothing_stays():
+    graph = static_lenet()
+    with opened(graph) as lava:
+        lava.run(random_images(graph, 2))
+        pids = lava.pids
+        os.kill(pids[2], signal.SIGKILL)
+        with pytest.raises(
+            TargetError, match=r"target 'lava-stock': lif1 \(LIFReset\) \(process \d+\) was killed by SIGKILL"
+        ):
+            lava.run(random_images(graph, 8))
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
+def test_other_networks_are_refused_before_anything_starts():
+    adaptive = Deployment(small_lenet())
+    assert not target.runs(adaptive)
+    with pytest.raises(UnsupportedError, match=r"layer 'lif1' .*'lif' is none of Lava's own.*--set processes=stock"):
+        target.open(adaptive, 4)
+    graph = static_lenet()
+    assert target.runs(Deployment(graph, fixed=to_loihi(graph)))
