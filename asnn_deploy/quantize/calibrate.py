@@ -106,19 +106,19 @@ def run_part(
 
     reached: `[T, N, ...]` of everything that is read and not named.
     """
-    executor = Executor(fixed, names)
+    executor = Executor(fixed, names, wanted, potentials=False)
     count = next(iter(reached.values())).shape[1]
     parts: dict[str, list[Array]] = {name: [] for name in wanted}
     for i in range(0, count, BATCH):
         executor.reset(len(range(i, min(i + BATCH, count))))
-        steps: dict[str, list[Array]] = {name: [] for name in wanted}
-        for t in range(fixed.time_steps):
-            signals = {name: signal[t, i : i + BATCH].astype(executor.dtype) for name, signal in reached.items()}
-            executor.step(t, signals)
+        blocks: dict[str, list[Array]] = {name: [] for name in wanted}
+        for steps in executor.blocks():
+            now = (slice(steps.start, steps.stop), slice(i, i + BATCH))
+            signals = executor.advance(steps, {name: signal[now] for name, signal in reached.items()})
             for name in wanted:
-                steps[name].append(_compact(signals[name]))
+                blocks[name].append(_compact(signals[name]))
         for name in wanted:
-            parts[name].append(np.stack(steps[name]))
+            parts[name].append(np.concatenate(blocks[name]))
     return {name: np.concatenate(part, axis=1) for name, part in parts.items()}
 
 

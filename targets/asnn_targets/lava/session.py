@@ -177,12 +177,12 @@ class LavaSession:
         if len(images) > self.batch_size:
             raise InputError(f"target {self.name!r}: {len(images)} images, opened for batches of {self.batch_size}")
         if not len(images):
-            return Collector(self.name, plan(self.graph, record, self.rows, self._parts), 0).trace()
+            return self._collector(self._planned(record, images), 0).trace()
         try:
             if self._host is None or self._plan is None or self._plan.record != record:
                 self.close()
-                self._plan = plan(self.graph, record, self.rows, self._partition(images))
-                self._host = HostProcess(self.name, self.time_limit)
+                self._plan = self._planned(record, images)
+                self._host = HostProcess(self.name, self.time_limit, self.program)
                 self._host.start(self._plan)
             return self._run(self._host, self._plan, np.ascontiguousarray(images, np.uint8))
         except BaseException:
