@@ -105,7 +105,7 @@ def test_saturation_never_acts(seed):
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(lif, "saturate", watched)
-        run(fixed, images)
+        Executor(fixed, compiled=False).run(images)
     assert seen
 
 
