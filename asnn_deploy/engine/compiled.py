@@ -3,53 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from asnn_deploy.engine.events import PADDED_TO, arrange, geometry
+from asnn_deploy.engine.choice import Choice
+from asnn_deploy.engine.dense import ConvKernel, LinearKernel
 from asnn_deploy.engine.kernels import advance, integrate
-from asnn_deploy.engine.signals import BYTE, carried_types, channels_first, channels_last, potential_type
-from asnn_deploy.fixed_point import LEAK_BITS, LEAK_SHIFT, STATE_BITS, largest
+from asnn_deploy.engine.layout import aligned, arrange, geometry, parameters, pooling, spread
+from asnn_deploy.engine.registers import accumulator_types, covers, narrowest
+from asnn_deploy.engine.signals import carried_types, channels_first, channels_last, potential_type
 from asnn_deploy.graph import Conv, DeployGraph, Linear, Neuron, Pool
-from asnn_deploy.neurons import model_of
-from asnn_deploy.order_free import analyse
-from asnn_deploy.ranges import arriving, largest_values, synapse_bound
+from asnn_deploy.ranges import arriving, largest_values
 from asnn_deploy.step_table import Array, StepTable
 
 MODEL = "lif"
 """The neuron model whose compiled form is in `kernels.py`."""
-REGISTER = 32
-"""Bits of the registers in which integer neurons are computed."""
-_CACHE_LINE = 64
 
 
-def aligned(length: int, dtype: Any) -> Array:
-    """Zeros that begin on a cache line, as vector loads and stores like it."""
-    raw = np.zeros(length * np.dtype(dtype).itemsize + _CACHE_LINE, np.uint8)
-    start = -raw.ctypes.data % _CACHE_LINE
-    return raw[start : start + length * np.dtype(dtype).itemsize].view(dtype)
+class Run(NamedTuple):
+    """Consecutive steps that one call of a kernel computes.
 
-
-def accumulator_types(graph: DeployGraph, layer: Conv | Linear) -> list[Any] | None:
-    """The narrowest type that holds every partial sum exactly, for each step `[T]`; None where compiled types cannot.
-
-    Integers: 16 or 32 bits by the bound on their sums. Floats: float32 where the sums are order-free.
+    part: the steps; at: where they are among those at hand. kind: of the accumulators. graded: whether inputs other
+    than 0 and 1 may arrive. bias: the accumulators as each step begins with them, `[steps, accumulators]`, or empty.
     """
-    if graph.arithmetic != "fixed":
-        exact = all(entry.exact for entry in analyse(graph)[layer.name])
-        return [np.float32] * graph.time_steps if exact else None
-    (reaching,) = arriving(graph, layer, largest_values(graph))
-    types: list[Any] = []
-    for t in range(graph.time_steps):
-        # The value itself enters a product in the accumulator's type.
-        bound = max(float(synapse_bound(layer, t, float(reaching[t])).max(initial=0)), float(reaching[t]))
-        fitting = [kind for kind in (np.int16, np.int32) if bound <= np.iinfo(kind).max]
-        if not fitting:
-            return None
-        types.append(fitting[0])
-    return types
+
+    part: slice
+    at: slice
+    kind: Any
+    graded: bool
+    bias: Array
 
 
 class Synapses:
@@ -63,13 +48,17 @@ class Synapses:
         if types is None:
             raise ValueError(layer.name)
         self.layers: tuple[str, ...] = (layer.name,)
+        self.layer = layer
         source = graph.inputs_of[layer.name][0].source
-        self.shape = graph.shapes[layer.name]
+        self.shape_in, self.shape = graph.shapes[source], graph.shapes[layer.name]
         self.carried = carried_types(graph)[source]
         if self.carried != np.uint8:
             self.carried = np.dtype(np.int32 if graph.arithmetic == "fixed" else np.float32)
         (reaching,) = arriving(graph, layer, largest_values(graph))
-        self.geometry = geometry(layer, graph.shapes[source], self.shape)
+        self.largest_input = float(reaching.max())
+        self.products: dict[int, ConvKernel | LinearKernel] = {}
+        self.choices: dict[tuple[Any, bool], Choice] = {}
+        self.geometry = geometry(layer, self.shape_in, self.shape)
         self.graded = np.array([self.carried != np.uint8 or bound > 1 for bound in reaching])
         self.types = types
         kept = np.float32 if graph.arithmetic != "fixed" else narrowest(layer.weight.values)
@@ -92,16 +81,49 @@ class Synapses:
         inner[..., start : start + g.out_width * g.outputs] = np.tile(bias.expanded(), g.out_width)[:, None]
         return rows
 
-    def runs(self, steps: range) -> Iterator[tuple[range, slice, Any]]:
-        """Consecutive steps with one type of accumulator: the steps, where they are among `steps`, and the type."""
-        for kind, group in groupby(steps, lambda t: self.types[t]):
+    def runs(self, steps: range) -> Iterator[Run]:
+        """Consecutive steps that one call can compute."""
+        for (kind, graded), group in groupby(steps, lambda t: (self.types[t], bool(self.graded[t]))):
             members = list(group)
-            run = range(members[0], members[-1] + 1)
-            yield run, slice(run.start - steps.start, run.stop - steps.start), kind
+            part = slice(members[0], members[-1] + 1)
+            at = slice(part.start - steps.start, part.stop - steps.start)
+            yield Run(part, at, kind, graded, np.ascontiguousarray(self.bias[part], kind))
 
-    def begun(self, run: range, kind: Any) -> Array:
-        """The accumulators' templates of a run of steps, in their type."""
-        return np.ascontiguousarray(self.bias[run.start : run.stop], kind)
+    def events(self, run: Run) -> tuple[Any, ...]:
+        """How the kernels take a run's synapses, behind its inputs."""
+        g = tuple(self.geometry)
+        return run.graded, self.weights, self.tables[run.part], g, run.bias, self.accumulators[run.kind]
+
+    def dense_sums(self, run: Run, x: Array) -> Array:
+        """The finished accumulators of some inputs, `[steps, samples, accumulators]`, as matrix products."""
+        g = self.geometry
+        sums = np.zeros((*x.shape[:2], g.accumulators), run.kind)
+        sums[:] = run.bias[:, None] if len(run.bias) else 0
+        rows = sums[..., : g.out_height * g.pitch].reshape(*x.shape[:2], g.out_height, g.pitch)
+        start = g.left * g.outputs
+        inner = rows[..., start : start + g.out_width * g.outputs]
+        for i, (k, frames) in enumerate(zip(self.layer.weight.index[run.part], channels_first(x, self.shape_in))):
+            if k not in self.products:
+                kernel = LinearKernel if isinstance(self.layer, Linear) else ConvKernel
+                self.products[k] = kernel(self.layer, self.layer.weight.values[k], self.largest_input)  # type: ignore[arg-type]
+            inner[i] += channels_last(self.products[k](frames)[None])[0].reshape(inner.shape[1:]).astype(run.kind)
+        return sums
+
+    def currents(self, run: Run, x: Array) -> Array:
+        """The same sums by events, `[steps, samples, out_height, out_width * outputs]`."""
+        g = self.geometry
+        found = np.empty((*x.shape[:2], g.out_height, g.out_width * g.outputs), run.kind)
+        integrate(x, *self.events(run), found)
+        return found
+
+    def sums(self, run: Run, x: Array) -> Array:
+        """The finished accumulators where dense products are faster for these inputs, else nothing."""
+        key = (run.kind, run.graded)
+        if key not in self.choices:
+            self.choices[key] = Choice(partial(self.currents, run), partial(self.dense_sums, run))
+        if self.choices[key].takes_events(x):
+            return np.zeros((0, 0, 0), run.kind)
+        return self.dense_sums(run, x)
 
     def reset(self, batch: int) -> None:
         """Nothing to do."""
@@ -110,14 +132,15 @@ class Synapses:
         """Currents `[steps, B, *shape]`."""
         x = channels_last(inputs[0].astype(self.carried, copy=False))
         g = self.geometry
-        result = np.empty((*x.shape[:2], g.out_height, g.out_width * g.outputs), np.result_type(*set(self.types)))
-        for run, at, kind in self.runs(steps):
-            part = slice(run.start, run.stop)
-            integrate(
-                *(x[at], self.graded[part], self.weights, self.tables[part], tuple(g)),
-                *(self.begun(run, kind), self.accumulators[kind], result[at]),
-            )
-        return {self.layers[0]: channels_first(result, self.shape)}
+        parts = []
+        for run in self.runs(steps):
+            sums = self.sums(run, x[run.at])
+            if len(sums):
+                rows = sums[..., : g.out_height * g.pitch].reshape(*sums.shape[:2], g.out_height, g.pitch)
+                parts.append(rows[..., g.left * g.outputs : (g.left + g.out_width) * g.outputs])
+            else:
+                parts.append(self.currents(run, x[run.at]))
+        return {self.layers[0]: channels_first(np.concatenate(parts), self.shape)}
 
 
 class Population(Synapses):
@@ -168,13 +191,11 @@ class Population(Synapses):
                 (self.pool in self.outputs, int(np.prod(self.pool_shape)), np.uint8),
             )
         )
-        for run, at, kind in self.runs(steps):
-            part = slice(run.start, run.stop)
+        for run in self.runs(steps):
             advance(
-                *(x[at], self.graded[part], self.weights, self.tables[part], tuple(self.geometry)),
-                *(self.begun(run, kind), self.accumulators[kind], self.v),
-                *(tuple(p[part] for p in self.parameters), self.pitch, self.shifts[part], self.to_zero),
-                *(spikes[at], self.potentials[at], pooled[at], self.pooling),
+                *(x[run.at], *self.events(run), self.sums(run, x[run.at]), self.v),
+                *(tuple(p[run.part] for p in self.parameters), self.pitch, self.shifts[run.part], self.to_zero),
+                *(spikes[run.at], self.potentials[run.at], pooled[run.at], self.pooling),
             )
         found = {self.neuron: (spikes, self.shape), self.pool: (pooled, self.pool_shape)}
         return {
@@ -187,90 +208,3 @@ class Population(Synapses):
     def potential(self) -> Array:
         """Membrane potentials after the latest steps, `[steps, B, *shape]`; only where watched."""
         return channels_first(self.potentials, self.shape)
-
-
-def narrowest(values: Array) -> Any:
-    """The narrowest integer type that holds a table's values."""
-    kinds = (np.int8, np.int16, np.int32)
-    bound = int(np.abs(values.astype(np.int64)).max(initial=0))
-    return next((kind for kind in kinds if bound <= np.iinfo(kind).max), np.int64)
-
-
-def parameters(graph: DeployGraph, neuron: Neuron) -> dict[str, list[Array]]:
-    """A neuron layer's parameters, each step's `[T]`, with the defaults of those left out."""
-    model = model_of(neuron)
-    known = model.fixed_parameters if graph.arithmetic == "fixed" else model.parameters
-    return {
-        key: [
-            neuron.parameters[key].at(t) if key in neuron.parameters else np.asarray(p.default)
-            for t in range(graph.time_steps)
-        ]
-        for key, p in known.items()
-    }
-
-
-def spread(tables: list[list[Array]], shape: tuple[int, ...]) -> tuple[int, list[Array]]:
-    """Parameters as the neurons of a sample read them, channels-last: `[T, a row]`, or `[T, neurons]` where need be.
-
-    Returns how far apart the rows' parameters are (0 where all rows share them), and the tables.
-    """
-    width = shape[0] * (shape[-1] if len(shape) > 1 else 1)
-    full = (shape[0], shape[1] if len(shape) > 2 else 1, shape[-1] if len(shape) > 1 else 1)
-
-    def whole(value: Array) -> Array:
-        if value.ndim == 1 and len(shape) > 1 and value.shape == shape[:1]:
-            value = value.reshape(-1, 1, 1)
-        elif value.ndim == 2:
-            value = value[:, None]  # a 1-D signal is one row
-        elif value.ndim == 1:
-            value = value.reshape(-1, 1, 1)
-        return np.broadcast_to(value, full).transpose(1, 2, 0).reshape(full[1], width)
-
-    rows = [np.stack([whole(np.asarray(value)) for value in table]) for table in tables]
-    if all((r == r[:, :1]).all() for r in rows):
-        return 0, [np.ascontiguousarray(r[:, 0]) for r in rows]
-    return width, [r.reshape(len(r), -1) for r in rows]
-
-
-def covers(graph: DeployGraph, layer: Conv | Linear, tables: dict[str, list[Array]]) -> bool:
-    """Whether no intermediate of these integer neurons can leave a 32-bit register, at any step."""
-    (reaching,) = arriving(graph, layer, largest_values(graph))
-    top = largest(REGISTER)
-    for t in range(graph.time_steps):
-        if tables["gain_shift"][t].ndim:
-            return False
-        leak, gain, threshold, bias, shift = (
-            float(np.abs(tables[key][t]).max()) for key in ("leak", "gain", "threshold", "bias", "gain_shift")
-        )
-        product = float(synapse_bound(layer, t, float(reaching[t])).max(initial=0)) * gain
-        decayed = largest(STATE_BITS) * leak / 2**LEAK_SHIFT
-        fits = (
-            shift < REGISTER - 1,
-            leak <= largest(LEAK_BITS),
-            product + 2**shift <= top,
-            decayed + product / 2**shift + bias + 2 <= top,
-            threshold + largest(STATE_BITS) <= top,
-        )
-        if not all(fits):
-            return False
-    return True
-
-
-def pooling(pool: Pool | None, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """A pooling as `kernels.pool` takes it."""
-    if pool is None:
-        return (False, *(0,) * 8)
-    flat = len(shape) == 2
-    kernel, stride, padding, out = (
-        (first, *rest) if flat else tuple(rest)
-        for first, rest in ((1, pool.kernel), (1, pool.stride), (0, pool.padding), (1, shape[1:]))
-    )
-    return (pool.mode == "sum", *kernel, *stride, *padding, *out)
-
-
-def poolable(pool: Pool) -> bool:
-    """Whether the compiled pooling knows a layer: sums or maxima of spikes, within a byte."""
-    return pool.mode == "max" or (pool.mode == "sum" and int(np.prod(pool.kernel)) <= BYTE)
-
-
-assert PADDED_TO * 2 == _CACHE_LINE, "a run of 16-bit sums fills cache lines"

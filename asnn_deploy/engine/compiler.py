@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def compiled(function: F) -> F:
+def compiled(function: Callable[..., Any]) -> Any:
     """Compile for the argument types it meets. No fast math, no fused multiply-adds: roundings are as written."""
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
-        return numba.njit(function, cache=True, **options)  # type: ignore[no-any-return]
+        return numba.njit(function, cache=True, **options)
     except RuntimeError:  # no folder for the cache can be written: compile anew in each process
-        return numba.njit(function, **options)  # type: ignore[no-any-return]
+        return numba.njit(function, **options)

@@ -208,8 +208,8 @@ def _update(acc: Any, v: Any, v0: Any, spikes: Any, g: Any, rows: Any, pitch: An
 def integrate(x: Any, graded: Any, w: Any, tables: Any, g: Any, bias: Any, acc: Any, currents: Any) -> None:
     """Synapses alone: inputs `x[steps, samples, :]` to `currents[steps, samples, out_height, out_width * outputs]`.
 
-    graded `[steps]`: whether values other than 0 and 1 may arrive; tables `[steps]`: where the weights in force begin;
-    bias: the accumulators as a step begins with them, `[steps, accumulators]`, or of length 0.
+    graded: whether values other than 0 and 1 may arrive; tables `[steps]`: where the weights in force begin; bias: the
+    accumulators as each step begins with them, `[steps, accumulators]`, or of length 0; acc: room for one sample's.
     """
     width = g[10] * g[8]
     room = g[0] * g[1] * g[2] + 1
@@ -221,7 +221,7 @@ def integrate(x: Any, graded: Any, w: Any, tables: Any, g: Any, bias: Any, acc: 
             if len(bias):
                 acc[:] = bias[t]
             gather(flat, (t * x.shape[1] + b) * x.shape[2], tables[t], g, begins, inputs, values)
-            add(w, graded[t], g, begins, inputs, values, acc)
+            add(w, graded, g, begins, inputs, values, acc)
             for row in range(g[9]):
                 first = row * g[12] + g[11] * g[8]
                 currents[t, b, row] = acc[first : first + width]
@@ -236,6 +236,7 @@ def advance(
     g: Any,
     bias: Any,
     acc: Any,
+    sums: Any,
     v: Any,
     parameters: Any,
     pitch: Any,
@@ -248,6 +249,7 @@ def advance(
 ) -> None:
     """Synapses, neurons and pooling: inputs `x[steps, samples, :]` (see `integrate`) to spikes.
 
+    sums: the finished accumulators `[steps, samples, accumulators]` where others have added up, or of length 0.
     v `[samples, neurons]`; parameters: leak, gain, threshold, bias `[steps, neurons]`, or `[steps, a row]` with pitch
     0. Written where they have room: spikes and potentials `[steps, samples, neurons]`, pooled `[steps, samples, :]`.
     """
@@ -259,11 +261,14 @@ def advance(
     leak, gain, threshold, offset = parameters
     for b in range(x.shape[1]):
         for t in range(x.shape[0]):
-            acc[:] = 0
-            if len(bias):
-                acc[:] = bias[t]
-            gather(flat, (t * x.shape[1] + b) * x.shape[2], tables[t], g, begins, inputs, values)
-            add(w, graded[t], g, begins, inputs, values, acc)
+            if len(sums):
+                acc[:] = sums[t, b]
+            else:
+                acc[:] = 0
+                if len(bias):
+                    acc[:] = bias[t]
+                gather(flat, (t * x.shape[1] + b) * x.shape[2], tables[t], g, begins, inputs, values)
+                add(w, graded, g, begins, inputs, values, acc)
             rows = (leak[t], gain[t], threshold[t], offset[t])
             update(acc, flat_v, b * neurons, fired, g, rows, pitch, shifts[t], to_zero)
             if len(spikes):

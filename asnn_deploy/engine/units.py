@@ -7,7 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
-from asnn_deploy.engine.compiled import MODEL, Population, Synapses, poolable
+from asnn_deploy.engine.compiled import MODEL, Population, Synapses
+from asnn_deploy.engine.layout import poolable
 from asnn_deploy.engine.signals import carried_types, potential_type, signal_type
 from asnn_deploy.engine.steppers import Firing, build
 from asnn_deploy.graph import Conv, DeployGraph, Layer, Linear, Neuron, Pool

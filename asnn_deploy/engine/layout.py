@@ -1,4 +1,4 @@
-"""How synapses lie in memory for the event-driven kernels: each input's weights as runs over neighbouring outputs.
+"""How layers lie in memory for the compiled kernels. Synapses: each input's weights as runs over neighbouring outputs.
 
 Signals are channels-last, so the weights that one input channel sends through one kernel row to neighbouring outputs
 are contiguous.
@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from asnn_deploy.graph import Conv, Linear, Shape
+from asnn_deploy.engine.signals import BYTE
+from asnn_deploy.graph import Conv, DeployGraph, Linear, Neuron, Pool, Shape
+from asnn_deploy.neurons import model_of
 from asnn_deploy.step_table import Array
 
+_CACHE_LINE = 64
 PADDED_TO = 32
 """Runs of weights are padded with zeros to a multiple of so many: whole vector registers, at 8 or 16 bits each."""
 
@@ -95,3 +98,63 @@ def arrange(weight: Array, g: Geometry, dtype: Any) -> Array:
     runs = np.zeros((*w.shape[:3], g.run), dtype)
     runs[..., : w.shape[3]] = w
     return runs.reshape(-1)
+
+
+def aligned(length: int, dtype: Any) -> Array:
+    """Zeros that begin on a cache line, as vector loads and stores like it."""
+    raw = np.zeros(length * np.dtype(dtype).itemsize + _CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % _CACHE_LINE
+    return raw[start : start + length * np.dtype(dtype).itemsize].view(dtype)
+
+
+def parameters(graph: DeployGraph, neuron: Neuron) -> dict[str, list[Array]]:
+    """A neuron layer's parameters, each step's `[T]`, with the defaults of those left out."""
+    model = model_of(neuron)
+    known = model.fixed_parameters if graph.arithmetic == "fixed" else model.parameters
+    return {
+        key: [
+            neuron.parameters[key].at(t) if key in neuron.parameters else np.asarray(p.default)
+            for t in range(graph.time_steps)
+        ]
+        for key, p in known.items()
+    }
+
+
+def spread(tables: list[list[Array]], shape: tuple[int, ...]) -> tuple[int, list[Array]]:
+    """Parameters as the neurons of a sample read them, channels-last: `[T, a row]`, or `[T, neurons]` where need be.
+
+    Returns how far apart the rows' parameters are (0 where all rows share them), and the tables.
+    """
+    width = shape[0] * (shape[-1] if len(shape) > 1 else 1)
+    full = (shape[0], shape[1] if len(shape) > 2 else 1, shape[-1] if len(shape) > 1 else 1)
+
+    def whole(value: Array) -> Array:
+        if value.ndim == 1 and len(shape) > 1 and value.shape == shape[:1]:
+            value = value.reshape(-1, 1, 1)
+        elif value.ndim == 2:
+            value = value[:, None]  # a 1-D signal is one row
+        elif value.ndim == 1:
+            value = value.reshape(-1, 1, 1)
+        return np.broadcast_to(value, full).transpose(1, 2, 0).reshape(full[1], width)
+
+    rows = [np.stack([whole(np.asarray(value)) for value in table]) for table in tables]
+    if all((r == r[:, :1]).all() for r in rows):
+        return 0, [np.ascontiguousarray(r[:, 0]) for r in rows]
+    return width, [r.reshape(len(r), -1) for r in rows]
+
+
+def pooling(pool: Pool | None, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """A pooling as `kernels.pool` takes it."""
+    if pool is None:
+        return (False, *(0,) * 8)
+    flat = len(shape) == 2
+    kernel, stride, padding, out = (
+        (first, *rest) if flat else tuple(rest)
+        for first, rest in ((1, pool.kernel), (1, pool.stride), (0, pool.padding), (1, shape[1:]))
+    )
+    return (pool.mode == "sum", *kernel, *stride, *padding, *out)
+
+
+def poolable(pool: Pool) -> bool:
+    """Whether the compiled pooling knows a layer: sums or maxima of spikes, within a byte."""
+    return pool.mode == "max" or (pool.mode == "sum" and int(np.prod(pool.kernel)) <= BYTE)

@@ -1,0 +1,58 @@
+"""Events or dense products: whichever is faster for the input at hand, by measurement.
+
+The cost of events is a straight line over their number; the dense product's does not depend on it. Each layer measures
+the line and the constant once, on the first input that it sees. Both are exact, so the choice never shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+import numpy as np
+
+from asnn_deploy.step_table import Array
+
+TRIALS = 3
+"""Each measurement is the best of so many; the first may compile."""
+SAMPLES = 4
+"""How many samples are measured."""
+
+
+class Choice:
+    """One layer's, for one type of accumulator.
+
+    events, dense: do the layer's work for inputs `[steps, samples, :]`.
+    """
+
+    def __init__(self, events: Callable[[Array], object], dense: Callable[[Array], object]) -> None:
+        self._events, self._dense = events, dense
+        self._measured = False
+        self.empty = self.each = self.product = 0.0
+
+    def takes_events(self, x: Array) -> bool:
+        """Whether events are the faster way for these inputs `[steps, samples, :]`."""
+        if not self._measured:
+            self._measure(np.ascontiguousarray(x[:, :SAMPLES]))
+        pieces = x.shape[0] * x.shape[1]
+        return self.empty * pieces + self.each * int(np.count_nonzero(x)) <= self.product * pieces
+
+    def _measure(self, x: Array) -> None:
+        """Seconds of a sample's step without events, of each event, and of a sample's dense step."""
+        pieces, events = x.shape[0] * x.shape[1], int(np.count_nonzero(x))
+        if not events:
+            return
+        self.empty = best(self._events, np.zeros_like(x)) / pieces
+        self.each = max(best(self._events, x) - self.empty * pieces, 0.0) / events
+        self.product = best(self._dense, x) / pieces
+        self._measured = True
+
+
+def best(work: Callable[[Array], object], x: Array) -> float:
+    """Seconds of the fastest of some trials."""
+    seconds = []
+    for _ in range(TRIALS):
+        start = perf_counter()
+        work(x)
+        seconds.append(perf_counter() - start)
+    return min(seconds)
