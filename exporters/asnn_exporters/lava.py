@@ -16,7 +16,7 @@ from asnn_deploy.files import replacing
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.loihi import to_loihi
 from asnn_deploy.plugins import available, find
-from asnn_deploy.quantize import DEFAULT_BITS, quantize
+from asnn_deploy.quantize import quantize
 from asnn_deploy.serialize import save_graph
 
 FIXED = "fixed.npz"
@@ -71,7 +71,7 @@ class LavaExporter:
         names: list[str] = list(nir.write(graph, folder))
         carried = nir.read(folder / names[0])
         stock = processes == "stock"
-        fixed = to_loihi(carried, int(carried.quantization.get("bits", DEFAULT_BITS))) if stock else quantized(carried)
+        fixed = to_loihi(carried, carried.quantization.bits) if stock else quantized(carried)
         if fixed is not None:
             save_graph(folder / FIXED, fixed)
             names.append(FIXED)
