@@ -5,7 +5,7 @@
     session.py   this side of it
 
 For hardware that runs no programmable neurons. It is slow: a Process for each operation, one sample at a time;
-`lava-fixed` runs the same integer graph a hundred times faster (`docs/loihi.md`).
+`lava-fixed` runs the same integer graph far faster (`docs/loihi.md`).
 """
 
 from __future__ import annotations
