@@ -56,7 +56,10 @@ def _array(tensor: Tensor) -> Array:
 
 
 def _synapses(name: str, path: str, module: Synapses) -> Layer:
-    folded = [_fold(path, layer, module.norms[k] if module.norms else None) for k, layer in enumerate(module.weights)]
+    folded = [
+        _fold(path, module.deployed_weight(k), layer.bias, module.norms[k] if module.norms else None)
+        for k, layer in enumerate(module.weights)
+    ]
     steps = range(len(module.index))
     weight = StepTable.per_step(
         [(folded[module.index[t]][0] * module.pixel_scale[t]).astype(np.float32) for t in steps]
@@ -73,10 +76,9 @@ def _synapses(name: str, path: str, module: Synapses) -> Layer:
     return Conv(name, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
-def _fold(path: str, layer: Any, norm: Any) -> tuple[Array, Array]:
+def _fold(path: str, weight: Array, own_bias: Any, norm: Any) -> tuple[Array, Array]:
     """Weight and bias with the batch norm in them, in float64."""
-    weight = _array(layer.weight).astype(np.float64)
-    bias = np.zeros(len(weight)) if layer.bias is None else _array(layer.bias).astype(np.float64)
+    bias = np.zeros(len(weight)) if own_bias is None else _array(own_bias).astype(np.float64)
     if norm is not None:
         factor = _array(norm.weight).astype(np.float64) / np.sqrt(
             _array(norm.running_var).astype(np.float64) + norm.eps

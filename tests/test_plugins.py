@@ -13,7 +13,7 @@ from asnn_deploy.plugins import find, names
 
 BUILT_IN = {
     "exporters": ["lava", "nir", "onnx"],
-    "targets": ["lava", "lava-fixed", "nir", "norse", "onnxruntime", "reference", "reference-fixed"],
+    "targets": ["lava", "lava-fixed", "nir", "norse", "norse-fixed", "onnxruntime", "reference", "reference-fixed"],
 }
 
 
