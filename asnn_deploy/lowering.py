@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from asnn_deploy.errors import LoweringError
+from asnn_deploy.errors import GraphError, LoweringError
 from asnn_deploy.graph import Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.models.cells import AdaptiveLIFCell, MultiStep
 from asnn_deploy.models.layers import PerStep, Synapses, WeightedMean
@@ -44,7 +44,12 @@ def _lower_module(name: str, path: str, module: nn.Module) -> Layer:
         path += ".module"
     for kind, rule in RULES.items():
         if type(inner) is kind:
-            return rule(name, path, inner)
+            try:
+                return rule(name, path, inner)
+            except LoweringError:
+                raise
+            except GraphError as error:  # such as a leak that is not finite
+                raise LoweringError(f"module '{path}' cannot be deployed: {error}") from None
     known = ", ".join(kind.__name__ for kind in RULES)
     raise LoweringError(
         f"module '{path}' ({type(inner).__module__}.{type(inner).__qualname__}) cannot be deployed; deployable: {known}"
