@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from asnn_deploy.errors import LoweringError
+from asnn_deploy.errors import GraphError, LoweringError
 from asnn_deploy.graph import Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.models.cells import AdaptiveLIFCell, MultiStep
 from asnn_deploy.models.layers import PerStep, Synapses, WeightedMean
@@ -44,7 +44,12 @@ def _lower_module(name: str, path: str, module: nn.Module) -> Layer:
         path += ".module"
     for kind, rule in RULES.items():
         if type(inner) is kind:
-            return rule(name, path, inner)
+            try:
+                return rule(name, path, inner)
+            except LoweringError:
+                raise
+            except GraphError as error:  # such as a leak that is not finite
+                raise LoweringError(f"module '{path}' cannot be deployed: {error}") from None
     known = ", ".join(kind.__name__ for kind in RULES)
     raise LoweringError(
         f"module '{path}' ({type(inner).__module__}.{type(inner).__qualname__}) cannot be deployed; deployable: {known}"
@@ -56,7 +61,10 @@ def _array(tensor: Tensor) -> Array:
 
 
 def _synapses(name: str, path: str, module: Synapses) -> Layer:
-    folded = [_fold(path, layer, module.norms[k] if module.norms else None) for k, layer in enumerate(module.weights)]
+    folded = [
+        _fold(path, module.deployed_weight(k), layer.bias, module.norms[k] if module.norms else None)
+        for k, layer in enumerate(module.weights)
+    ]
     steps = range(len(module.index))
     weight = StepTable.per_step(
         [(folded[module.index[t]][0] * module.pixel_scale[t]).astype(np.float32) for t in steps]
@@ -73,10 +81,9 @@ def _synapses(name: str, path: str, module: Synapses) -> Layer:
     return Conv(name, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
-def _fold(path: str, layer: Any, norm: Any) -> tuple[Array, Array]:
+def _fold(path: str, weight: Array, own_bias: Any, norm: Any) -> tuple[Array, Array]:
     """Weight and bias with the batch norm in them, in float64."""
-    weight = _array(layer.weight).astype(np.float64)
-    bias = np.zeros(len(weight)) if layer.bias is None else _array(layer.bias).astype(np.float64)
+    bias = np.zeros(len(weight)) if own_bias is None else _array(own_bias).astype(np.float64)
     if norm is not None:
         factor = _array(norm.weight).astype(np.float64) / np.sqrt(
             _array(norm.running_var).astype(np.float64) + norm.eps

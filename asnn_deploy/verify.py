@@ -12,7 +12,7 @@ from asnn_deploy.plugins import Session, available
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record
 
-DEFAULT_TARGETS = ("norse", "reference", "nir", "onnxruntime", "lava", "reference-fixed", "lava-fixed")
+DEFAULT_TARGETS = ("norse", "reference", "nir", "onnxruntime", "lava", "reference-fixed", "norse-fixed", "lava-fixed")
 
 
 @dataclass(frozen=True)

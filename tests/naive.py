@@ -1,6 +1,6 @@
 """A second executor for tests: plain Python numbers, one value at a time, written from the documented equations.
 
-Float graphs run in numpy.float32 scalars, integer graphs in Python ints. Slow; for small networks only.
+Float graphs run in numpy.float32 scalars, integer graphs in Python ints: NumPy arrays only hold them there. Slow; for small networks only.
 """
 
 from __future__ import annotations
@@ -163,13 +163,21 @@ def readout(graph, layer, t, inputs, number, state, current):
 def add(graph, layer, t, inputs, number, state, current):
     total = inputs[0]
     for x in inputs[1:]:
-        total = np.vectorize(lambda a, b: number(a + b), otypes=[object])(total, x)
+        pairs = zip(total.ravel(), x.ravel())
+        total = np.array([number(a + b) for a, b in pairs], dtype=object).reshape(total.shape)
     return total
 
 
 def product(graph, layer, t, inputs, number, state, current):
-    exact = np.einsum(layer.equation, *(x.astype(np.float64) for x in inputs))
-    return np.vectorize(number, otypes=[object])(exact)
+    terms, result = layer.equation.replace(" ", "").split("->")
+    sizes = {axis: n for term, x in zip(terms.split(","), inputs) for axis, n in zip(term, x.shape)}
+    out = np.full([sizes[axis] for axis in result], number(0), dtype=object)
+    for place in itertools.product(*map(range, sizes.values())):
+        at = dict(zip(sizes, place))
+        left, right = (x[tuple(at[axis] for axis in term)] for term, x in zip(terms.split(","), inputs))
+        where = tuple(at[axis] for axis in result)
+        out[where] = number(out[where] + number(left * right))
+    return out
 
 
 LAYERS = {

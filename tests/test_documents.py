@@ -105,3 +105,12 @@ def test_links_lead_somewhere(file):
     for target in re.findall(r"\]\(([^)#\s]+)", (ROOT / file).read_text()):
         if not target.startswith("http"):
             assert (ROOT / file).parent.joinpath(target).exists(), target
+
+
+def test_every_statement_of_the_arithmetic_names_a_test_that_exists():
+    text = (ROOT / "docs" / "fixed-point.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text.split("## Where each statement is held")[1])
+    for file, test in named:
+        assert f"def {test}" in (ROOT / file).read_text(), f"{file}::{test}"
+    held = {int(n) for row in re.findall(r"^\| ([\d, ]+)", text, re.MULTILINE) for n in re.findall(r"\d+", row)}
+    assert held == {int(n) for n in re.findall(r"^\*\*\((\d+)\)", text, re.MULTILINE)} == set(range(1, 13))

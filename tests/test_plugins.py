@@ -13,7 +13,17 @@ from asnn_deploy.plugins import find, names
 
 BUILT_IN = {
     "exporters": ["lava", "nir", "onnx"],
-    "targets": ["lava", "lava-fixed", "lava-stock", "nir", "norse", "onnxruntime", "reference", "reference-fixed"],
+    "targets": [
+        "lava",
+        "lava-fixed",
+        "lava-stock",
+        "nir",
+        "norse",
+        "norse-fixed",
+        "onnxruntime",
+        "reference",
+        "reference-fixed",
+    ],
 }
 
 

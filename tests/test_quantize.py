@@ -1,3 +1,5 @@
+import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -6,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_graph, random_images, random_neuron, small_lenet
 
-from asnn_deploy.errors import GraphError, InputError
+from asnn_deploy.coding import input_code
+from asnn_deploy.errors import DataError, GraphError, InputError
 from asnn_deploy.fixed_point import STATE_BITS, largest
-from asnn_deploy.graph import Conv, Linear, Neuron
+from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.intervals import bounds
 from asnn_deploy.neurons import lif
-from asnn_deploy.quantize import Quantization, calibrate, quantize
+from asnn_deploy.quantize import Quantization, calibrate, quantization_report, quantize
 from asnn_deploy.reference import Executor, run
 from asnn_deploy.step_table import StepTable
 from asnn_deploy.trace import Record
@@ -182,3 +185,134 @@ def test_what_was_said_to_fit_fits():
     with pytest.raises(GraphError) as found:
         quantize(changed(gain=1e6))
     quantize(changed(gain=0.999 * float(str(found.value).rsplit(" ", 1)[1])))
+
+
+def test_scales_per_channel_where_the_readers_allow_it():
+    """Pools and flattening in between do; two currents that are added need one scale for both."""
+    graph = quantize(small_lenet())
+    assert graph.by_name["lif1"].parameters["gain"].shape == (6,)
+    assert graph.by_name["lif3"].parameters["gain"].shape == (12,)
+    assert graph.readout.scale.shape == (5,)
+    each = quantize(replace(small_lenet(), quantization=Quantization(scales="layer")))
+    assert each.by_name["lif1"].parameters["gain"].shape == each.readout.scale.shape == ()
+    for layer in graph.layers:
+        if isinstance(layer, (Conv, Linear)):
+            assert (np.abs(layer.weight.values).reshape(*layer.weight.values.shape[:2], -1).max(2) == 127).all()
+
+
+@pytest.mark.parametrize("mode", ["max", "sum", "average"])
+def test_currents_may_be_pooled_and_flattened_on_the_way(mode):
+    """conv -> pool -> flatten -> LIF: units and biases of each channel follow."""
+    rng = np.random.default_rng(0)
+    constant = lambda value: StepTable.constant(np.asarray(value, np.float32), 3)
+    scales = np.array([0.01, 0.1, 1.0, 5.0]).reshape(4, 1, 1, 1)
+    layers = [
+        Conv("conv", constant(rng.normal(0, 1, (4, 2, 3, 3)) * scales), constant(rng.normal(0, 1, 4))),
+        Pool("pool", mode),
+        Flatten("flat"),
+        Neuron("lif", "lif", {"leak": constant(0.5), "gain": constant(0.4)}),
+        Linear("fc", constant(rng.normal(0, 1, (3, 16)))),
+        Readout("readout", constant(1 / 3)),
+    ]
+    graph = DeployGraph.chain((2, 6, 6), input_code("latency", 3), layers)
+    images = random_images(graph, 200)
+    expected, got = (run(g, images, Record(spikes=True)) for g in (graph, quantize(graph)))
+    assert quantize(graph).by_name["lif"].parameters["gain"].shape == (16,)
+    assert expected.spikes["lif"].any()
+    assert np.mean(expected.spikes["lif"] != got.spikes["lif"]) < 0.01
+
+
+def silenced(name):
+    graph = small_lenet()
+    return replace(
+        graph,
+        layers=tuple(
+            replace(x, weight=x.weight.map(np.zeros_like), bias=x.bias.map(np.zeros_like)) if x.name == name else x
+            for x in graph.layers
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", ["conv1", "fc1", "fc2"])
+def test_a_layer_of_zeros(name):
+    """Its answer is that of the float network: nothing."""
+    graph = silenced(name)
+    images = random_images(graph, 8)
+    chosen = calibrate(graph, images, 4)
+    expected, got = run(chosen, images, Record(spikes=True)), run(quantize(chosen), images, Record(spikes=True))
+    for neuron in expected.spikes:
+        assert expected.spikes[neuron].any() == got.spikes[neuron].any()
+    assert (got.logits == 0).all() == (expected.logits == 0).all()
+
+
+def test_a_channel_of_zeros_does_not_take_the_others_precision():
+    graph = small_lenet()
+    dark = replace(
+        graph.by_name["conv2"],
+        weight=graph.by_name["conv2"].weight.map(
+            lambda w: w * (np.arange(8) > 0).reshape(8, 1, 1, 1).astype(np.float32)
+        ),
+    )
+    graph = replace(graph, layers=tuple(dark if x.name == "conv2" else x for x in graph.layers))
+    gain = quantize(graph).by_name["lif2"].parameters["gain"].values
+    assert np.abs(gain).min() > np.abs(gain).max() / 8
+
+
+def test_calibration_images_of_another_shape():
+    with pytest.raises(DataError, match=r"calibration images are \(1, 9, 9\) .*the network takes \(1, 8, 8\)"):
+        calibrate(small_lenet(), np.zeros((4, 1, 9, 9), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"scales": "row"}, "quantization scales 'row', allowed: channel, layer"),
+        ({"clips": {"conv1": 0}}, "quantization clips of layer 'conv1'"),
+        ({"clips": {"conv1": [[0.5, 3.0]]}}, r"each in \(0, 2\]"),
+        ({"bits": 2.5}, "weights have 2 to 8 bits"),
+    ],
+)
+def test_choices_that_do_not_exist(choices, message):
+    with pytest.raises(InputError, match=message):
+        Quantization(**choices)
+
+
+def test_clips_of_another_network():
+    for clips in ([[0.5, 0.5]], [[1.0]] * 3):
+        with pytest.raises((GraphError, InputError), match="'conv1'"):
+            quantize(replace(small_lenet(), quantization=Quantization(clips={"conv1": clips})))
+
+
+def test_choices_survive():
+    choices = Quantization(3, "layer", {"a": 0.5, "b": np.array([[0.25, 1.5]])})
+    for again in (
+        Quantization.from_json(json.loads(json.dumps(choices.to_json()))),
+        pickle.loads(pickle.dumps(choices)),
+    ):
+        assert again == choices
+        assert hash(again) == hash(choices)
+    assert Quantization.from_json({"bits": 4.0, "conv1": 0.7}) == Quantization(4, "layer", {"conv1": 0.7}), "older runs"
+    for wrong in ({"bits": 9, "scales": "layer", "clips": {}}, {"clips": {}}, {"bits": 4, "scales": "x", "clips": {}}):
+        with pytest.raises(ValueError):
+            Quantization.from_json(wrong)
+
+
+def test_the_report_counts():
+    graph = replace(small_lenet(), quantization=Quantization(4, clips={"conv2": 0.5}))
+    images = random_images(graph, 16)
+    report = quantization_report(graph, images, np.zeros(16, int))
+    fixed = quantize(graph)
+    expected, got = (run(g, images, Record(spikes=True)) for g in (graph, fixed))
+    rows = {row["name"]: row for row in report["layers"]}
+    assert list(rows) == ["conv1", "lif1", "conv2", "lif2", "fc1", "lif3", "fc2", "readout"]
+    for name in expected.spikes:
+        wrong = (expected.spikes[name] != got.spikes[name]).reshape(4, -1).mean(1)
+        assert rows[name]["spike_disagreement"] == wrong.tolist()
+        assert 2 <= rows[name]["membrane_bits"] <= 24
+    weight, scale = graph.by_name["conv2"].weight.at(0), np.array(rows["conv2"]["scales"][0]).reshape(-1, 1, 1, 1)
+    assert rows["conv2"]["saturated"] == np.count_nonzero(np.abs(weight / scale) > 7.5)
+    assert rows["conv1"]["saturated"] == 0
+    assert np.abs(fixed.by_name["conv2"].weight.at(0) * scale - weight).max() > 0.5 * scale.max(), "clipped"
+    assert rows["conv1"]["accumulator_bits"] <= 20
+    assert report["accuracy"] == np.mean(got.predictions == 0)
+    json.dumps(report, allow_nan=False)

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_graph, random_images, small_lenet
 
+from asnn_deploy.coding import input_code
 from asnn_deploy.errors import GraphError, UnsupportedError
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Product, Readout, Scale
+from asnn_deploy.graph import Conv, DeployGraph, Edge, Flatten, Linear, Neuron, Product, Readout, Scale
 from asnn_deploy.neurons import MODELS
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantize import Quantization, quantize
 from asnn_deploy.reference import Executor, run
 from asnn_deploy.step_table import StepTable
 from asnn_deploy.trace import Record
@@ -38,11 +39,56 @@ def test_float_equals_plain_numbers(seed):
     assert_equal_to_naive(graph, random_images(graph, 1, seed)[0])
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10**6))
+def quantized_at_random(seed):
+    """A random network, integer by random choices: bits, scales, clips."""
+    rng, graph = np.random.default_rng(seed), random_graph(seed)
+    clips = {layer.name: float(rng.uniform(0.3, 1.3)) for layer in graph.layers if layer.kind in ("conv", "linear")}
+    if "loop" in clips:  # currents that are added need one scale
+        clips["loop"] = clips["conv2"]
+    scales = ["channel", "layer"][rng.integers(2)]
+    return quantize(replace(graph, quantization=Quantization(int(rng.integers(2, 9)), scales, clips)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 10**9))
 def test_fixed_equals_plain_integers(seed):
-    graph = quantize(random_graph(seed))
+    graph = quantized_at_random(seed)
     assert_equal_to_naive(graph, random_images(graph, 1, seed)[0])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_ten_thousand_networks_equal_plain_integers():
+    for seed in range(10_000):
+        graph = quantized_at_random(seed)
+        assert_equal_to_naive(graph, random_images(graph, 1, seed)[0])
+
+
+def test_products_of_spikes_in_integers():
+    """Attention-like products, counts and delays; the other kinds of layer are in the random networks."""
+    rng, lif = np.random.default_rng(0), {"leak": one([0.5, 0.9, 0.2]), "gain": one(0.7)}
+    layers = (
+        Conv("c", one(rng.normal(0, 1, (3, 1, 3))), one(rng.normal(0, 0.3, 3)), (2,), (1,), (2,)),
+        Neuron("a", "lif", {**lif, "bias": one([0.1, -0.2, 0.3])}, reset="zero"),
+        Neuron("b", "lif", {**lif, "threshold": one([0.5, 1.0, 2.0])}),
+        Product("both", "cl,dl->cd"),
+        Flatten("f"),
+        Linear("l", one(rng.normal(0, 1, (4, 9))), one(rng.normal(0, 1, 4))),
+        Neuron("last", "lif", {"leak": one(-0.5), "gain": one(-1.5)}),
+        Linear("m", one(rng.normal(0, 1, (2, 4)))),
+        Readout("r", one([0.3, -0.4])),
+    )
+    names = "input-c c-a c-b a-both b-both both-f f-l l-last last-m m-r"
+    edges = tuple(Edge(*pair.split("-"), delay=int(pair == "b-both")) for pair in names.split())
+    graph = DeployGraph((1, 9), input_code("latency", 3), layers, edges)
+    for scales in ("channel", "layer"):
+        fixed = quantize(replace(graph, quantization=Quantization(5, scales)))
+        fired = set()
+        for seed in range(12):
+            image = np.random.default_rng(seed).integers(0, 256, (1, 9)).astype(np.uint8)
+            trace = assert_equal_to_naive(fixed, image)
+            fired |= {name for name, spikes in trace.spikes.items() if spikes.any()}
+        assert fired == {"a", "b", "last"}
 
 
 @pytest.mark.parametrize("coding", ["direct", "hybrid-latency"])
@@ -82,9 +128,6 @@ def one(value, steps=3):
 
 
 def test_one_dimensional_products_scales_and_synaptic_currents():
-    from asnn_deploy.coding import input_code
-    from asnn_deploy.graph import Edge
-
     rng = np.random.default_rng(0)
     lif = {"leak": one(0.5), "gain": one(0.7), "threshold": one(1)}
     layers = (

@@ -38,22 +38,35 @@ OPTIONS = {
 @click.option("--precision", type=click.Choice(["32", "bf16"]))
 @click.option("--train-limit", type=int, help="Train on N samples, the same share of each class.")
 @click.option("--seed", type=int)
+@click.option("--start", type=click.Path(path_type=Path), metavar="RUN", help="Start from a trained run's weights.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out from its last finished epoch.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set any configuration key, such as model.hidden=64."
 )
 def command(
-    config: Path | None, preset_name: str | None, out: Path, resume: bool, settings: tuple[str, ...], **options: Any
+    config: Path | None,
+    preset_name: str | None,
+    out: Path,
+    start: Path | None,
+    resume: bool,
+    settings: tuple[str, ...],
+    **options: Any,
 ) -> None:
-    """Train a network: a CONFIG.yaml or a preset in, a run folder out."""
+    """Train a network: a CONFIG.yaml or a preset in, a run folder out. With --start RUN, its configuration is the
+    default, and its weights are the first ones; with --set quantization.bits=4 weights are trained as integers.
+    """
     from asnn_deploy.cli.common import percent
+    from asnn_deploy.errors import ConfigError
 
-    settled = configuration(config, preset_name, out, resume, settings, options)
+    if start is not None and resume:
+        raise ConfigError("--start RUN begins a new run, --resume continues one; give one of them")
+    origin = out if resume else start
+    settled = configuration(config, preset_name, origin, settings, options)
     check_run_folder(out, resume)
     from asnn_deploy.data import load_data
     from asnn_deploy.training.train import train
 
-    summary = train(settled, load_data(settled.data), out, resume)
+    summary = train(settled, load_data(settled.data), out, resume, start=start)
     click.echo(
         f"{out}: {percent(summary['test_accuracy'])} test accuracy as deployed, {summary['epochs']} epochs, "
         f"{summary['parameters']} parameters, {summary['samples_per_second']:.0f} images/s"
@@ -64,17 +77,20 @@ def command(
         f"({percent(snapping['accuracy_as_trained'])} as trained, {percent(snapping['accuracy_snapped'])} as deployed, "
         f"{snapping['samples']} samples)"
     )
+    if summary["test_accuracy_fixed"] is not None:
+        click.echo(
+            f"in integers: {percent(summary['test_accuracy_fixed'])}, weights of {summary['quantization']['bits']} bits"
+        )
 
 
 def configuration(
     file: Path | None,
     preset_name: str | None,
-    out: Path,
-    resume: bool,
+    origin: Path | None,
     settings: tuple[str, ...],
     options: dict[str, Any],
 ) -> Any:
-    """The configuration: a file, a preset, or with --resume the run's own; then options, then --set."""
+    """The configuration: a file, a preset, or that of the run to start from; then options, then --set."""
     from asnn_deploy.coding import input_code
     from asnn_deploy.config import make_config, merge, parse_settings, read_config
     from asnn_deploy.errors import ConfigError
@@ -86,8 +102,8 @@ def configuration(
         values, where = read_config(file), str(file)
     elif preset_name is not None:
         values, where = preset(preset_name), f"preset {preset_name}"
-    elif resume and (out / "config.yaml").is_file():
-        values, where = read_config(out / "config.yaml"), str(out / "config.yaml")
+    elif origin is not None and (origin / "config.yaml").is_file():
+        values, where = read_config(origin / "config.yaml"), str(origin / "config.yaml")
     else:
         raise ConfigError("give a CONFIG.yaml or --preset NAME; 'asnn-deploy list' shows the presets")
     make_config(values, where)

@@ -59,7 +59,7 @@ def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
         return [pairing(name, available("targets", name).arithmetic, has_run) for name in dict.fromkeys(targets)]
     pairs = []
     for name in dict.fromkeys([*DEFAULT_TARGETS, *names("targets")]):
-        if not has_run and name in ("norse", "reference"):
+        if not has_run and name in ("norse", "norse-fixed", "reference"):
             continue  # there is no trained module, and `reference` is what the others are held against
         try:
             target = available("targets", name)

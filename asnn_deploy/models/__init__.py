@@ -19,4 +19,7 @@ def build_model(config: RunConfig, input_shape: tuple[int, ...], classes: int) -
     if config.model.name not in MODELS:
         raise ConfigError(unknown_name("model", config.model.name, MODELS))
     code = input_code(config.coding, config.time_steps)
-    return MODELS[config.model.name](config.model, code, input_shape, classes)
+    network = MODELS[config.model.name](config.model, code, input_shape, classes)
+    if config.quantization.bits is not None:
+        network.quantize(config.quantization.bits)
+    return network

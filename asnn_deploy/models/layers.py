@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from asnn_deploy.graph import Conv, Linear
 from asnn_deploy.input_code import PIXEL_MAX, InputCode
+from asnn_deploy.models.fake_quantization import fake_quantized, rounded_weight, settled_clips
+from asnn_deploy.step_table import Array
 
 
 class Encode(nn.Module):
@@ -31,15 +34,18 @@ class Encode(nn.Module):
 
 
 class Synapses(nn.Module):
-    """A convolution or linear layer with its batch norm; one pair for each kind of step.
+    """A convolution or linear layer with its batch norm; one pair for each kind of step, K pairs.
 
     make: makes the bare layer. features: channels to normalise, None for no batch norm.
     index: `[T]`, which pair serves each step: all 0, or 0 1 1 .. for a hybrid input.
     pixel_scale: factor on each step's input, `[T]`: 1/255 where the step is analog.
 
     Batch norm is called step by step, as the reference code does: its batch statistics are those of one step.
-    After `fold` the layer computes with given weights, on unscaled input, and is no longer trainable.
+    After `quantize` it is trained with weights of few bits (see `fake_quantization.py`), after `fold` it computes with
+    given weights, on unscaled input, and is no longer trainable.
     """
+
+    clips: Tensor
 
     def __init__(
         self,
@@ -56,6 +62,30 @@ class Synapses(nn.Module):
         norm = nn.BatchNorm1d if isinstance(self.weights[0], nn.Linear) else nn.BatchNorm2d
         self.norms = nn.ModuleList() if features is None else nn.ModuleList(norm(features) for _ in range(kinds))
         self.folded: list[tuple[Tensor, Tensor]] | None = None
+        self.bits: int | None = None
+
+    def quantize(self, bits: int) -> None:
+        """Train with weights of that many bits from now on; the clips, `[K, out]`, become part of the state."""
+        self.bits = bits
+        layers: Any = self.weights
+        self.register_buffer("clips", torch.stack([torch.ones(len(layer.weight)) for layer in layers]))
+
+    def settle_clips(self) -> None:
+        """Choose the clips anew, from the weights as they are."""
+        if self.bits is not None:
+            for k, clips in enumerate(self.clips):
+                clips.copy_(torch.from_numpy(settled_clips(self.raw_weight(k), self.bits)))
+
+    def raw_weight(self, k: int) -> Array:
+        """The k-th pair's weight as it is stored, `[out, ...]` float64."""
+        layer: Any = self.weights[k]
+        return layer.weight.detach().cpu().numpy().astype(np.float64)
+
+    def deployed_weight(self, k: int) -> Array:
+        """The k-th pair's weight as the network uses it, `[out, ...]` float64."""
+        if self.bits is None:
+            return self.raw_weight(k)
+        return rounded_weight(self.raw_weight(k), self.bits, self.clips[k].cpu().numpy().astype(np.float64))
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class's text."""
@@ -81,8 +111,12 @@ class Synapses(nn.Module):
         """The bare layer in force at step t, on `[N, ...]`."""
         layer: Any = self.weights[self.index[t]]
         if self.folded is None:
-            return layer(x if self.pixel_scale[t] == 1.0 else x * self.pixel_scale[t])
-        weight, bias = self.folded[t]
+            x = x if self.pixel_scale[t] == 1.0 else x * self.pixel_scale[t]
+            if self.bits is None:
+                return layer(x)
+            weight, bias = fake_quantized(layer.weight, self.bits, self.clips[self.index[t]]), layer.bias
+        else:
+            weight, bias = self.folded[t]
         if isinstance(layer, nn.Linear):
             return functional.linear(x, weight, bias)
         convolve: Any = functional.conv1d if isinstance(layer, nn.Conv1d) else functional.conv2d

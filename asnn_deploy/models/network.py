@@ -8,10 +8,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from asnn_deploy.graph import Conv, DeployGraph, Linear
+from asnn_deploy.graph import Conv, DeployGraph, Linear, Neuron, Readout
 from asnn_deploy.input_code import InputCode
+from asnn_deploy.intervals import bounds
 from asnn_deploy.models.cells import MultiStep
-from asnn_deploy.models.layers import Encode, Synapses
+from asnn_deploy.models.integers import IntegerLIF, IntegerReadout, IntegerSynapses
+from asnn_deploy.models.layers import Encode, PerStep, Synapses
 
 
 @contextmanager
@@ -44,13 +46,42 @@ class SpikingNetwork(nn.Module):
         x, spikes = self.encode(images), {}
         for name, layer in self.layers.items():
             x = layer(x)
-            if isinstance(layer, MultiStep):
+            if isinstance(layer, (MultiStep, IntegerLIF)):
                 spikes[name] = x
         return x, spikes
 
+    def quantize(self, bits: int) -> None:
+        """Train with weights of that many bits from now on."""
+        for module in self.layers.values():
+            if isinstance(module, Synapses):
+                module.quantize(bits)
+
+    def settle_clips(self) -> None:
+        """Choose the weight clips anew, where training is with few bits."""
+        for module in self.layers.values():
+            if isinstance(module, Synapses):
+                module.settle_clips()
+
     def fold(self, graph: DeployGraph) -> None:
-        """Compute with the weights of the graph that this network was lowered to (batch norm folded in, snapped)."""
+        """Compute with the weights of the graph that this network was lowered to (batch norm folded in, snapped), or
+        with those of its integer version: then all is computed in integers, on the CPU."""
+        if graph.arithmetic == "fixed":
+            self._fold_integers(graph)
+            return
         for name, module in self.layers.items():
             deployed = graph.by_name[name]
             if isinstance(module, Synapses) and isinstance(deployed, (Conv, Linear)):
                 module.fold(deployed)
+
+    def _fold_integers(self, graph: DeployGraph) -> None:
+        known = bounds(graph)
+        for name, module in self.layers.items():
+            layer, shape = graph.by_name[name], graph.shapes[name]
+            if isinstance(layer, (Conv, Linear)):
+                self.layers[name] = IntegerSynapses(layer, known[name].signal)
+            elif isinstance(layer, Neuron):
+                self.layers[name] = IntegerLIF(layer, shape)
+            elif isinstance(layer, Readout):
+                self.layers[name] = IntegerReadout(layer, shape)
+            elif isinstance(module, PerStep) and isinstance(module.module, nn.AvgPool2d):
+                module.module.divisor_override = 1  # integers are summed; the gain behind them divides

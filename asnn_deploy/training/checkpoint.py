@@ -37,12 +37,13 @@ def last_checkpoint(folder: Path, config: RunConfig) -> Path | None:
     if not (folder / CONFIG).is_file():
         raise BundleError(f"{folder}: nothing to resume (no {CONFIG}); train without --resume")
     old = make_config(read_config(folder / CONFIG), str(folder / CONFIG))
-    for key in ("model", "coding", "time_steps"):
-        if getattr(old, key) != getattr(config, key):
-            raise ConfigError(
-                f"--resume: {folder} was trained with {_difference(key, getattr(old, key), getattr(config, key))}; "
-                "resume with the same network or train into another folder"
-            )
+    found = difference(old, config)
+    if found is None and old.quantization.bits != config.quantization.bits:
+        found = f"quantization.bits = {old.quantization.bits}, now {config.quantization.bits}"
+    if found:
+        raise ConfigError(
+            f"--resume: {folder} was trained with {found}; resume with the same network or train into another folder"
+        )
     path = folder / CHECKPOINT
     if not path.is_file():
         if (folder / WEIGHTS).is_file():
@@ -57,12 +58,14 @@ def last_checkpoint(folder: Path, config: RunConfig) -> Path | None:
     return path
 
 
-def _difference(key: str, old: Any, new: Any) -> str:
-    if hasattr(old, "model_dump"):
-        before, after = old.model_dump(), new.model_dump()
-        field = next(name for name in before if before[name] != after[name])
-        return f"{key}.{field} = {before[field]}, now {after[field]}"
-    return f"{key} = {old}, now {new}"
+def difference(old: RunConfig, new: RunConfig) -> str | None:
+    """The first key in which two configurations describe different networks, with both values."""
+    before, after = (
+        {f"model.{key}": value for key, value in config.model.model_dump().items()}
+        | {"coding": config.coding, "time_steps": config.time_steps}
+        for config in (old, new)
+    )
+    return next((f"{key} = {before[key]}, now {after[key]}" for key in before if before[key] != after[key]), None)
 
 
 @contextmanager

@@ -26,6 +26,10 @@ class TrainingModule(lightning.LightningModule):
         self.classes = classes
         self.images_seen = 0
 
+    def on_train_epoch_start(self) -> None:
+        """Weight clips follow the weights, epoch by epoch, where training is with few bits."""
+        self.network.settle_clips()
+
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         """See Lightning."""
         images, labels = batch

@@ -77,6 +77,10 @@ def load_run(folder: Path) -> TrainedRun:
         tensors = load_file(weights_file)
     except (SafetensorError, OSError, ValueError) as error:
         raise BundleError(f"{weights_file}: damaged ({describe(error)}); train again or restore the file") from None
+    if config.quantization.bits is not None and not any(key.endswith(".clips") for key in tensors):
+        # Configurations from before training with few bits hold the bits of the integer version made afterwards.
+        config.quantization.bits = None
+        network = new_network(config)
     _check_weights(weights_file, network, tensors)
     network.load_state_dict(tensors)
     network.eval()

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from asnn_deploy.graph import DeployGraph
 from asnn_deploy.lowering import lower
 from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.models.network import exact_sums
-from asnn_deploy.quantize import DEFAULT_BITS, calibrate
+from asnn_deploy.quantize import DEFAULT_BITS, Quantization, calibrate, quantize
 from asnn_deploy.step_table import Array
 from asnn_deploy.training.augment import Images, augmentation
 from asnn_deploy.training.checkpoint import AtomicCheckpoints, last_checkpoint, training_lock
@@ -45,17 +46,26 @@ from asnn_deploy.training.run_folder import (
     new_network,
     save_weights,
 )
+from asnn_deploy.training.start import check_integer_training, start_from
 from asnn_deploy.version import __version__
 
 PACKAGES = ("torch", "norse", "lightning", "numpy")
 
 
-def train(config: RunConfig, data: Data, folder: Path, resume: bool = False, progress: bool = True) -> dict[str, Any]:
+def train(
+    config: RunConfig,
+    data: Data,
+    folder: Path,
+    resume: bool = False,
+    progress: bool = True,
+    start: Path | None = None,
+) -> dict[str, Any]:
     """Train as configured and write the run folder; returns what summary.json holds.
 
-    resume: continue from the folder's last checkpoint. Raises ConfigError or DataError where configuration and data
-    do not fit together, BundleError where a checkpoint is of another network, KeyboardInterrupt when interrupted:
-    the folder can then be resumed from the last finished epoch.
+    resume: continue from the folder's last checkpoint. start: a run folder to take the first weights from.
+    Raises ConfigError or DataError where configuration and data do not fit together, BundleError where a checkpoint or
+    the start is of another network, KeyboardInterrupt when interrupted: the folder can then be resumed from the last
+    finished epoch.
     """
     config = settle(config, data)
     choose_device(config.training.device)
@@ -64,6 +74,9 @@ def train(config: RunConfig, data: Data, folder: Path, resume: bool = False, pro
         torch.set_num_threads(config.training.threads)
     lightning.seed_everything(config.training.seed, verbose=False)
     network = new_network(config)
+    check_integer_training(network, config)
+    if start is not None:
+        start_from(network, start, config)
     checkpoint = last_checkpoint(folder, config) if resume else None
     module = TrainingModule(network, config, data.classes)
     loaders = _loaders(config, data)
@@ -194,14 +207,19 @@ def _summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: fl
     predictions, _, _ = evaluate(network, x_test)
     train_predictions, _, _ = evaluate(network, x_train)
     changed = sum(int(np.unpackbits(np.bitwise_xor(before[k], after[k])).sum()) for k in before)
+    parameters = sum(p.numel() for p in network.parameters())
     chosen, refusal = _integer_choices(graph, x_train[: config.quantization.samples], config)
+    accuracy_fixed = None
+    if refusal is None:
+        network.fold(quantize(replace(graph, quantization=Quantization.from_json(chosen))))
+        accuracy_fixed = float(np.mean(evaluate(network, x_test)[0] == y_test))
     return {
         "test_accuracy": float(np.mean(predictions == y_test)),
         "train_accuracy": float(np.mean(train_predictions == y_train)),
         "train_accuracy_samples": len(y_train),
         "epochs": config.training.epochs,
         "time_steps": config.time_steps,
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": parameters,
         "samples_per_second": speed,
         "seed": config.training.seed,
         "preset": config.preset,
@@ -216,6 +234,7 @@ def _summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: fl
         },
         "quantization": chosen,
         "quantization_refused": refusal,
+        "test_accuracy_fixed": accuracy_fixed,
         "versions": {
             "asnn-deploy": __version__,
             "python": platform.python_version(),
@@ -227,8 +246,10 @@ def _summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: fl
 def _integer_choices(graph: DeployGraph, images: Array, config: RunConfig) -> tuple[dict[str, Any], str | None]:
     """The integer version's choices; none, and why, where the network has no integer version."""
     wanted = config.quantization
+    if wanted.bits is not None:  # what was trained is on its integers already, and each channel uses the largest
+        return Quantization(wanted.bits).to_json(), None
     try:
-        return calibrate(graph, images, wanted.bits or DEFAULT_BITS, wanted.scales).quantization.to_json(), None
+        return calibrate(graph, images, DEFAULT_BITS, wanted.scales).quantization.to_json(), None
     except GraphError as error:
         return {}, str(error)
 

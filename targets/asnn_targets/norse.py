@@ -1,4 +1,5 @@
-"""Target `norse`: the trained torch/Norse module itself, evaluated with the weights that were deployed.
+"""Targets `norse` and `norse-fixed`: the trained torch/Norse module itself, evaluated with the weights that were
+deployed, or with its modules replaced by their twins in torch integers (`asnn_deploy.models.integers`).
 
 On the CPU; see `exact_sums` for what must not run.
 """
@@ -13,23 +14,25 @@ import numpy as np
 
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record, Trace
 
 
 class NorseSession:
-    """A trained network in evaluation mode; `folded=False` keeps its own weights and batch norm."""
+    """A trained network in evaluation mode, folded into a graph; None keeps its own weights and batch norm."""
 
-    def __init__(self, deployment: Deployment, folded: bool = True) -> None:
+    def __init__(self, deployment: Deployment, name: str = "norse", graph: DeployGraph | None = None) -> None:
         from asnn_deploy.training.run_folder import load_run
 
         if deployment.run_folder is None:
             raise UnsupportedError(
-                "target 'norse' runs the trained module, which only a run folder holds; give the run folder"
+                f"target {name!r} runs the trained module, which only a run folder holds; give the run folder"
             )
         self.network: Any = load_run(deployment.run_folder).network
-        if folded:
-            self.network.fold(deployment.graph)
+        if graph is not None:
+            self.network.fold(graph)
+        self.name = name
 
     def run(self, images: Array, record: Record = Record()) -> Trace:  # noqa: B008 - frozen
         """See plugins.Session; potentials and summands are not recorded."""
@@ -40,7 +43,7 @@ class NorseSession:
         with exact_sums():
             logits, spikes = self.network.trace(torch.from_numpy(np.ascontiguousarray(images)))
         kept = {name: s.numpy().astype(np.uint8) for name, s in spikes.items()} if record.spikes else {}
-        return Trace("norse", logits.numpy(), kept)
+        return Trace(self.name, logits.numpy(), kept)
 
     def __enter__(self) -> NorseSession:
         return self
@@ -54,8 +57,9 @@ class NorseSession:
 class NorseTarget:
     """See plugins.Target."""
 
-    name = "norse"
-    arithmetic = "float32"
+    def __init__(self, name: str, arithmetic: str) -> None:
+        self.name = name
+        self.arithmetic = arithmetic
 
     def unavailable(self) -> str | None:
         """It needs torch and Norse."""
@@ -64,7 +68,9 @@ class NorseTarget:
 
     def open(self, deployment: Deployment, batch_size: int) -> NorseSession:
         """See plugins.Target."""
-        return NorseSession(deployment)
+        graph = deployment.fixed if self.arithmetic == "fixed" else deployment.graph
+        return NorseSession(deployment, self.name, graph)
 
 
-target = NorseTarget()
+target = NorseTarget("norse", "float32")
+fixed_target = NorseTarget("norse-fixed", "fixed")

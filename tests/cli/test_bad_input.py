@@ -116,6 +116,8 @@ def test_usage(refused, arguments, message):
             "writes no NIR dialects; use --target nir",
         ),
         (["export", "--target", "onnx", "--out", "x.onnx", "--bits", "4"], "holds the float network only"),
+        (["quantize", "--bits", "1"], "--bits 1: weights have 2 to 8 bits"),
+        (["quantize", "--bits", "9"], "--bits 9: weights have 2 to 8 bits"),
         (["export", "--target", "nir", "--out", "x.nir", "--bits", "1"], "--bits 1: weights have 2 to 8 bits"),
         (["export", "--target", "nir", "--out", "x.nir", "--bits", "9"], "--bits 9: weights have 2 to 8 bits"),
         (

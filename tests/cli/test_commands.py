@@ -183,7 +183,7 @@ def check_verify(path, targets, samples):
 @needs_lava
 def test_verify_a_run_on_everything(run_folder, tmp_path):
     assert asnn("verify", run_folder, "--limit", 70, "--batch-size", 32, "--json", tmp_path / "v.json") == 0
-    targets = ["norse", "reference", "nir", "onnxruntime", "lava", "reference-fixed", "lava-fixed"]
+    targets = ["norse", "reference", "nir", "onnxruntime", "lava", "reference-fixed", "norse-fixed", "lava-fixed"]
     result = check_verify(tmp_path / "v.json", targets, 70)
     assert result["targets"]["lava"]["against"] == "norse"
     assert result["targets"]["norse"]["against"] == "reference"

@@ -1,0 +1,73 @@
+"""`asnn-deploy quantize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from asnn_deploy.cli.common import data_option, json_option, source_argument
+
+CALIBRATION_SAMPLES = 256
+
+
+@click.command(epilog="Example: asnn-deploy quantize run --bits 4 --limit 500 --json quantization.json")
+@source_argument
+@click.option("--bits", type=int, help="Weight bits, 2 to 8; default: the choices that SOURCE carries.")
+@data_option
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Test samples to compare.")
+@json_option
+def command(source: Path, bits: int | None, data_spec: str | None, limit: int, json_file: Path | None) -> None:
+    """Report what quantisation does to a network: scales, saturated weights, registers, spikes that differ.
+
+    Nothing is written but the figures; `export --bits N` writes the network with other weight bits.
+    """
+    from asnn_deploy.cli.common import load_samples, write_json
+    from asnn_deploy.cli.export_command import quantized
+    from asnn_deploy.quantize import quantization_report
+    from asnn_deploy.source import open_source
+
+    opened = open_source(source)
+    with opened.deployment:
+        graph = quantized(opened, bits, data_spec)
+        images, labels, _ = load_samples(opened, data_spec, "test", limit)
+        report = quantization_report(graph, images, labels)
+    write_json(json_file, report)
+    print_report(report)
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """A row a layer, and the accuracies below."""
+    from asnn_deploy.cli.common import percent, table
+
+    registers = report["registers"]
+    table(
+        f"{report['bits']}-bit weights, {report['samples']} samples, {report['time_steps']} time steps",
+        [
+            *("layer", "kind", "scale", "saturated", f"accumulator of {registers['accumulator_bits']} bits"),
+            *(f"membrane of {registers['membrane_bits']} bits", "spikes that differ, step by step"),
+        ],
+        [
+            (
+                layer["name"],
+                layer["kind"],
+                scale_text(layer.get("scales", [])),
+                f"{layer['saturated']:,} of {layer['weights']:,}" if "weights" in layer else "",
+                layer.get("accumulator_bits", layer.get("product_bits", "")),
+                layer.get("membrane_bits", ""),
+                " ".join(f"{100 * share:.2f}" for share in layer.get("spike_disagreement", []))
+                + (" %" if "spike_disagreement" in layer else ""),
+            )
+            for layer in report["layers"]
+        ],
+    )
+    click.echo(
+        f"accuracy {percent(report['accuracy_float'])} in float, {percent(report['accuracy'])} in integers; "
+        f"{percent(report['spike_disagreement'])} of the spikes differ"
+    )
+
+
+def scale_text(scales: list[list[float]]) -> str:
+    """Each weight's unit, or the range of its channels' units."""
+    return ", ".join(f"{u[0]:.3g}" if len(u) == 1 else f"{min(u):.3g}..{max(u):.3g}" for u in scales)
