@@ -54,7 +54,7 @@ def fashion(tmp_path):
 def test_readme(fashion, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = list(commands("README.md"))
-    assert [line[0] for line in lines] == ["train", "export", "verify", "report"]
+    assert [line[0] for line in lines] == ["train", "export", "verify", "report", "sweep"]
     for line in lines:
         assert run([word.replace("fashion-mnist:DIR", f"fashion-mnist:{fashion}") for word in line]) == 0, line
     (code,) = python_blocks("README.md")
@@ -70,7 +70,7 @@ def test_tutorial(tmp_path, monkeypatch):
     x, y = rng.integers(0, 256, (40, 9, 10, 3), dtype=np.uint8), np.arange(40) % 4
     np.savez("mine.npz", x_train=x, y_train=y, x_test=x[:8], y_test=y[:8])
     lines = list(commands("docs/tutorial.md"))
-    assert len(lines) == 10
+    assert len(lines) == 11
     for line in lines:
         assert run([word if word != "100" else "10" for word in line]) == 0, line
     for code in python_blocks("docs/tutorial.md"):

@@ -1,0 +1,76 @@
+"""Measuring one integer network against its float network, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import numpy as np
+
+from asnn_deploy.deployment import Deployment
+from asnn_deploy.energy import Counter
+from asnn_deploy.graph import Conv, DeployGraph, Linear
+from asnn_deploy.parity import Comparison
+from asnn_deploy.plugins import available
+from asnn_deploy.quantize import quantize
+from asnn_deploy.quantize.integers import unit_table
+from asnn_deploy.step_table import Array
+from asnn_deploy.sweep.points import Plan, Point
+from asnn_deploy.trace import Record
+
+SPIKES = Record(spikes=True)
+
+
+def measure(
+    plan: Plan,
+    graph: DeployGraph,
+    chosen: DeployGraph,
+    images: Array,
+    labels: Array,
+    cuts: Iterable[slice],
+    batch_size: int,
+) -> Point:
+    """Run `reference` and `reference-fixed` over the same batches; only one batch is held at a time.
+
+    graph: the float network that all points are held against.
+    chosen: the planned point's network in float, with the choices of its integer version.
+    images: uint8 `[N, C, H, W]`; labels: `[N]`; cuts: the batches as slices of at most `batch_size`.
+    """
+    fixed = quantize(chosen)
+    comparison, counter, correct = Comparison("reference"), Counter(fixed), 0
+    with (
+        Deployment(graph, fixed=fixed) as deployment,
+        available("targets", "reference").open(deployment, batch_size) as floats,
+        available("targets", "reference-fixed").open(deployment, batch_size) as integers,
+    ):
+        for cut in cuts:
+            expected, got = floats.run(images[cut], SPIKES), integers.run(images[cut], SPIKES)
+            comparison.add(expected, got, labels[cut])
+            counter.add(images[cut], got, labels[cut])
+            correct += int(np.count_nonzero(expected.predictions == labels[cut]))
+    report, counts = comparison.report(), counter.result()
+    assert report.accuracy is not None
+    return Point(
+        **asdict(plan),
+        accuracy=report.accuracy,
+        accuracy_float=correct / counts.samples,
+        spike_disagreement=report.spike_mismatches / max(report.spikes_compared, 1),
+        synapse_bytes=synapse_bytes(fixed, plan.bits),
+        sops=counts.sops.mean,
+        samples=counts.samples,
+        weight_scales=weight_scales(chosen),
+    )
+
+
+def synapse_bytes(graph: DeployGraph, bits: int) -> int:
+    """Bytes of all synaptic weights, packed without gaps; every entry of a layer's weight table counts."""
+    return -(-bits * sum(layer.weight.values.size for layer in _synapses(graph)) // 8)
+
+
+def weight_scales(graph: DeployGraph) -> int:
+    """How many scales the weights have: one for each output channel or layer, and entry of its weight table."""
+    return sum(unit_table(graph, layer, graph.quantization).size for layer in _synapses(graph))
+
+
+def _synapses(graph: DeployGraph) -> list[Conv | Linear]:
+    return [layer for layer in graph.layers if isinstance(layer, (Conv, Linear))]

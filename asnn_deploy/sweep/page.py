@@ -1,0 +1,65 @@
+"""What a sweep leaves in its folder: `sweep.json`, `sweep.md` and `sweep.png`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from asnn_deploy.files import write_text
+from asnn_deploy.sweep.chart import draw
+from asnn_deploy.sweep.points import FILE, Point, ordered, to_json
+
+PAGE, PLOT = "sweep.md", "sweep.png"
+COLUMNS = ("method", "bits", "accuracy", "against float", "spikes that differ", "weights", "operations per sample")
+
+
+def publish(folder: Path, points: Sequence[Point], title: str) -> None:
+    """Write the three files, each whole or not at all. Raises InputError where that fails."""
+    write_text(folder / FILE, to_json(points))
+    if points:
+        write_text(folder / PAGE, markdown(points, title))
+        draw(points, folder / PLOT)
+
+
+def rows(points: Sequence[Point]) -> list[tuple[str, ...]]:
+    """The table's cells, as text, under `COLUMNS`."""
+    return [
+        (
+            point.method,
+            str(point.bits),
+            f"{100 * point.accuracy:.2f} %",
+            f"{100 * (point.accuracy - point.accuracy_float):+.2f}",
+            f"{100 * point.spike_disagreement:.3g} %",
+            f"{point.synapse_bytes:,} B",
+            f"{point.sops:,.0f}",
+        )
+        for point in ordered(points)
+    ]
+
+
+def markdown(points: Sequence[Point], title: str) -> str:
+    """The table as a page, with what its columns mean. points: at least one, all on the same samples."""
+    first, *_ = listed = ordered(points)
+    table = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *rows(points)]
+    scales = ", ".join(f"{p.method} {p.bits}: {p.weight_scales:,}" for p in listed)
+    trained = [f"{p.bits} bits: {p.epochs}" for p in listed if p.epochs is not None]
+    lines = [
+        f"# {title}: accuracy against weight bits",
+        "",
+        f"{first.samples:,} test samples; accuracy of the float network: {100 * first.accuracy_float:.2f} %.",
+        "",
+        *("| " + " | ".join(cells) + " |" for cells in table),
+        "",
+        f"![Accuracy and spike disagreement against weight bits]({PLOT})",
+        "",
+        "- **method**: `ptq`, quantised after training; `qat`, trained on with quantised weights"
+        + (f" (epochs at {', '.join(trained)})." if trained else "."),
+        "- **against float**: difference of the accuracies, in points.",
+        "- **spikes that differ**: share of all neuron-steps (neurons x time steps x samples) that fire in one network "
+        "and not in the other.",
+        f"- **weights**: all synaptic weights, packed. Their scales ({scales}) are part of the neurons' gains and not "
+        "counted here, nor are leaks, gains, thresholds and biases.",
+        "- **operations per sample**: accumulates and multiply-accumulates of the integer network, at inputs and "
+        "weights that are not zero.",
+    ]
+    return "\n".join(lines) + "\n"
