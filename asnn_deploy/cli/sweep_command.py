@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,83 +17,156 @@ if TYPE_CHECKING:
     from asnn_deploy.graph import DeployGraph
     from asnn_deploy.source import Source
     from asnn_deploy.step_table import Array
-    from asnn_deploy.sweep import Point
+    from asnn_deploy.sweep import Plan, Point
 
 CALIBRATION_SAMPLES = 256
+DEFAULT_EPOCHS = 3
+LEARNING_RATE_SHARE = 0.05
+"""Training on starts with this share of the run's own learning rate: the weights are good already."""
+PLAN = "plan.json"
+"""In a run folder of `--qat`: what it is trained for. One of another plan is trained anew."""
 
 
-@click.command(epilog="Example: asnn-deploy sweep run --bits 2,4,8 --limit 500 --out sweep")
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Test images `[N, C, H, W]` and labels `[N]`, training images, the data's text, and a digest of all inputs."""
+
+    images: Array
+    labels: Array
+    training: Array
+    data: str
+    inputs: str
+
+
+@click.command(epilog="Example: asnn-deploy sweep run --bits 2,4,8 --qat --out sweep")
 @source_argument
 @click.option("--bits", default="2,3,4,6,8", show_default=True, help="Weight bits to try, each from 2 to 8.")
+@click.option("--qat", is_flag=True, help="Also train on with weights of each width; SOURCE is a run folder.")
+@click.option("--qat-epochs", type=click.IntRange(min=1), default=DEFAULT_EPOCHS, show_default=True)
 @data_option
 @limit_option
 @batch_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
-def command(source: Path, bits: str, data_spec: str | None, limit: int | None, batch_size: int, out: Path) -> None:
+def command(
+    source: Path,
+    bits: str,
+    qat: bool,
+    qat_epochs: int,
+    data_spec: str | None,
+    limit: int | None,
+    batch_size: int,
+    out: Path,
+) -> None:
     """Measure accuracy, spikes, memory and operations of the integer network against its weight bits.
 
     Finished points are read back from sweep.json in --out: an interrupted sweep goes on, and other --bits add to it.
     """
     from asnn_deploy.bundle import claim_folder
     from asnn_deploy.cli.common import table
+    from asnn_deploy.errors import InputError
     from asnn_deploy.source import open_source
-    from asnn_deploy.sweep import COLUMNS, FILE, parse_bits, read_points, rows
+    from asnn_deploy.sweep import COLUMNS, FILE, Plan, parse_bits, read_points, rows
 
     widths = parse_bits(bits)
     claim_folder(out, FILE)
     found = read_points(out / FILE)
     opened = open_source(source)
+    if qat and opened.kind != "run":
+        raise InputError(f"--qat needs a run folder, because it trains on; {source} is none, leave --qat out")
+    methods = [("ptq", None), ("qat", qat_epochs)][: 1 + qat]
     with opened.deployment:
-        points = sweep(opened, widths, data_spec, limit, batch_size, out, found)
+        samples = read_samples(opened, data_spec, limit)
+        plans = [Plan(width, method, epochs, samples.inputs) for method, epochs in methods for width in widths]
+        points = sweep(opened, samples, plans, found, batch_size, out)
     first = points[0]
     table(f"{first.samples:,} samples, float network {100 * first.accuracy_float:.2f} %", list(COLUMNS), rows(points))
     click.echo(f"{out}: sweep.json, sweep.md and sweep.png")
 
 
-def sweep(
-    source: Source,
-    widths: list[int],
-    data_spec: str | None,
-    limit: int | None,
-    batch_size: int,
-    out: Path,
-    found: list[Point],
-) -> list[Point]:
-    """Measure what is not among the points found, and write the folder after each; returns all points."""
+def read_samples(source: Source, data_spec: str | None, limit: int | None) -> Samples:
+    """The data, with the network found to have an integer version."""
     from asnn_deploy.cli.common import load_samples
     from asnn_deploy.quantize import quantize
-    from asnn_deploy.sweep import FILE, Plan, fingerprint, measure, publish
+    from asnn_deploy.sweep import fingerprint
 
     images, labels, spec = load_samples(source, data_spec, "test", limit)
     training, training_labels, _ = load_samples(source, data_spec, "train", None)
-    quantize(source.graph)  # a network without an integer version is refused before anything is written
+    quantize(source.graph)  # refused before anything is written
     inputs = fingerprint(source.graph, [images, labels, training, training_labels])
-    points = [point for point in found if point.inputs == inputs]
+    return Samples(images, labels, training, spec, inputs)
+
+
+def sweep(
+    source: Source, samples: Samples, plans: list[Plan], found: list[Point], batch_size: int, out: Path
+) -> list[Point]:
+    """Measure what is not among the points found, and write the folder after each; returns all points."""
+    from asnn_deploy.sweep import FILE, measure, publish
+
+    points = [point for point in found if point.inputs == samples.inputs]
     if len(points) < len(found):
         click.echo(f"note: {out / FILE} was made from another source, data or --limit; starting anew", err=True)
-    plans = [Plan(bits, "ptq", None, inputs) for bits in widths]
-    plans = [plan for plan in plans if not any(point.is_of(plan) for point in points)]
-    title = f"{source.path.resolve().name} on {spec}"
-    size = min(batch_size, len(images))
-    cuts = [slice(i, min(i + size, len(images))) for i in range(0, len(images), size)]
-    with progress(len(plans) * len(cuts)) as say:
-        for plan in plans:
-            say(f"{plan.method}, {plan.bits} bits: calibrate", 0)
-            chosen = post_training(source.graph, training, plan.bits)
-            say(f"{plan.method}, {plan.bits} bits: measure", 0)
-            point = measure(plan, source.graph, chosen, images, labels, counted(cuts, say), size)
+    missing = [plan for plan in plans if not any(point.is_of(plan) for point in points)]
+    title = f"{source.path.resolve().name} on {samples.data}"
+    count = len(samples.images)
+    size = min(batch_size, count)
+    cuts = [slice(i, min(i + size, count)) for i in range(0, count, size)]
+    with progress(len(missing) * len(cuts)) as say:
+        for plan in missing:
+            name = f"{plan.method}, {plan.bits} bits"
+            say(f"{name}: {'calibrate' if plan.method == 'ptq' else 'train'}", 0)
+            chosen = candidate(source, samples, plan, out)
+            say(f"{name}: measure", 0)
+            steps = counted(cuts, say)
+            point = measure(plan, source.graph, chosen, samples.images, samples.labels, steps, size)
             points = [p for p in points if (p.method, p.bits) != (plan.method, plan.bits)] + [point]
             publish(out, points, title)
-    if not plans:
+    if not missing:
         publish(out, points, title)
     return points
 
 
-def post_training(graph: DeployGraph, images: Array, bits: int) -> DeployGraph:
-    """The network with the choices of its integer version made on the first training images, `[N, C, H, W]`."""
+def candidate(source: Source, samples: Samples, plan: Plan, out: Path) -> DeployGraph:
+    """The planned network in float, with the choices of its integer version."""
     from asnn_deploy.quantize import calibrate
 
-    return calibrate(graph, images[:CALIBRATION_SAMPLES], bits, graph.quantization.scales)
+    if plan.method == "qat":
+        return train_on(source, plan, samples.data, out / f"qat-{plan.bits}")
+    return calibrate(source.graph, samples.training[:CALIBRATION_SAMPLES], plan.bits, source.graph.quantization.scales)
+
+
+def train_on(source: Source, plan: Plan, data: str, folder: Path) -> DeployGraph:
+    """Train the run on with the planned bits, or finish a training that was interrupted, in a run folder of its own."""
+    import json
+
+    from asnn_deploy.bundle import claim_folder
+    from asnn_deploy.config import make_config, merge, read_config
+    from asnn_deploy.data import load_data
+    from asnn_deploy.files import write_text
+    from asnn_deploy.source import open_source
+    from asnn_deploy.training.run_folder import CHECKPOINT, CONFIG, SUMMARY
+    from asnn_deploy.training.train import train
+
+    file = source.path / CONFIG
+    values = read_config(file)
+    rate = make_config(values, str(file)).training.learning_rate
+    changes = {
+        "data": data,
+        "quantization.bits": plan.bits,
+        "quantization.scales": "channel",
+        "training.epochs": plan.epochs,
+        "training.learning_rate": LEARNING_RATE_SHARE * rate,
+    }
+    claim_folder(folder, PLAN)
+    wanted = json.dumps(asdict(plan), indent=2) + "\n"
+    if folder.is_dir() and (folder / PLAN).read_bytes() != wanted.encode():
+        shutil.rmtree(folder)
+    write_text(folder / PLAN, wanted)
+    if not (folder / SUMMARY).is_file():  # the last file of a training
+        config = make_config(merge(values, changes), str(file))
+        train(config, load_data(data), folder, (folder / CHECKPOINT).is_file(), progress=False, start=source.path)
+    trained = open_source(folder)
+    trained.deployment.close()
+    return trained.graph
 
 
 @contextmanager

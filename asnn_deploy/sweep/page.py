@@ -41,8 +41,8 @@ def markdown(points: Sequence[Point], title: str) -> str:
     """The table as a page, with what its columns mean. points: at least one, all on the same samples."""
     first, *_ = listed = ordered(points)
     table = [COLUMNS, ("---", *["---:"] * (len(COLUMNS) - 1)), *rows(points)]
-    scales = ", ".join(f"{p.method} {p.bits}: {p.weight_scales:,}" for p in listed)
-    trained = [f"{p.bits} bits: {p.epochs}" for p in listed if p.epochs is not None]
+    scales = " or ".join(f"{count:,}" for count in sorted({p.weight_scales for p in listed}))
+    epochs = " or ".join(str(count) for count in sorted({p.epochs for p in listed if p.epochs is not None}))
     lines = [
         f"# {title}: accuracy against weight bits",
         "",
@@ -53,12 +53,12 @@ def markdown(points: Sequence[Point], title: str) -> str:
         f"![Accuracy and spike disagreement against weight bits]({PLOT})",
         "",
         "- **method**: `ptq`, quantised after training; `qat`, trained on with quantised weights"
-        + (f" (epochs at {', '.join(trained)})." if trained else "."),
+        + (f" (epochs: {epochs})." if epochs else "."),
         "- **against float**: difference of the accuracies, in points.",
         "- **spikes that differ**: share of all neuron-steps (neurons x time steps x samples) that fire in one network "
         "and not in the other.",
-        f"- **weights**: all synaptic weights, packed. Their scales ({scales}) are part of the neurons' gains and not "
-        "counted here, nor are leaks, gains, thresholds and biases.",
+        f"- **weights**: all synaptic weights, packed. Their scales ({scales} numbers) are part of the neurons' gains "
+        "and not counted here, nor are leaks, thresholds and biases.",
         "- **operations per sample**: accumulates and multiply-accumulates of the integer network, at inputs and "
         "weights that are not zero.",
     ]

@@ -11,6 +11,7 @@ import pytest
 
 from asnn_deploy import sweep as sweep_package
 from asnn_deploy.cli import run, sweep_command
+from asnn_deploy.training import train as train_module
 
 KEYS = ("bits", "method", "accuracy", "accuracy_float", "spike_disagreement", "synapse_bytes", "sops")
 
@@ -104,6 +105,53 @@ def test_a_run_and_its_export_are_one_network(run_folder, nir, tmp_path, measure
 
 
 @pytest.fixture
+def trained(monkeypatch):
+    """The trainings that begin, as (bits, epochs, whether resumed); it can interrupt the n-th before its summary."""
+    real, summarise, done = train_module.train, train_module._summarise, []
+
+    def spying(config, data, folder, resume, **more):
+        done.append((config.quantization.bits, config.training.epochs, resume))
+        real(config, data, folder, resume, **more)
+
+    def interrupting(*arguments):
+        if len(done) == spying.stop_at:
+            raise KeyboardInterrupt
+        return summarise(*arguments)
+
+    monkeypatch.setattr(train_module, "_summarise", interrupting)
+
+    spying.stop_at, spying.done = None, done
+    monkeypatch.setattr(train_module, "train", spying)
+    return spying
+
+
+def test_training_on(run_folder, tmp_path, trained, measured):
+    out, figures = tmp_path / "s", tmp_path / "figures.json"
+    arguments = ("--bits", 3, "--qat", "--qat-epochs", 1)
+    trained.stop_at = 1
+    assert sweep(run_folder, out, *arguments) == 130
+    assert [p["method"] for p in points(out)] == ["ptq"]
+    measured.stop_at = 1
+    assert sweep(run_folder, out, *arguments) == 130
+    assert (out / "qat-3" / "summary.json").is_file()
+    measured.stop_at = None
+    assert sweep(run_folder, out, *arguments) == 0
+    assert sweep(run_folder, out, *arguments) == 0
+    assert trained.done == [(3, 1, False), (3, 1, True)]
+    after, on = points(out)
+    assert (after["method"], after["epochs"], on["method"], on["epochs"]) == ("ptq", None, "qat", 1)
+    assert on["synapse_bytes"] == after["synapse_bytes"]
+    assert on["accuracy_float"] == after["accuracy_float"]
+    command = ["run", str(out / "qat-3"), "--target", "reference-fixed", "--limit", "20", "--json", str(figures)]
+    assert run(command) == 0
+    assert json.loads(figures.read_text())["accuracy"] == on["accuracy"]
+    # Another number of epochs is another network, which begins from the run and not from the last one's checkpoint.
+    assert sweep(run_folder, out, *arguments[:-1], 2) == 0
+    assert trained.done[2:] == [(3, 2, False)]
+    assert [(p["method"], p["epochs"]) for p in points(out)] == [("ptq", None), ("qat", 2)]
+
+
+@pytest.fixture
 def refused(capsys, tmp_path, monkeypatch):
     """Runs a sweep that must fail, in a folder that it leaves as it is; returns its one line."""
     monkeypatch.chdir(tmp_path)
@@ -117,6 +165,18 @@ def refused(capsys, tmp_path, monkeypatch):
         return line
 
     return call
+
+
+def test_training_on_what_cannot_be(refused, nir, run_folder, tmp_path):
+    line = refused(nir, "--qat", "--data", "digits", "--out", "s")
+    assert "--qat needs a run folder, because it trains on" in line
+    assert "network.nir is none" in line
+    assert "0 is not in the range x>=1" in refused(run_folder, "--qat", "--qat-epochs", "0", "--out", "s")
+    assert sweep(run_folder, tmp_path / "s", "--bits", "4") == 0
+    (tmp_path / "s" / "qat-4").mkdir()
+    (tmp_path / "s" / "qat-4" / "letter.txt").write_text("dear")
+    line = refused(run_folder, "--bits", "4", "--qat", "--limit", "20", "--out", "s")
+    assert "s/qat-4: exists and was not made by this command" in line
 
 
 @pytest.mark.parametrize(

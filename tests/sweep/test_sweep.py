@@ -139,7 +139,7 @@ def test_what_is_published_is_read_back(tmp_path):
     page = (tmp_path / "new" / "out" / "sweep.md").read_text()
     assert "| ptq | 3 | 50.00 % | -25.00 | 1 % | 100 B | 1,234 |" in page
     assert page.index("| ptq | 8 |") < page.index("| qat | 2 |")
-    assert "(epochs at 2 bits: 2)" in page
+    assert "(epochs: 2)" in page
     plot = (tmp_path / "new" / "out" / "sweep.png").read_bytes()
     assert plot.startswith(b"\x89PNG")
     assert int.from_bytes(plot[16:20], "big") == 1280
