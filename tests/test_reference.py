@@ -70,7 +70,7 @@ def test_products_of_spikes_in_integers():
     layers = (
         Conv("c", one(rng.normal(0, 1, (3, 1, 3))), one(rng.normal(0, 0.3, 3)), (2,), (1,), (2,)),
         Neuron("a", "lif", {**lif, "bias": one([0.1, -0.2, 0.3])}, reset="zero"),
-        Neuron("b", "lif", {**lif, "threshold": one([0.5, 1.0, 2.0])}),
+        Neuron("b", "lif", {**lif, "threshold": one([0.1, 0.2, 0.3])}),
         Product("both", "cl,dl->cd"),
         Flatten("f"),
         Linear("l", one(rng.normal(0, 1, (4, 9))), one(rng.normal(0, 1, 4))),

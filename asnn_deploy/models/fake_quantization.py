@@ -36,4 +36,4 @@ def rounded_weight(weight: Array, bits: int, clips: Array) -> Array:
 def settled_clips(weight: Array, bits: int) -> Array:
     """The clips, `[out]`, of least weight error. At most 1: each channel then uses the largest integer, from which
     quantisation finds its unit again."""
-    return np.minimum(least_error_clips(weight, bits, True, None, 0.0), 1.0)  # type: ignore[no-any-return]
+    return np.minimum(least_error_clips(weight, bits, True, None, [1.0])[0], 1.0)  # type: ignore[no-any-return]

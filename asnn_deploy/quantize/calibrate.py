@@ -66,13 +66,8 @@ def _candidates(graph: DeployGraph, layer: Conv | Linear, reached: Mapping[str, 
     if source in reached and reached[source].size:
         steps = [reached[source][layer.weight.index == k] for k in range(len(moments))]
         moments = [second_moments(layer, x.reshape(-1, *x.shape[2:])) if len(x) else None for x in steps]
-    return [1.0] + [
-        tuple(
-            tuple(least_error_clips(weight, bits, each, moment, ridge).tolist())
-            for weight, moment in zip(layer.weight.values, moments)
-        )
-        for ridge in RIDGES
-    ]
+    chosen = [least_error_clips(w, bits, each, moment, RIDGES) for w, moment in zip(layer.weight.values, moments)]
+    return [1.0, *(tuple(tuple(clips.tolist()) for clips in of_weights) for of_weights in zip(*chosen))]
 
 
 def with_clips(graph: DeployGraph, name: str, clips: Clip) -> DeployGraph:

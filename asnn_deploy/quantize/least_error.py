@@ -8,6 +8,7 @@ A ridge on H mixes in the plain weight error `d' d`, which guards against inputs
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,8 +16,10 @@ from asnn_deploy.graph import Conv, Linear
 from asnn_deploy.quantization import integer_weight, weight_units
 from asnn_deploy.step_table import Array
 
-GRID = np.geomspace(1.3, 0.25, 120)
+LARGEST, SMALLEST, SMALLEST_OF_MANY_BITS = 1.5, 0.25, 0.7
 """Clips to try. Above 1 the largest weight is not clipped: another rounding of all weights, which may err less."""
+GRID_NUMBERS = 10_000_000
+"""Small layers, whose errors average out least, get more clips to choose from: this many weights in all are rounded."""
 PATCH_NUMBERS = 10_000_000
 """At most this many numbers are gathered for second moments."""
 
@@ -46,25 +49,35 @@ def _patches(layer: Conv, x: Array) -> Array:
     return windows.reshape(-1, layer.groups, inputs).transpose(1, 0, 2)  # type: ignore[no-any-return]
 
 
-def least_error_clips(weight: Array, bits: int, per_channel: bool, moments: Array | None, ridge: float) -> Array:
-    """The clips, `[out]` or `[1]`, whose rounding of one weight errs least.
+def grid(weights: int, bits: int) -> Array:
+    """The clips to try for a layer of that many weights."""
+    low = SMALLEST if bits <= 4 else SMALLEST_OF_MANY_BITS
+    return np.geomspace(LARGEST, low, min(1500, max(120, GRID_NUMBERS // max(weights, 1)))).round(4)  # type: ignore[no-any-return]
 
-    weight: `[out, ...]`; moments: `[groups, n, n]`, None for the plain weight error; ridge: share of the mean second
-    moment that is added to each.
+
+def least_error_clips(
+    weight: Array, bits: int, per_channel: bool, moments: Array | None, ridges: Sequence[float]
+) -> list[Array]:
+    """For each ridge the clips, `[out]` or `[1]`, whose rounding of one weight errs least.
+
+    weight: `[out, ...]`; moments: `[groups, n, n]`, None for the plain weight error; ridges: shares of the mean second
+    moment that are added to each.
     """
     groups = 1 if moments is None else len(moments)
     flat = weight.astype(np.float64).reshape(groups, len(weight) // groups, -1)
-    best = np.ones(len(weight) if per_channel else 1)
-    least = np.full(best.shape, math.inf)
-    for clip in GRID:
+    clips = grid(weight.size, bits)
+    of_weights, of_currents = [], []
+    for clip in clips:
         units = weight_units(weight, bits, float(clip), per_channel)
         wide = units.reshape(-1, *(1,) * (weight.ndim - 1))
         error = (integer_weight(weight, units, bits) * wide).reshape(flat.shape) - flat
-        squares = np.square(error).sum(axis=2)
+        of_weights.append(np.square(error).sum(axis=2))
         if moments is not None:
-            typical = np.trace(moments, axis1=1, axis2=2).reshape(-1, 1) / flat.shape[2]
-            squares = squares * (ridge * typical + 1e-9) + (np.matmul(error, moments) * error).sum(axis=2)
-        squares = squares.ravel() if per_channel else squares.sum(keepdims=True).ravel()
-        better = squares < least
-        least[better], best[better] = squares[better], clip
-    return best.round(4)  # type: ignore[no-any-return]
+            of_currents.append((np.matmul(error, moments) * error).sum(axis=2))
+    typical = 1.0 if moments is None else np.trace(moments, axis1=1, axis2=2).reshape(-1, 1) / flat.shape[2]
+    chosen = []
+    for ridge in ridges:
+        squares = np.array(of_weights) * (ridge * typical + 1e-9) + (np.array(of_currents) if of_currents else 0.0)
+        squares = squares.reshape(len(clips), -1)
+        chosen.append(clips[(squares if per_channel else squares.sum(axis=1, keepdims=True)).argmin(axis=0)])
+    return chosen

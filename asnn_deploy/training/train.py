@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 import platform
 import shutil
 import sys
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +33,7 @@ from asnn_deploy.training.augment import Images, augmentation
 from asnn_deploy.training.checkpoint import AtomicCheckpoints, last_checkpoint, training_lock
 from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
+from asnn_deploy.training.quiet import quiet_lightning
 from asnn_deploy.training.run_folder import (
     CHECKPOINT,
     CONFIG,
@@ -285,17 +282,3 @@ class MetricsFile(Callback):
 
         if self.rows:
             draw_curve(self.rows, self.folder / CURVE)
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Lightning's advice on hardware and loaders does not reach the user's terminal."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
