@@ -168,7 +168,7 @@ class Population(Synapses):
         self.parameters = tuple(r.astype(self.state_type) for r in rows)
         shifts = tables.get("gain_shift")
         self.shifts = np.zeros(graph.time_steps, np.int32) if shifts is None else np.stack(shifts).astype(np.int32)
-        if graph.arithmetic == "fixed" and not covers(graph, layer, tables):
+        if graph.arithmetic == "fixed" and not covers(graph, neuron, tables):
             raise ValueError(neuron.name)
         self.pool, self.pool_shape = pool.name if pool else None, graph.shapes[pool.name] if pool else ()
         self.pooling = pooling(pool, self.pool_shape)

@@ -2,57 +2,59 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from asnn_deploy.fixed_point import LEAK_BITS, LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.graph import Conv, DeployGraph, Linear
+from asnn_deploy.graph import Conv, DeployGraph, Linear, Neuron
+from asnn_deploy.intervals import Bounds, bounds
 from asnn_deploy.order_free import analyse
-from asnn_deploy.ranges import arriving, largest_values, synapse_bound
+from asnn_deploy.ranges import arriving, largest_values
 from asnn_deploy.step_table import Array
 
 REGISTER = 32
 """Bits of the registers in which integer neurons are computed."""
 
 
-def accumulator_types(graph: DeployGraph, layer: Conv | Linear) -> list[Any] | None:
-    """The narrowest type that holds every partial sum exactly, for each step `[T]`; None where compiled types cannot.
+@lru_cache(maxsize=1)
+def proved(graph: DeployGraph) -> dict[str, Bounds]:
+    """The intervals of an integer graph: every layer of one executor asks for them."""
+    return bounds(graph)
 
-    Integers: 16 or 32 bits by the bound on their sums. Floats: float32 where the sums are order-free.
+
+def accumulator_types(graph: DeployGraph, layer: Conv | Linear) -> list[Any] | None:
+    """The narrowest type that holds every sum exactly, for each step `[T]`; None where compiled types cannot.
+
+    Integers: 16 or 32 bits by the interval of their sums. Floats: float32 where the sums are order-free.
     """
     if graph.arithmetic != "fixed":
         exact = all(entry.exact for entry in analyse(graph)[layer.name])
         return [np.float32] * graph.time_steps if exact else None
     (reaching,) = arriving(graph, layer, largest_values(graph))
-    types: list[Any] = []
-    for t in range(graph.time_steps):
-        # The value itself enters a product in the accumulator's type.
-        bound = max(float(synapse_bound(layer, t, float(reaching[t])).max(initial=0)), float(reaching[t]))
-        fitting = [kind for kind in (np.int16, np.int32) if bound <= np.iinfo(kind).max]
-        if not fitting:
-            return None
-        types.append(fitting[0])
-    return types
+    # The value itself enters a product in the accumulator's type.
+    largest_of = np.maximum(proved(graph)[layer.name].signal.magnitude.max(axis=1), reaching)
+    kinds = [next((kind for kind in (np.int16, np.int32) if x <= np.iinfo(kind).max), None) for x in largest_of]
+    return None if None in kinds else kinds
 
 
-def covers(graph: DeployGraph, layer: Conv | Linear, tables: dict[str, list[Array]]) -> bool:
+def covers(graph: DeployGraph, neuron: Neuron, tables: dict[str, list[Array]]) -> bool:
     """Whether no intermediate of these integer neurons can leave a 32-bit register, at any step."""
-    (reaching,) = arriving(graph, layer, largest_values(graph))
-    top = largest(REGISTER)
+    product, top = proved(graph)[neuron.name].product, largest(REGISTER)
+    assert product is not None
     for t in range(graph.time_steps):
         if tables["gain_shift"][t].ndim:
             return False
-        leak, gain, threshold, bias, shift = (
-            float(np.abs(tables[key][t]).max()) for key in ("leak", "gain", "threshold", "bias", "gain_shift")
+        leak, threshold, bias, shift = (
+            float(np.abs(tables[key][t]).max()) for key in ("leak", "threshold", "bias", "gain_shift")
         )
-        product = float(synapse_bound(layer, t, float(reaching[t])).max(initial=0)) * gain
-        decayed = largest(STATE_BITS) * leak / 2**LEAK_SHIFT
+        gained = float(product.magnitude[t].max())
         fits = (
             shift < REGISTER - 1,
             leak <= largest(LEAK_BITS),
-            product + 2**shift <= top,
-            decayed + product / 2**shift + bias + 2 <= top,
+            gained <= top,
+            largest(STATE_BITS) * leak / 2**LEAK_SHIFT + gained / 2**shift + bias <= top,
             threshold + largest(STATE_BITS) <= top,
         )
         if not all(fits):
