@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from asnn_deploy.sweep import Plan, Point
 
 CALIBRATION_SAMPLES = 256
-DEFAULT_EPOCHS = 3
-LEARNING_RATE_SHARE = 0.05
+DEFAULT_EPOCHS = 5
+LEARNING_RATE_SHARE = 0.1
 """Training on starts with this share of the run's own learning rate: the weights are good already."""
 PLAN = "plan.json"
 """In a run folder of `--qat`: what it is trained for. One of another plan is trained anew."""
