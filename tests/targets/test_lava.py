@@ -145,7 +145,7 @@ def test_the_processes_are_light():
     loaded = "lava.magma" in sys.modules
     with opened(target, graph) as lava:
         lava.run(random_images(graph, 2))
-        assert len(lava.pids) == len(lava._parts) + 1
+        assert len(lava.pids) == lava._form.lanes * (len(lava._form.stages) + 1)
         for pid in lava.pids:
             process = psutil.Process(pid)
             assert process.environ()["OMP_NUM_THREADS"] == "1"

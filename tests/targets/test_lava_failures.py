@@ -66,7 +66,7 @@ class Footprint:
 @contextmanager
 def nothing_left(lava, limit):
     """The block ends within `limit` seconds, and no process, segment or file of the session remains."""
-    footprint = Footprint(lava._host)
+    footprint = Footprint(lava._hosts[0])
     start = time.monotonic()
     yield
     assert time.monotonic() - start < limit
@@ -146,7 +146,7 @@ def test_a_killed_host(images, capfd):
     with opened(target, small_lenet()) as lava:
         lava.run(images)
         with nothing_left(lava, 5):
-            lava._host._process.kill()
+            lava._hosts[0]._process.kill()
             with pytest.raises(TargetError, match=r"target 'lava': the runtime ended unexpectedly: exit code -9"):
                 lava.run(images)
     assert capfd.readouterr() == ("", "")
@@ -183,7 +183,7 @@ def test_a_dead_user_takes_the_runtime_along():
         "graph = small_lenet()\n"
         "lava = target.open(Deployment(graph), 4)\n"
         "lava.run(random_images(graph, 4))\n"
-        "print(lava._host._process.pid, lava._host._folder.name, flush=True)\n"
+        "print(lava._hosts[0]._process.pid, lava._hosts[0]._folder.name, flush=True)\n"
         "sys.stdin.read()\n"
     )
     tests = str(Path(__file__).parent.parent)

@@ -7,7 +7,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 from asnn_targets.lava.messages import ANSWER, SUMMAND, Layout, Slot, filled, potential_of, signal_slots
-from asnn_targets.lava.partition import HOP, best_partition, cut_positions, measure, partition
+from asnn_targets.lava.partition import HOP, Form, best_form, cut_positions, measure, partition, rows_of
 from asnn_targets.lava.stages import Stage, plan
 from feature_networks import NETWORKS, awkward_names, recurrent, residual
 from networks import random_graph, random_images, small_lenet
@@ -176,12 +176,22 @@ def test_the_costliest_stage_is_as_cheap_as_can_be_in_the_fewest_stages(graph, c
     assert len(found) == min(len(cuts) for cuts in ways if largest(cuts) == best)
 
 
-def test_as_many_stages_as_shorten_a_time_step():
+def test_the_form_that_takes_the_least_time():
     graph = small_lenet(size=16)
     idle = dict.fromkeys(graph.by_name, 0.0)
-    assert len(best_partition(graph, idle, 4)) == 1
     busy = idle | dict.fromkeys(("conv1", "conv2", "fc1", "fc2"), 20 * HOP)
-    assert [len(best_partition(graph, busy, cores)) for cores in (1, 2, 4)] == [1, 2, 4]
+
+    def form(costs, cores, batch, rows=128):
+        found = best_form(graph, costs, cores, batch, rows)
+        return len(found.stages), found.lanes
+
+    uneven = idle | {"conv1": 20 * HOP, "conv2": 70 * HOP}
+    assert form(busy, 1, 64) == form(uneven, 1, 64) == (1, 1)
+    assert form(busy, 2, 64) == (2, 1), "one runtime, where stages are even"
+    assert form(uneven, 2, 64) == (1, 2), "lanes are even where stages are not"
+    assert form(uneven, 2, 1) == (2, 1), "one sample cannot be in two lanes"
+    assert form(idle, 2, 1) == (1, 1)
+    assert [rows_of(Form([()], 2), batch, 32) for batch in (1, 3, 64, 1000)] == [1, 2, 32, 32]
 
 
 def test_costs_are_measured_on_images():

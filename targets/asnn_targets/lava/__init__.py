@@ -29,14 +29,16 @@ class LavaTarget:
     """A Target (see asnn_deploy.plugins).
 
     rows: samples per message between stages.
-    stages: at most so many Processes in the line; None for as many as pay off.
+    stages: at most so many Processes in a line; None for the form that pays off most. lanes: so many lines side by
+        side, where the stages are given.
     time_limit: seconds without progress after which a run is given up.
     """
 
     name: str
     arithmetic: str
-    rows: int = 32
+    rows: int = 128
     stages: int | None = None
+    lanes: int = 1
     time_limit: float = 120.0
 
     def unavailable(self) -> str | None:
@@ -57,8 +59,7 @@ class LavaTarget:
         from asnn_targets.lava.session import LavaSession
 
         graph = deployment.fixed if self.arithmetic == "fixed" else deployment.graph
-        rows = min(self.rows, batch_size)
-        return LavaSession(self.name, graph, batch_size, rows, self.stages, self.time_limit)
+        return LavaSession(self.name, graph, batch_size, self.rows, self.stages, self.lanes, self.time_limit)
 
 
 target = LavaTarget("lava", "float32")

@@ -86,8 +86,8 @@ class Host:
         waiting = deque(layout.pack(layout.empty(rows), len(chunk), {INPUT: chunk}) for chunk in chunks)
         # Behind the last sample, bubbles carry it through: each stage is one time step behind the one before.
         waiting.extend(layout.empty(rows) for _ in self.stages[1:])
-        expected = len(chunks) * self.steps
-        self.runtime.start(RunSteps(expected + len(self.stages) - 1, blocking=False))
+        expected = len(chunks) * len(self.plan.answering_steps)
+        self.runtime.start(RunSteps(len(chunks) * self.steps + len(self.stages) - 1, blocking=False))
         for port in (self.inlet, self.outlet, self.response):  # again for each run: Lava's own waiting takes them off
             port.observer = self.changed.set
         while expected or waiting or not self.answered(MGMT_RESPONSE.DONE):

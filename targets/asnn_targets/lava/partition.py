@@ -1,4 +1,4 @@
-"""Cutting a network into a line of stages of about equal cost, by measuring what its layers cost on real images.
+"""Spreading a network over the cores: lanes side by side, stages in a line, by what its layers cost on real images.
 
 A stage is a run of layers that follow each other in the graph's order. Cuts are made behind a neuron layer and the
 pooling that belongs to it, where signals are narrow (spikes), and never inside a recurrent loop.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations, pairwise
+from typing import NamedTuple
 
 from asnn_deploy.graph import DeployGraph, Flatten, Neuron, Pool
 from asnn_deploy.reference import Executor
@@ -16,24 +17,52 @@ from asnn_deploy.step_table import Array
 HOP = 150e-6
 """Seconds that one more Process costs a time step, with its messages and its part of the barrier: measured on the
 reference LeNet, on two cores of a current server, as the slope of a time step over the number of stages."""
+RUNTIME = 2 * HOP
+"""Seconds of a core that a lane's own runtime takes at each time step, likewise."""
 
 
 def measure(graph: DeployGraph, images: Array) -> dict[str, float]:
-    """Seconds that each layer takes for a step of these images, fused as it will be. The first run compiles."""
+    """Seconds that each layer takes for a step of one of these images, fused as it will be. The first run compiles."""
     executor = Executor(graph, wanted=[graph.readout.name], potentials=False)
     executor.profile(images)
     runs = [executor.profile(images) for _ in range(2)]
-    return {name: min(run[name] for run in runs) for name in runs[0]}
+    return {name: min(run[name] for run in runs) / len(images) for name in runs[0]}
 
 
-def best_partition(graph: DeployGraph, costs: Mapping[str, float], cores: int) -> list[tuple[str, ...]]:
-    """The partition with the shortest time step: that of its costliest stage, or of all work shared by the cores."""
+class Form(NamedTuple):
+    """How a network stands on the cores: `lanes` lines side by side, each cut into the same stages.
 
-    def time_step(parts: list[tuple[str, ...]]) -> float:
-        work = [sum(costs[name] for name in part) + HOP for part in parts]
-        return max(*work, sum(work) / cores)
+    Each lane has a Lava runtime of its own: Lava keeps the Processes of one runtime in step, which makes all of them
+    wait for the slowest at every time step.
+    """
 
-    return min((partition(graph, costs, count) for count in range(1, 2 * cores + 1)), key=time_step)
+    stages: list[tuple[str, ...]]
+    lanes: int
+
+
+def best_form(graph: DeployGraph, costs: Mapping[str, float], cores: int, batch: int, rows: int) -> Form:
+    """The form that takes the least time for a sample.
+
+    costs: seconds for a sample and step. A time step of the whole network takes as long as its costliest stage, or as
+    all work shared by the cores. batch: samples at hand; rows: at most so many in a message.
+    """
+
+    def seconds(form: Form) -> float:
+        samples = rows_of(form, batch, rows)
+        work = [samples * sum(costs[name] for name in stage) + HOP for stage in form.stages]
+        return max(*work, form.lanes * (sum(work) + RUNTIME) / cores) / (form.lanes * samples)
+
+    forms = [
+        Form(partition(graph, costs, count), lanes)
+        for lanes in range(1, min(cores, batch) + 1)
+        for count in range(1, 2 * cores // lanes + 1)
+    ]
+    return min(forms, key=seconds)
+
+
+def rows_of(form: Form, batch: int, rows: int) -> int:
+    """How many samples travel in one message, so that a batch fills all lanes."""
+    return max(1, min(rows, -(-batch // form.lanes)))
 
 
 def partition(graph: DeployGraph, costs: Mapping[str, float], count: int) -> list[tuple[str, ...]]:

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,7 +27,7 @@ from asnn_deploy.reference import cores
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record, Trace
 from asnn_targets.lava.messages import ANSWER, SUMMAND, potential_of
-from asnn_targets.lava.partition import best_partition, measure, partition
+from asnn_targets.lava.partition import Form, best_form, measure, partition, rows_of
 from asnn_targets.lava.stages import Plan, plan
 
 LOGITS_ONLY = Record()
@@ -57,7 +58,7 @@ class HostProcess:
         self._folder = tempfile.TemporaryDirectory(prefix="asnn-", dir="/tmp" if crowded else None)
         self._log = Path(self._folder.name) / "log"
         ours, theirs = socket.socketpair()
-        self._link = Connection(ours.detach())
+        self.link = Connection(ours.detach())
         with theirs, self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM.format(module=module), str(theirs.fileno()), self._folder.name],
@@ -70,15 +71,14 @@ class HostProcess:
             )
         self.pids: list[int] = []
 
-    def start(self, whole: Plan) -> None:
-        """Send the plan and wait until the network runs."""
+    def begin(self, whole: Any) -> None:
+        """Send the plan. When the network runs, "ready" is received, with the ids of its processes."""
         self._send(sys.path)
         self._send(whole)
-        self.pids = self.receive("ready")
 
     def _send(self, message: Any) -> None:
         with suppress(OSError):  # the host is gone: the next `receive` says why
-            self._link.send(message)
+            self.link.send(message)
 
     def ask(self, command: str, payload: Any) -> None:
         """Send a command."""
@@ -86,13 +86,13 @@ class HostProcess:
 
     def receive(self, expected: str) -> Any:
         """The payload of the next message. Raises TargetError for any other kind, an end, or none in time."""
-        if not self._link.poll(self.time_limit):
+        if not self.link.poll(self.time_limit):
             raise self.failure(
                 f"no progress for {self.time_limit:g} s, so it was stopped: "
                 "a Process hangs, or one step of a batch takes longer than that; try a smaller batch size"
             )
         try:
-            kind, payload = self._link.recv()
+            kind, payload = self.link.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
             raise self.failure(f"the runtime ended unexpectedly: {self._last_words()}") from None
         if kind != expected:
@@ -119,7 +119,7 @@ class HostProcess:
 
     def kill(self) -> None:
         """End it now: first the host, which cleans up after itself, then whatever is left of its process group."""
-        self._link.close()
+        self.link.close()
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
@@ -145,32 +145,47 @@ def group_is_gone(group: int, number: int, patience: float) -> bool:
     return False
 
 
+def heard(hosts: list[HostProcess]) -> list[HostProcess]:
+    """Those of which something can be received; the first of all, where nothing comes in its time."""
+    links = {host.link: host for host in hosts}
+    ready = wait(list(links), hosts[0].time_limit)
+    return [links[link] for link in ready if isinstance(link, Connection)] or hosts[:1]
+
+
 class LavaSession:
     """One network on Lava, batch after batch.
 
     graph: what runs; its arithmetic chooses the ProcessModels.
     rows: samples per message; larger batches are sent as several, which keeps all stages busy.
-    stages: at most so many Processes in the line; None for as many as pay off.
+    stages: at most so many Processes in a line; None for the form that pays off most. lanes: so many lines, where the
+        stages are given.
     time_limit: seconds without any message after which the runtime counts as hung.
     """
 
     program = "asnn_targets.lava.host"
 
     def __init__(
-        self, name: str, graph: DeployGraph, batch_size: int, rows: int, stages: int | None, time_limit: float
+        self,
+        name: str,
+        graph: DeployGraph,
+        batch_size: int,
+        rows: int,
+        stages: int | None,
+        lanes: int,
+        time_limit: float,
     ) -> None:
         check_neurons(graph)
         self.name, self.graph, self.batch_size = name, graph, batch_size
-        self.rows, self.stages, self.time_limit = rows, stages, time_limit
-        self._host: HostProcess | None = None
+        self.rows, self.stages, self.lanes, self.time_limit = rows, stages, lanes, time_limit
+        self._hosts: list[HostProcess] = []
         self._plan: Plan | None = None
-        self._parts: list[tuple[str, ...]] = [tuple(graph.by_name)]
-        self._measured = False
+        self._form: Form | None = None
 
     @property
     def pids(self) -> list[int]:
-        """The process ids of the running Lava Processes, in the pipeline's order, then the runtime service."""
-        return list(self._host.pids) if self._host else []
+        """The process ids of the running Lava Processes, lane by lane in the pipeline's order, each with its runtime
+        service behind it."""
+        return [pid for host in self._hosts for pid in host.pids]
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
         """See asnn_deploy.plugins.Session. The network starts at the first run, and again where `record` changes."""
@@ -179,51 +194,63 @@ class LavaSession:
         if not len(images):
             return self._collector(self._planned(record, images), 0).trace()
         try:
-            if self._host is None or self._plan is None or self._plan.record != record:
+            if not self._hosts or self._plan is None or self._plan.record != record:
                 self.close()
                 self._plan = self._planned(record, images)
-                self._host = HostProcess(self.name, self.time_limit, self.program)
-                self._host.start(self._plan)
-            return self._run(self._host, self._plan, np.ascontiguousarray(images, np.uint8))
+                lanes = self._form.lanes if self._form else 1
+                self._hosts = [HostProcess(self.name, self.time_limit, self.program) for _ in range(lanes)]
+                for host in self._hosts:
+                    host.begin(self._plan)
+                for host in self._hosts:
+                    host.pids = host.receive("ready")
+            return self._run(self._plan, np.ascontiguousarray(images, np.uint8))
         except BaseException:
             self._abandon()
             raise
 
     def _planned(self, record: Record, images: Array) -> Any:
-        return plan(self.graph, record, self.rows, self._partition(images))
+        form = self._best_form(images)
+        return plan(self.graph, record, rows_of(form, self.batch_size, self.rows), form.stages)
 
-    def _partition(self, images: Array) -> list[tuple[str, ...]]:
-        """The layers of each stage, by what they cost on the first images that are run."""
-        if len(images) and not self._measured:
+    def _best_form(self, images: Array) -> Form:
+        """The stages and lanes, by what layers cost on the first images that are run."""
+        if self._form is None and len(images):
             costs = measure(self.graph, images[: self.rows])
             if self.stages is None:
-                self._parts = best_partition(self.graph, costs, cores())
+                self._form = best_form(self.graph, costs, cores(), self.batch_size, self.rows)
             else:
-                self._parts = partition(self.graph, costs, self.stages)
-            self._measured = True
-        return self._parts
+                self._form = Form(partition(self.graph, costs, self.stages), self.lanes)
+        return self._form or Form([tuple(self.graph.by_name)], 1)
 
     def _collector(self, whole: Any, samples: int) -> Any:
         return Collector(self.name, whole, samples)
 
-    def _run(self, host: HostProcess, whole: Any, images: Array) -> Trace:
-        host.ask("run", images)
+    def _run(self, whole: Any, images: Array) -> Trace:
         collector = self._collector(whole, len(images))
-        for start in range(0, len(images), whole.rows):
-            for t in range(self.graph.time_steps):
-                collector.take(t, start, whole.answers.unpack(host.receive("message")))
-        host.receive("done")
+        share = -(-len(images) // len(self._hosts))
+        busy: dict[HostProcess, Iterator[tuple[int, int]]] = {}
+        for start, host in zip(range(0, len(images), share), self._hosts):
+            host.ask("run", images[start : start + share])
+            stop = min(start + share, len(images))
+            busy[host] = iter([(t, first) for first in range(start, stop, whole.rows) for t in whole.answering_steps])
+        while busy:
+            for host in heard(list(busy)):
+                if (place := next(busy[host], None)) is not None:
+                    collector.take(*place, whole.answers.unpack(host.receive("message")))
+                else:
+                    host.receive("done")
+                    del busy[host]
         return collector.trace()
 
     def _abandon(self) -> None:
-        host, self._host = self._host, None
-        if host:
+        hosts, self._hosts = self._hosts, []
+        for host in hosts:
             host.kill()
 
     def close(self) -> None:
         """Stop the network; nothing stays behind."""
-        host, self._host = self._host, None
-        if host:
+        hosts, self._hosts = self._hosts, []
+        for host in hosts:
             host.close()
 
     def __enter__(self) -> LavaSession:

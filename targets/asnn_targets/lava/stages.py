@@ -60,6 +60,13 @@ class Plan:
         """What leaves the last stage."""
         return self.stages[-1].outlet
 
+    @property
+    def answering_steps(self) -> range:
+        """The steps after which the last stage's message leaves the pipeline: where nothing but the answer is wanted,
+        the last one, whose sum is the whole answer."""
+        steps = self.graph.time_steps
+        return range(0 if self.record != Record() else steps - 1, steps)
+
 
 def plan(graph: DeployGraph, record: Record, rows: int, parts: Sequence[tuple[str, ...]]) -> Plan:
     """Lay out the messages between stages of these layers."""
@@ -103,7 +110,7 @@ class Stage:
         wanted = {slot.name for slot in stage.outlet.slots} & set(graph.by_name)
         readout = {graph.readout.name} & set(stage.layers)
         self.executor = Executor(graph, stage.layers, wanted | readout, stage.record.potentials)
-        self._step = 0
+        self.next_step = 0
         self._frames: Array = np.zeros(0)
         self._answer: Array = np.zeros(0)
         self._message = stage.outlet.empty(stage.rows)
@@ -111,7 +118,7 @@ class Stage:
     @property
     def wants_message(self) -> bool:
         """Whether the next step begins with a message: the first stage takes one for all steps of its samples."""
-        return not self.first or self._step == 0
+        return not self.first or self.next_step == 0
 
     def step(self, message: Array | None) -> Array:
         """The next stage's message. The array is written anew at each step."""
@@ -119,11 +126,11 @@ class Stage:
         if not values:
             return self.plan.outlet.pack(self._message, 0, {})
         samples = len(next(iter(values.values())))
-        if self._step == 0:
+        if self.next_step == 0:
             self.executor.reset(samples)
-        self.executor.step(self._step, values)
+        self.executor.step(self.next_step, values)
         self._keep(values)
-        self._step = (self._step + 1) % self.plan.graph.time_steps
+        self.next_step = (self.next_step + 1) % self.plan.graph.time_steps
         return self.plan.outlet.pack(self._message, samples, values)
 
     def _entering(self, message: Array | None) -> dict[str, Array]:
@@ -135,7 +142,7 @@ class Stage:
             return self.plan.inlet.unpack(message)
         if message is not None:
             self._frames = encode(self.plan.graph.code, self.plan.inlet.unpack(message)[INPUT])
-        return {INPUT: self._frames[self._step]}
+        return {INPUT: self._frames[self.next_step]}
 
     def _keep(self, values: dict[str, Array]) -> None:
         """Add what is recorded and, where the readout is here, the answer so far."""
@@ -145,6 +152,6 @@ class Stage:
         readout = self.plan.graph.readout.name
         if readout in values:
             summand = values[readout]
-            before = np.zeros_like(summand) if self._step == 0 else self._answer
+            before = np.zeros_like(summand) if self.next_step == 0 else self._answer
             self._answer = before + summand
             values[ANSWER], values[SUMMAND] = self._answer, summand

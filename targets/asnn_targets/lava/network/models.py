@@ -30,15 +30,16 @@ class StageModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.position: int = proc_params["position"]
-        self.last: bool = proc_params["last"]
+        self.answering: range | None = proc_params["answering"]
         self.stage = StageWork(proc_params["plan"], first=self.position == 0)
 
     def run_spk(self) -> None:
         """Receive the neighbour's message of the time step before, compute, send. Bubbles do not leave the pipeline."""
         if self.time_step <= self.position:
             return
+        step = self.stage.next_step
         message = self.stage.step(self.s_in.recv() if self.stage.wants_message else None)
-        if not self.last or filled(message):
+        if self.answering is None or (filled(message) and step in self.answering):
             self.s_out.send(message)
 
 

@@ -11,7 +11,7 @@ from asnn_deploy.graph import DeployGraph
 from asnn_deploy.loihi import check_loihi
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record, Trace
-from asnn_targets.lava.session import HostProcess, LavaSession
+from asnn_targets.lava.session import LavaSession
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StockSession(LavaSession):
     program = "asnn_targets.lava.stock.host"
 
     def __init__(self, name: str, graph: DeployGraph, batch_size: int, time_limit: float) -> None:
-        super().__init__(name, graph, batch_size, rows=1, stages=1, time_limit=time_limit)
+        super().__init__(name, graph, batch_size, rows=1, stages=1, lanes=1, time_limit=time_limit)
         check_loihi(graph)
 
     def _planned(self, record: Record, _images: Array) -> StockPlan:
@@ -44,7 +44,8 @@ class StockSession(LavaSession):
     def _collector(self, whole: StockPlan, samples: int) -> StockCollector:
         return StockCollector(self.name, whole, samples)
 
-    def _run(self, host: HostProcess, whole: StockPlan, images: Array) -> Trace:
+    def _run(self, whole: StockPlan, images: Array) -> Trace:
+        (host,) = self._hosts
         host.ask("run", images)
         collector = self._collector(whole, len(images))
         for _ in range(len(images) * self.graph.time_steps * len(whole.tapped)):
