@@ -16,7 +16,8 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ if __name__ == "__main__":
     sys.path[:1] = [str(Path(__file__).resolve().parent / folder) for folder in ("common", "lava_stock")]
 
 import numpy as np
+import psutil
 from asnn_targets.lava import fixed_target, target
 from lenet import SIZE, STEPS, pictures, reference_lenet
 from provenance import provenance
@@ -36,7 +38,10 @@ from asnn_deploy.deployment import Deployment
 from asnn_deploy.graph import DeployGraph, Linear
 from asnn_deploy.trace import Record
 
-BATCH_SIZES = (1, 16, 64, 128, 256)
+BATCH_SIZES = (1, 16, 64, 256, 1024)
+MEMORY_SAMPLES = (512, 4096)
+MEMORY_BATCH = 256
+WATCH_SECONDS = 0.02
 ROUNDS = 3
 HERE = Path(__file__).resolve().parent
 Array = np.ndarray[Any, Any]
@@ -112,6 +117,38 @@ def run_target(graph: DeployGraph, images: Array, batch_size: int, options: dict
     return {"start_seconds": ready - start, "samples_per_second": len(images) / seconds}
 
 
+def run_reference(graph: DeployGraph, images: Array) -> dict[str, float]:
+    """The reference executor on the same cores."""
+    with reference.Runner(graph) as runner:
+        runner.run(images[:64])
+        start = time.perf_counter()
+        runner.run(images)
+        return {"samples_per_second": len(images) / (time.perf_counter() - start)}
+
+
+def memory(graph: DeployGraph, options: dict[str, Any]) -> dict[str, float]:
+    """Megabytes that all processes of a run on Lava hold at its peak (proportional set sizes), by number of samples."""
+    return {str(samples): peak_megabytes(graph, pictures(samples, 0), options) for samples in MEMORY_SAMPLES}
+
+
+def peak_megabytes(graph: DeployGraph, images: Array, options: dict[str, Any]) -> float:
+    """Watch all child processes while images stream through one session."""
+    peak = 0.0
+    with opened(graph, MEMORY_BATCH, options) as session, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(
+            lambda: [session.run(images[i : i + MEMORY_BATCH]) for i in range(0, len(images), MEMORY_BATCH)]
+        )
+        while not running.done():
+            total = 0
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    total += process.memory_full_info().pss
+            peak = max(peak, total / 1e6)
+            time.sleep(WATCH_SECONDS)
+        running.result()
+    return peak
+
+
 def best(runs: list[dict[str, float]]) -> dict[str, float]:
     """The fastest of several runs: other load on the machine only ever slows one down."""
     return max(runs, key=lambda run: run["samples_per_second"])
@@ -124,21 +161,31 @@ def measure(graph: DeployGraph, options: argparse.Namespace) -> dict[str, Any]:
     overrides = {"rows": options.rows, "stages": options.stages}
     chosen = {key: value for key, value in overrides.items() if value is not None}
     stock: list[dict[str, float]] = []
+    references: list[dict[str, float]] = []
     ours: dict[int, list[dict[str, float]]] = {size: [] for size in options.batch_sizes}
     for _ in range(options.rounds):
         stock.append(run_stock(graph, few))
+        references.append(run_reference(graph, images))
         for size in options.batch_sizes:
             ours[size].append(run_target(graph, images[: max(64, 4 * size)], size, chosen))
     baseline, runs = best(stock), {str(size): best(found) for size, found in ours.items()}
     for run in runs.values():
         run["ratio"] = run["samples_per_second"] / baseline["samples_per_second"]
-    return {"stock": baseline, "batch_sizes": runs}
+    own = best(references)
+    fastest = max(run["samples_per_second"] for run in runs.values())
+    return {
+        "stock": baseline,
+        "reference": own,
+        "share_of_reference": fastest / own["samples_per_second"],
+        "batch_sizes": runs,
+        "megabytes": memory(graph, chosen),
+    }
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=1024, help="images for the targets")
+    parser.add_argument("--samples", type=int, default=4096, help="images for the targets")
     parser.add_argument("--stock-samples", type=int, default=6, help="images for the stock network")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=list(BATCH_SIZES))
     parser.add_argument("--rows", type=int, help="samples per message between stages")
@@ -163,7 +210,11 @@ def main() -> None:
         "lava-fixed": measure(fixed, options),
     }
     for name in ("lava", "lava-fixed"):
-        print(f"{name}: stock Lava {report[name]['stock']['samples_per_second']:.2f} samples/s")
+        found = report[name]
+        print(f"{name}: stock Lava {found['stock']['samples_per_second']:.2f} samples/s")
+        share = found["share_of_reference"]
+        print(f"  the reference: {found['reference']['samples_per_second']:.0f} samples/s; at best {share:.2f} of it")
+        print(f"  megabytes by samples: { {n: round(size) for n, size in found['megabytes'].items()} }")
         for size, run in report[name]["batch_sizes"].items():
             print(f"  batch {size:>4}: {run['samples_per_second']:8.1f} samples/s, {run['ratio']:6.1f} times stock")
     options.out.parent.mkdir(parents=True, exist_ok=True)

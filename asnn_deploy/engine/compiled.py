@@ -109,10 +109,11 @@ class Synapses:
             inner[i] += channels_last(self.products[k](frames)[None])[0].reshape(inner.shape[1:]).astype(run.kind)
         return sums
 
-    def currents(self, run: Run, x: Array) -> Array:
-        """The same sums by events, `[steps, samples, out_height, out_width * outputs]`."""
+    def currents(self, run: Run, x: Array, found: Array | None = None) -> Array:
+        """The same sums by events, `[steps, samples, out_height, out_width * outputs]`; written to `found`."""
         g = self.geometry
-        found = np.empty((*x.shape[:2], g.out_height, g.out_width * g.outputs), run.kind)
+        if found is None:
+            found = np.empty((*x.shape[:2], g.out_height, g.out_width * g.outputs), run.kind)
         integrate(x, *self.events(run), found)
         return found
 
@@ -132,15 +133,15 @@ class Synapses:
         """Currents `[steps, B, *shape]`."""
         x = channels_last(inputs[0].astype(self.carried, copy=False))
         g = self.geometry
-        parts = []
+        found = np.empty((*x.shape[:2], g.out_height, g.out_width * g.outputs), np.result_type(*set(self.types)))
         for run in self.runs(steps):
             sums = self.sums(run, x[run.at])
             if len(sums):
                 rows = sums[..., : g.out_height * g.pitch].reshape(*sums.shape[:2], g.out_height, g.pitch)
-                parts.append(rows[..., g.left * g.outputs : (g.left + g.out_width) * g.outputs])
+                found[run.at] = rows[..., g.left * g.outputs : (g.left + g.out_width) * g.outputs]
             else:
-                parts.append(self.currents(run, x[run.at]))
-        return {self.layers[0]: channels_first(np.concatenate(parts), self.shape)}
+                self.currents(run, x[run.at], found[run.at])
+        return {self.layers[0]: channels_first(found, self.shape)}
 
 
 class Population(Synapses):
@@ -172,12 +173,15 @@ class Population(Synapses):
             raise ValueError(neuron.name)
         self.pool, self.pool_shape = pool.name if pool else None, graph.shapes[pool.name] if pool else ()
         self.pooling = pooling(pool, self.pool_shape)
-        self.v: Array = np.zeros(0)
+        self.v: Array = np.zeros((0, 0))
         self.potentials: Array = np.zeros(0)
 
     def reset(self, batch: int) -> None:
         """All potentials to zero."""
-        self.v = np.zeros((batch, int(np.prod(self.shape))), self.state_type)
+        if len(self.v) != batch:
+            # Kept from batch to batch, and not by np.zeros: NumPy asks for huge pages only where it does not zero.
+            self.v = np.empty((batch, int(np.prod(self.shape))), self.state_type)
+        self.v.fill(0)
 
     def advance(self, steps: range, *inputs: Array) -> dict[str, Array]:
         """Spikes and pooled spikes `[steps, B, ...]`, whichever are needed."""

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from asnn_deploy.engine.compiler import compiled
 from asnn_deploy.fixed_point import LEAK_SHIFT, STATE_BITS, largest
@@ -25,6 +26,39 @@ _u = np.uint64
 _LEAK_MASK = np.int32((1 << LEAK_SHIFT) - 1)
 _LEAK_SHIFT = np.int32(LEAK_SHIFT)
 _TOP = np.int32(largest(STATE_BITS))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def trailing_zeros(_context: Any, _word: Any) -> Any:
+    """The number of zero bits below a word's lowest one; the word must not be 0."""
+
+    def code(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), code
+
+
+@compiled
+def gather_spikes(words: Any, start: Any, table: Any, g: Any, begins: Any, inputs: Any) -> None:
+    """As `gather`, for spikes, eight channels to a word: what does not fire costs an eighth.
+
+    words: the bytes 0 and 1 of `x`, flat, as uint64; the sample's begin at `start`.
+    """
+    height, width, channels, groups, kernel_height, kernel_width, taps, run = g[:8]
+    size = kernel_height * (kernel_width // taps) * run
+    members = channels // groups // 8
+    n = 0
+    for i in range(height * width * groups):
+        begins[i] = n
+        at = table + (i % groups * members * 8 * size if groups > 1 else 0)
+        for k in range(members):
+            word = words[_u(start + i * members + k)]
+            while word:
+                inputs[n] = at + np.int64(trailing_zeros(word) >> _u(3)) * size
+                n += 1
+                word &= word - _u(1)
+            at += 8 * size
+    begins[height * width * groups] = n
 
 
 @compiled
@@ -60,6 +94,15 @@ def reached(place: Any, tap: Any, stride: Any, padding: Any, dilation: Any, coun
             return -1
         at //= stride
     return at if at < count else -1
+
+
+@compiled
+def list_inputs(x: Any, start: Any, graded: Any, table: Any, g: Any, begins: Any, inputs: Any, values: Any) -> None:
+    """List one sample's inputs at one step, in whichever way is quicker. x: flat; a sample's begin at `start`."""
+    if not graded and g[2] // g[3] % 8 == 0:
+        gather_spikes(x.view(np.uint64), start // 8, table, g, begins, inputs)
+    else:
+        gather(x, start, table, g, begins, inputs, values)
 
 
 @compiled
@@ -220,7 +263,7 @@ def integrate(x: Any, graded: Any, w: Any, tables: Any, g: Any, bias: Any, acc: 
             acc[:] = 0
             if len(bias):
                 acc[:] = bias[t]
-            gather(flat, (t * x.shape[1] + b) * x.shape[2], tables[t], g, begins, inputs, values)
+            list_inputs(flat, (t * x.shape[1] + b) * x.shape[2], graded, tables[t], g, begins, inputs, values)
             add(w, graded, g, begins, inputs, values, acc)
             for row in range(g[9]):
                 first = row * g[12] + g[11] * g[8]
@@ -267,7 +310,7 @@ def advance(
                 acc[:] = 0
                 if len(bias):
                     acc[:] = bias[t]
-                gather(flat, (t * x.shape[1] + b) * x.shape[2], tables[t], g, begins, inputs, values)
+                list_inputs(flat, (t * x.shape[1] + b) * x.shape[2], graded, tables[t], g, begins, inputs, values)
                 add(w, graded, g, begins, inputs, values, acc)
             rows = (leak[t], gain[t], threshold[t], offset[t])
             update(acc, flat_v, b * neurons, fired, g, rows, pitch, shifts[t], to_zero)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.coding import input_code
+from asnn_deploy.engine.encoder import encode
 from asnn_deploy.graph import INPUT, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.order_free import snap
 from asnn_deploy.reference import Executor
@@ -21,34 +22,39 @@ STEPS, SIZE, CLASSES, HIDDEN, WIDTHS = 7, 28, 10, 256, (32, 48, 64)
 Array = np.ndarray[Any, Any]
 
 
-def reference_lenet(seed: int, rate: float = 0.11) -> DeployGraph:
-    """The reference network with random, order-free weights, each layer firing at about `rate`."""
+def reference_lenet(seed: int, rate: float = 0.11, steps: int = STEPS, deeper: int = 0) -> DeployGraph:
+    """The reference network with random, order-free weights, each layer firing at about `rate`.
+
+    deeper: so many more convolutions, of 64 channels and without pooling.
+    """
     rng = np.random.default_rng(seed)
-    code = input_code("hybrid-latency", STEPS)
+    code = input_code("hybrid-latency", steps)
 
     def values(*shape: int) -> Array:
         fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 100
         return (rng.standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32)
 
     def fixed(*shape: int) -> StepTable:
-        return StepTable.constant(values(*shape), STEPS)
+        return StepTable.constant(values(*shape), steps)
 
     def neurons(name: str) -> Neuron:
-        draw = [rng.uniform(low, high, STEPS).astype(np.float32) for low, high in ((0.3, 0.9), (0.4, 1.0))]
+        draw = [rng.uniform(low, high, steps).astype(np.float32) for low, high in ((0.3, 0.9), (0.4, 1.0))]
         tables = {"leak": StepTable.per_step(draw[0]), "gain": StepTable.per_step(draw[1])}
-        return Neuron(name, "lif", {**tables, "threshold": StepTable.constant(np.float32(1), STEPS)})
+        return Neuron(name, "lif", {**tables, "threshold": StepTable.constant(np.float32(1), steps)})
 
     which = np.where(code.analog, 0, 1)
     stem = np.stack([values(WIDTHS[0], 1, 3, 3) / np.float32(255), values(WIDTHS[0], 1, 3, 3)])
     stem_bias = np.stack([values(WIDTHS[0]), values(WIDTHS[0])])
     layers: list[Layer] = []
-    for i, (c_in, c_out) in enumerate(zip((1, *WIDTHS), WIDTHS), 1):
+    widths = (*WIDTHS, *WIDTHS[-1:] * deeper)
+    for i, (c_in, c_out) in enumerate(zip((1, *widths), widths), 1):
         weight = StepTable(stem, which) if i == 1 else fixed(c_out, c_in, 3, 3)
         bias = StepTable(stem_bias, which) if i == 1 else fixed(c_out)
-        layers += [Conv(f"conv{i}", weight, bias, padding=(1, 1)), neurons(f"lif{i}"), Pool(f"pool{i}")]
+        layers += [Conv(f"conv{i}", weight, bias, padding=(1, 1)), neurons(f"lif{i}")]
+        layers += [Pool(f"pool{i}")] if i <= len(WIDTHS) else []
     layers += [Flatten("flatten"), Linear("fc1", fixed(HIDDEN, WIDTHS[-1] * (SIZE // 8) ** 2), fixed(HIDDEN))]
-    layers += [neurons("lif4"), Linear("fc2", fixed(CLASSES, HIDDEN), fixed(CLASSES))]
-    scale = (rng.uniform(0.5, 1.5, STEPS) / STEPS).astype(np.float32)
+    layers += [neurons("fc1_lif" if deeper else "lif4"), Linear("fc2", fixed(CLASSES, HIDDEN), fixed(CLASSES))]
+    scale = (rng.uniform(0.5, 1.5, steps) / steps).astype(np.float32)
     graph = snap(DeployGraph.chain((1, SIZE, SIZE), code, [*layers, Readout("readout", StepTable.per_step(scale))]))
     images = pictures(16, seed + 1)
     for neuron in graph.neurons:
@@ -63,12 +69,10 @@ def with_rate(graph: DeployGraph, name: str, rate: float, images: Array) -> Depl
     for _ in range(12):
         factor = np.float32(2 ** ((low + high) / 2))
         changed = replace(graph, layers=tuple(_scaled(layer, name, factor) for layer in graph.layers))
-        executor = Executor(changed, names[: names.index(name) + 1])
+        executor = Executor(changed, names[: names.index(name) + 1], [name], potentials=False)
         executor.reset(len(images))
-        fired = [
-            executor.step(t, {INPUT: graph.code.frame(images, t).astype(np.float32)})[name].mean() for t in range(STEPS)
-        ]
-        low, high = (low, (low + high) / 2) if np.mean(fired) > rate else ((low + high) / 2, high)
+        fired = executor.advance(range(graph.time_steps), {INPUT: encode(graph.code, images)})[name]
+        low, high = (low, (low + high) / 2) if fired.mean() > rate else ((low + high) / 2, high)
     return changed
 
 

@@ -36,7 +36,7 @@ class LavaTarget:
 
     name: str
     arithmetic: str
-    rows: int = 128
+    rows: int = 64
     stages: int | None = None
     lanes: int = 1
     time_limit: float = 120.0
