@@ -37,6 +37,7 @@ from asnn_deploy import reference
 from asnn_deploy.data import load_data
 from asnn_deploy.engine.compiled import Synapses
 from asnn_deploy.engine.encoder import encode
+from asnn_deploy.engine.signals import channels_first, channels_last
 from asnn_deploy.graph import INPUT, Conv, DeployGraph, Linear
 from asnn_deploy.models.network import exact_sums
 from asnn_deploy.quantize import calibrate, quantize
@@ -63,15 +64,16 @@ def seconds(work: Callable[[], object], rounds: int) -> float:
 
 
 def synaptic_inputs(graph: DeployGraph, images: Array) -> dict[str, Array]:
-    """What enters each synaptic layer at each step, `[T, B, ...]`."""
+    """What enters each synaptic layer at each step, `[T, B, ...]`, in memory as the engine's layers leave it."""
     executor = Executor(graph)
     executor.reset(len(images))
     frames = encode(graph.code, images)
     signals = executor.advance(range(graph.time_steps), {INPUT: frames})
     return {
-        layer.name: signals[graph.inputs_of[layer.name][0].source]
+        layer.name: channels_first(channels_last(signals[source]), graph.shapes[source])
         for layer in graph.layers
         if isinstance(layer, (Conv, Linear))
+        for source in [graph.inputs_of[layer.name][0].source]
     }
 
 

@@ -28,7 +28,7 @@ _LEAK_SHIFT = np.int32(LEAK_SHIFT)
 _TOP = np.int32(largest(STATE_BITS))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def trailing_zeros(_context: Any, _word: Any) -> Any:
     """The number of zero bits below a word's lowest one; the word must not be 0."""
 
@@ -54,7 +54,7 @@ def gather_spikes(words: Any, start: Any, table: Any, g: Any, begins: Any, input
         for k in range(members):
             word = words[_u(start + i * members + k)]
             while word:
-                inputs[n] = at + np.int64(trailing_zeros(word) >> _u(3)) * size
+                inputs[n] = at + np.int64(trailing_zeros(word) >> _u(3)) * size  # type: ignore[call-arg]
                 n += 1
                 word &= word - _u(1)
             at += 8 * size
