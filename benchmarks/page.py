@@ -24,7 +24,8 @@ def results(name: str) -> dict[str, Any]:
 def measured(found: dict[str, Any], name: str, arguments: str = "") -> str:
     """The command and what the figures depend on."""
     versions = ", ".join(f"{package} {number}" for package, number in found["versions"].items())
-    return f"`.venv/bin/python benchmarks/{name}.py{arguments}`, commit {found['commit']}, {found['device']}; {versions}.\n"
+    command = f"`.venv/bin/python benchmarks/{name}.py{arguments}`"
+    return f"{command}, commit {found['commit']}, {found['device']}; {versions}.\n"
 
 
 def first_batch(runs: dict[str, Any], goal: float) -> str:
@@ -84,8 +85,8 @@ def fixed() -> str:
         for what, costs in found["growth"].items()
     ]
     return (
-        f"## Integer engine\n\n`{found['preset']}`, trained. All synapses of the integer network for {kernels['batch']} "
-        "samples and T = 7 steps, written out as currents, against torch's float32 layers on the same inputs, one "
+        f"## Integer engine\n\n`{found['preset']}`, trained. All synapses of the integer network for "
+        f"{kernels['batch']} samples and T = 7 steps, written out as currents, against torch's float32 layers on the same inputs, one "
         f"thread each: **{kernels['times_faster_than_torch']:.1f}** times as fast; with a random half of the events "
         f"{kernels['half_the_events_times_faster']:.2f} times as fast again. Milliseconds:\n\n"
         f"{measured(found, 'fixed', ' --run run')}\n"
@@ -95,8 +96,8 @@ def fixed() -> str:
         "Samples per second on all cores, by batch, and at the best batch as a multiple of the trained torch module in "
         f"eager mode:\n\n| | {' | '.join(batches)} | times torch |\n|---|{'---|' * len(batches)}---|\n"
         + "\n".join(speeds)
-        + "\n\nMicroseconds of a sample in `reference-fixed` on one core, random networks of the reference LeNet's shape "
-        "with one thing changed:\n\n| what | value: microseconds |\n|---|---|\n" + "\n".join(growth) + "\n"
+        + "\n\nMicroseconds of a sample in `reference-fixed` on one core, random networks of the reference LeNet's "
+        "shape with one thing changed:\n\n| what | value: microseconds |\n|---|---|\n" + "\n".join(growth) + "\n"
     )
 
 
