@@ -86,9 +86,10 @@ def fixed() -> str:
     ]
     return (
         f"## Integer engine\n\n`{found['preset']}`, trained. All synapses of the integer network for "
-        f"{kernels['batch']} samples and T = 7 steps, written out as currents, against torch's float32 layers on the same inputs, one "
-        f"thread each: **{kernels['times_faster_than_torch']:.1f}** times as fast; with a random half of the events "
-        f"{kernels['half_the_events_times_faster']:.2f} times as fast again. Milliseconds:\n\n"
+        f"{kernels['batch']} samples and T = 7 steps, written out as currents, against torch's float32 "
+        f"layers on the same inputs, one thread each: **{kernels['times_faster_than_torch']:.1f}** times as fast; "
+        f"with a random half of the events {kernels['half_the_events_times_faster']:.2f} times as fast again. "
+        "Milliseconds:\n\n"
         f"{measured(found, 'fixed', ' --run run')}\n"
         "| layer | inputs that fire | events | half of them | torch |\n|---|---|---|---|---|\n"
         + "\n".join(rows)
