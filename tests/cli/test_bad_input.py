@@ -394,7 +394,8 @@ def test_a_full_disk_while_training_leaves_nothing_new(refused, monkeypatch):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_polite_signal_is_an_interruption(run_folder, tmp_path, name):
     code = (
-        "import os, signal, sys; from asnn_deploy import bundle; from asnn_deploy.cli import main; "
+        f"import os, signal, sys; signal.signal(signal.{name}, signal.SIG_DFL); "  # also where the tests run under nohup
+        "from asnn_deploy import bundle; from asnn_deploy.cli import main; "
         f"bundle.digest = lambda path: os.kill(os.getpid(), signal.{name}); main(sys.argv[1:])"
     )
     arguments = ["export", str(run_folder), "--target", "onnx", "--out", str(tmp_path / "bundle")]
