@@ -27,7 +27,7 @@ from asnn_deploy.trace import Record, Trace
 
 LOGITS_ONLY = Record()
 PIECE = 16
-"""Samples that a thread computes at a time: few enough for the cache, enough to outweigh a call (measured)."""
+"""Samples that a thread computes at a time: few enough for the cache, enough to outweigh a call."""
 
 
 def cores() -> int:

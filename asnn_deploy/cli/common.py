@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_BATCH = 64
+CALIBRATION_SAMPLES = 256
+"""Training samples on which an integer version's choices are made anew."""
 WORDS = ("", "kind", "coding", "data", "against", "verdict", "step tables")
 """Table columns that hold words; the first column always does."""
 

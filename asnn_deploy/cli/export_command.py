@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import data_option, source_argument
+from asnn_deploy.cli.common import CALIBRATION_SAMPLES, data_option, source_argument
 
 if TYPE_CHECKING:
     from asnn_deploy.source import Source
@@ -105,7 +105,7 @@ def quantized(source: Source, bits: int | None, data_spec: str | None) -> Any:
         return graph
     if data_spec is None and source.data is None:
         raise DataError(f"--bits {bits}: clips are chosen on data, and {source.path} remembers none; give --data")
-    images, _, _ = load_samples(source, data_spec, "train", 256)
+    images, _, _ = load_samples(source, data_spec, "train", CALIBRATION_SAMPLES)
     return calibrate(graph, images, bits, graph.quantization.scales)
 
 

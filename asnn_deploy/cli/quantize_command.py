@@ -9,8 +9,6 @@ import click
 
 from asnn_deploy.cli.common import data_option, json_option, source_argument
 
-CALIBRATION_SAMPLES = 256
-
 
 @click.command(epilog="Example: asnn-deploy quantize run --bits 4 --limit 500 --json quantization.json")
 @source_argument

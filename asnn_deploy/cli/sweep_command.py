@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asnn_deploy.cli.common import batch_option, data_option, limit_option, source_argument
+from asnn_deploy.cli.common import CALIBRATION_SAMPLES, batch_option, data_option, limit_option, source_argument
 
 if TYPE_CHECKING:
     from asnn_deploy.graph import DeployGraph
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from asnn_deploy.step_table import Array
     from asnn_deploy.sweep import Plan, Point
 
-CALIBRATION_SAMPLES = 256
 DEFAULT_EPOCHS = 5
 LEARNING_RATE_SHARE = 0.1
 """Training on starts with this share of the run's own learning rate: the weights are good already."""

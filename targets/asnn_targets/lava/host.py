@@ -5,8 +5,8 @@ Process dies, and prints when it is killed. Here that touches nobody: no torch, 
 forked, thread pools have one thread each, and whatever happens, one exit leaves no process and no shared memory.
 
 The other end is `session.py`. Over a socket come a Plan, then `("run", images)` again and again, and `("close", None)`.
-Back go `("ready", process ids)`; for each run `("message", rows)` for each chunk and time step, then `("done", None)`;
-or `("failed", text)`. A closed socket ends the program.
+Back go `("ready", process ids)`; for each run `("message", rows)` for each chunk and answering step, then
+`("done", None)`; or `("failed", text)`. A closed socket ends the program.
 """
 
 from __future__ import annotations

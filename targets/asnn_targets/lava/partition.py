@@ -15,10 +15,10 @@ from asnn_deploy.reference import Executor
 from asnn_deploy.step_table import Array
 
 HOP = 150e-6
-"""Seconds that one more Process costs a time step, with its messages and its part of the barrier: measured on the
-reference LeNet, on two cores of a current server, as the slope of a time step over the number of stages."""
+"""Seconds that one more Process costs a time step, with its messages and its part of the barrier: an order of
+magnitude, not a measurement of this machine. It only keeps small networks from being spread over many Processes."""
 RUNTIME = 2 * HOP
-"""Seconds of a core that a lane's own runtime takes at each time step, likewise."""
+"""Seconds of a core that a lane's own runtime takes at each time step, of the same kind."""
 
 
 def measure(graph: DeployGraph, images: Array) -> dict[str, float]:
