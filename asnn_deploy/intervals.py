@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from asnn_deploy.fixed_point import ACCUMULATOR_BITS, LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.graph import INPUT, Add, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Product, Readout
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout
 from asnn_deploy.ranges import delayed, loops, summands
 from asnn_deploy.step_table import Array, StepTable, over_axes
 

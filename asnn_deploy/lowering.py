@@ -12,7 +12,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from asnn_deploy.errors import GraphError, LoweringError
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.models.cells import AdaptiveLIFCell, MultiStep
 from asnn_deploy.models.layers import PerStep, Synapses, WeightedMean
 from asnn_deploy.models.network import SpikingNetwork

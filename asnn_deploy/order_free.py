@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asnn_deploy.graph import Add, Conv, DeployGraph, Layer, Linear
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Add, Conv, Layer, Linear
 from asnn_deploy.ranges import arriving, largest_values, row_sums
 from asnn_deploy.step_table import Array, StepTable
 

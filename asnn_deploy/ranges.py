@@ -12,20 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from asnn_deploy.graph import (
-    INPUT,
-    Add,
-    Conv,
-    DeployGraph,
-    Flatten,
-    Layer,
-    Linear,
-    Neuron,
-    Pool,
-    Product,
-    Readout,
-    Scale,
-)
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.step_table import Array
 
 

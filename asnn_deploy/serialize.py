@@ -17,8 +17,9 @@ import numpy as np
 
 from asnn_deploy.errors import BundleError, GraphError
 from asnn_deploy.files import replacing
-from asnn_deploy.graph import LAYERS, DeployGraph, Edge, Layer, Neuron
+from asnn_deploy.graph import DeployGraph, Edge
 from asnn_deploy.input_code import InputCode
+from asnn_deploy.layers import LAYERS, Layer, Neuron
 from asnn_deploy.neurons import check_neurons
 from asnn_deploy.quantization import Quantization
 from asnn_deploy.step_table import Array, StepTable

@@ -38,7 +38,8 @@ from asnn_deploy.data import load_data
 from asnn_deploy.engine.compiled import Synapses
 from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.signals import channels_first, channels_last
-from asnn_deploy.graph import INPUT, Conv, DeployGraph, Linear
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Conv, Linear
 from asnn_deploy.models.network import exact_sums
 from asnn_deploy.quantize import calibrate, quantize
 from asnn_deploy.reference import Executor, Runner

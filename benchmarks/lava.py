@@ -35,7 +35,8 @@ from provenance import provenance
 
 from asnn_deploy import reference
 from asnn_deploy.deployment import Deployment
-from asnn_deploy.graph import DeployGraph, Linear
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Linear
 from asnn_deploy.trace import Record
 
 BATCH_SIZES = (1, 16, 64, 256, 1024)

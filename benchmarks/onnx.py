@@ -33,7 +33,8 @@ from torch.nn import functional
 
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.files import write_text
-from asnn_deploy.graph import Conv, DeployGraph, Linear
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Linear
 
 ROUNDS, ROUND_SECONDS = 9, 0.25
 CHECKED = 256

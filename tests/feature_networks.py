@@ -8,20 +8,8 @@ import numpy as np
 from networks import grid_weights, random_neuron
 
 from asnn_deploy.coding import input_code
-from asnn_deploy.graph import (
-    INPUT,
-    Add,
-    Conv,
-    DeployGraph,
-    Edge,
-    Flatten,
-    Linear,
-    Neuron,
-    Pool,
-    Product,
-    Readout,
-    Scale,
-)
+from asnn_deploy.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.step_table import StepTable
 
 STEPS = 4

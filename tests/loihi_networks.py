@@ -8,7 +8,8 @@ import numpy as np
 from networks import grid_weights
 
 from asnn_deploy.coding import input_code
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.step_table import StepTable
 
 

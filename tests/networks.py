@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from asnn_deploy.coding import input_code
-from asnn_deploy.graph import INPUT, Add, Conv, DeployGraph, Edge, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.step_table import StepTable
 
 

@@ -12,19 +12,9 @@ from networks import grid_weights, random_neuron, small_lenet
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.errors import BundleError, InputError, UnsupportedError
-from asnn_deploy.graph import (
-    Add,
-    Conv,
-    DeployGraph,
-    Edge,
-    Flatten,
-    Linear,
-    Neuron,
-    Pool,
-    Readout,
-    Scale,
-)
+from asnn_deploy.graph import DeployGraph, Edge
 from asnn_deploy.input_code import InputCode
+from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout, Scale
 from asnn_deploy.quantization import Quantization
 from asnn_deploy.step_table import StepTable
 

@@ -15,7 +15,7 @@ import asnn_deploy.coding
 import asnn_deploy.neurons
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.discover import discover
-from asnn_deploy.graph import Neuron
+from asnn_deploy.layers import Neuron
 from asnn_deploy.reference import run
 from asnn_deploy.step_table import StepTable
 from asnn_deploy.trace import Record

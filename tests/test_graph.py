@@ -7,20 +7,8 @@ from networks import small_lenet
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.errors import GraphError
-from asnn_deploy.graph import (
-    INPUT,
-    Add,
-    Conv,
-    DeployGraph,
-    Edge,
-    Flatten,
-    Linear,
-    Neuron,
-    Pool,
-    Product,
-    Readout,
-    Scale,
-)
+from asnn_deploy.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.neurons import check_neurons
 from asnn_deploy.step_table import StepTable
 

@@ -17,6 +17,7 @@ FOUNDATION = {
     "step_table",
     "input_code",
     "graph",
+    "layers",
     "trace",
     "fixed_point",
     "suggest",

@@ -10,9 +10,10 @@ from networks import random_graph, random_images, small_lenet
 
 from asnn_deploy.errors import GraphError
 from asnn_deploy.fixed_point import ACCUMULATOR_BITS, LEAK_BITS, STATE_BITS, largest
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Readout
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.input_code import PIXEL_LEVELS, InputCode
 from asnn_deploy.intervals import bounds, prove
+from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Readout
 from asnn_deploy.quantize import Quantization, quantize
 from asnn_deploy.reference import Executor
 from asnn_deploy.step_table import StepTable

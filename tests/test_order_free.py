@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from networks import small_lenet
 
 from asnn_deploy.engine.dense import ConvKernel
-from asnn_deploy.graph import Add, Conv, DeployGraph, Edge, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import DeployGraph, Edge
+from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.order_free import analyse, grid_exponent, snap, snap_arrays
 from asnn_deploy.step_table import StepTable
 

@@ -11,8 +11,9 @@ from networks import random_graph, random_images, random_neuron, small_lenet
 from asnn_deploy.coding import input_code
 from asnn_deploy.errors import DataError, GraphError, InputError
 from asnn_deploy.fixed_point import STATE_BITS, largest
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.intervals import bounds
+from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.neurons import lif
 from asnn_deploy.quantize import Quantization, calibrate, quantization_report, quantize
 from asnn_deploy.reference import Executor, run

@@ -11,7 +11,8 @@ from networks import random_graph, random_images, small_lenet
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.errors import GraphError, UnsupportedError
-from asnn_deploy.graph import Conv, DeployGraph, Edge, Flatten, Linear, Neuron, Product, Readout, Scale
+from asnn_deploy.graph import DeployGraph, Edge
+from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Product, Readout, Scale
 from asnn_deploy.neurons import MODELS
 from asnn_deploy.quantize import Quantization, quantize
 from asnn_deploy.reference import Executor, run

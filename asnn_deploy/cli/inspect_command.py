@@ -10,7 +10,8 @@ import click
 from asnn_deploy.cli.common import json_option, source_argument
 
 if TYPE_CHECKING:
-    from asnn_deploy.graph import DeployGraph, Layer
+    from asnn_deploy.graph import DeployGraph
+    from asnn_deploy.layers import Layer
     from asnn_deploy.step_table import StepTable
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asnn_deploy.graph import Conv, Linear, Product, Shape
+from asnn_deploy.layers import Conv, Linear, Product, Shape
 from asnn_deploy.step_table import Array
 
 

@@ -15,7 +15,8 @@ from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
 from asnn_deploy.energy.results import CONVENTIONS, KEYS, Counts, LayerCount, Running, Spread, StepCount
 from asnn_deploy.energy.signals import SYNAPTIC, Replay, arrive_as_spikes, from_neurons
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import Conv, DeployGraph, Layer, Linear, Neuron, Product
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Layer, Linear, Neuron, Product
 from asnn_deploy.neurons import model_of
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Trace

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import INPUT, Add, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Product, Readout
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout
 from asnn_deploy.reference import Executor
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Trace

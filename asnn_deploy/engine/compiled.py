@@ -15,7 +15,8 @@ from asnn_deploy.engine.kernels import advance, integrate
 from asnn_deploy.engine.layout import aligned, arrange, geometry, parameters, pooling, spread
 from asnn_deploy.engine.registers import accumulator_types, covers, narrowest
 from asnn_deploy.engine.signals import carried_types, channels_first, channels_last, potential_type
-from asnn_deploy.graph import Conv, DeployGraph, Linear, Neuron, Pool
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Linear, Neuron, Pool
 from asnn_deploy.ranges import arriving, largest_values
 from asnn_deploy.step_table import Array, StepTable
 

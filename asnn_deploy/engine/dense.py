@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.graph import Conv, Linear, Pool
+from asnn_deploy.layers import Conv, Linear, Pool
 from asnn_deploy.step_table import Array
 
 FLOAT32_EXACT = 2**24

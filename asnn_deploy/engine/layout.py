@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from asnn_deploy.engine.signals import BYTE
-from asnn_deploy.graph import Conv, DeployGraph, Linear, Neuron, Pool, Shape
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Linear, Neuron, Pool, Shape
 from asnn_deploy.neurons import model_of
 from asnn_deploy.step_table import Array
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.fixed_point import LEAK_BITS, LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.graph import Conv, DeployGraph, Linear, Neuron
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.intervals import Bounds, bounds
+from asnn_deploy.layers import Conv, Linear, Neuron
 from asnn_deploy.order_free import analyse
 from asnn_deploy.ranges import arriving, largest_values
 from asnn_deploy.step_table import Array

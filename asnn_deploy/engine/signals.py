@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.graph import INPUT, Add, DeployGraph, Flatten, Neuron, Pool, Product
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Add, Flatten, Neuron, Pool, Product
 from asnn_deploy.ranges import largest_values
 from asnn_deploy.step_table import Array
 

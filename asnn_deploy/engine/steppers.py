@@ -15,7 +15,8 @@ import numpy as np
 from asnn_deploy.engine.dense import ConvKernel, LinearKernel, pool
 from asnn_deploy.engine.signals import signal_type
 from asnn_deploy.errors import GraphError
-from asnn_deploy.graph import Add, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.neurons import State, model_of
 from asnn_deploy.ranges import arriving, largest_values
 from asnn_deploy.step_table import Array, StepTable, over_axes

@@ -11,7 +11,8 @@ from asnn_deploy.engine.compiled import MODEL, Population, Synapses
 from asnn_deploy.engine.layout import poolable
 from asnn_deploy.engine.signals import carried_types, potential_type, signal_type
 from asnn_deploy.engine.steppers import Firing, build
-from asnn_deploy.graph import Conv, DeployGraph, Layer, Linear, Neuron, Pool
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Layer, Linear, Neuron, Pool
 from asnn_deploy.step_table import Array
 
 

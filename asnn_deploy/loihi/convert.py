@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from asnn_deploy.fixed_point import STATE_BITS, largest
-from asnn_deploy.graph import Conv, DeployGraph, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.loihi.rules import check_line, check_loihi, unsupported
 from asnn_deploy.loihi.synapses import WEIGHT_BITS, granularity
 from asnn_deploy.neurons.loihi_lif import ALIGNMENT, EXPONENTS, MANTISSAS, THRESHOLDS, UNITY, LoihiLIF

@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.fixed_point import STATE_BITS
-from asnn_deploy.graph import INPUT, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.loihi.synapses import MESSAGE_BITS, exponent_of
 from asnn_deploy.ranges import largest_values, row_sums
 

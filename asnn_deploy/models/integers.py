@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asnn_deploy.fixed_point import LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.graph import Conv, Linear, Neuron, Readout
 from asnn_deploy.intervals import Interval
+from asnn_deploy.layers import Conv, Linear, Neuron, Readout
 from asnn_deploy.step_table import StepTable, over_axes
 
 FLOAT32_EXACT = 2**24

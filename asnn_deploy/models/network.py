@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from asnn_deploy.graph import Conv, DeployGraph, Linear, Neuron, Readout
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.input_code import InputCode
 from asnn_deploy.intervals import bounds
+from asnn_deploy.layers import Conv, Linear, Neuron, Readout
 from asnn_deploy.models.cells import MultiStep
 from asnn_deploy.models.integers import IntegerLIF, IntegerReadout, IntegerSynapses
 from asnn_deploy.models.layers import Encode, PerStep, Synapses

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from asnn_deploy.discover import discover
 from asnn_deploy.errors import GraphError
-from asnn_deploy.graph import DeployGraph, Neuron
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Neuron
 from asnn_deploy.neurons.base import NeuronModel, Parameter, State
 from asnn_deploy.step_table import StepTable
 from asnn_deploy.suggest import unknown_name

@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from asnn_deploy.errors import DataError
-from asnn_deploy.graph import INPUT, Conv, DeployGraph, Linear, Neuron, Readout
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Conv, Linear, Neuron, Readout
 from asnn_deploy.quantization import DEFAULT_BITS, Clip, Quantization
 from asnn_deploy.quantize.integers import has_channel_scales, quantize
 from asnn_deploy.quantize.least_error import least_error_clips, second_moments

@@ -17,8 +17,9 @@ from dataclasses import replace
 import numpy as np
 
 from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, largest
-from asnn_deploy.graph import INPUT, Conv, DeployGraph, Edge, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.intervals import Interval, frames, leaving, prove
+from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.quantization import Quantization, integer_weight, weight_units
 from asnn_deploy.quantize.neurons import quantize_neuron
 from asnn_deploy.quantize.signals import Signal, integer_table

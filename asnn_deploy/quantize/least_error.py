@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from asnn_deploy.graph import Conv, Linear
+from asnn_deploy.layers import Conv, Linear
 from asnn_deploy.quantization import integer_weight, weight_units
 from asnn_deploy.step_table import Array
 

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, LEAK_BITS, LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.graph import DeployGraph, Neuron
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.intervals import Interval, membrane
+from asnn_deploy.layers import Neuron
 from asnn_deploy.neurons import model_of
 from asnn_deploy.quantize.signals import Signal, integer_table
 from asnn_deploy.step_table import Array, StepTable, over_axes

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.fixed_point import ACCUMULATOR_BITS, STATE_BITS, largest
-from asnn_deploy.graph import Conv, DeployGraph, Linear, Neuron, Readout
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.intervals import Bounds, Interval, prove
+from asnn_deploy.layers import Conv, Linear, Neuron, Readout
 from asnn_deploy.quantize.integers import quantize, unit_table
 from asnn_deploy.reference import run
 from asnn_deploy.step_table import Array

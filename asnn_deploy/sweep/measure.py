@@ -9,7 +9,8 @@ import numpy as np
 
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.energy import Counter
-from asnn_deploy.graph import Conv, DeployGraph, Linear
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Linear
 from asnn_deploy.parity import Comparison
 from asnn_deploy.plugins import available
 from asnn_deploy.quantize import quantize

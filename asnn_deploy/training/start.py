@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asnn_deploy.config import RunConfig
 from asnn_deploy.errors import ConfigError, GraphError
-from asnn_deploy.graph import Conv, Linear
+from asnn_deploy.layers import Conv, Linear
 from asnn_deploy.lowering import lower
 from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.quantize import quantize

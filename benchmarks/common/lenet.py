@@ -13,7 +13,8 @@ import numpy as np
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.engine.encoder import encode
-from asnn_deploy.graph import INPUT, Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.order_free import snap
 from asnn_deploy.reference import Executor
 from asnn_deploy.step_table import StepTable

@@ -25,7 +25,8 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Frames
 
 from asnn_deploy.fixed_point import LEAK_SHIFT, STATE_BITS, saturate, truncating_shift
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Pool
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Pool
 
 Array = np.ndarray[Any, Any]
 

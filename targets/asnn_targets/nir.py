@@ -20,7 +20,8 @@ import numpy as np
 
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import BundleError, DataError, UnsupportedError
-from asnn_deploy.graph import DeployGraph, Neuron
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Neuron
 from asnn_deploy.plugins import Session
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record, Trace

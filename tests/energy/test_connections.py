@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
-from asnn_deploy.graph import Conv, DeployGraph, Edge, Flatten, Linear, Product, Readout
+from asnn_deploy.graph import DeployGraph, Edge
+from asnn_deploy.layers import Conv, Flatten, Linear, Product, Readout
 from asnn_deploy.step_table import StepTable
 
 STEPS = 2

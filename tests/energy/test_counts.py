@@ -10,7 +10,8 @@ from networks import grid_weights, random_graph, random_images, random_neuron, s
 from asnn_deploy.coding import input_code
 from asnn_deploy.energy import Counter
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import Add, Conv, DeployGraph, Edge, Flatten, Linear, Pool, Product, Readout, Scale
+from asnn_deploy.graph import DeployGraph, Edge
+from asnn_deploy.layers import Add, Conv, Flatten, Linear, Pool, Product, Readout, Scale
 from asnn_deploy.quantize import quantize
 from asnn_deploy.reference import run
 from asnn_deploy.step_table import StepTable

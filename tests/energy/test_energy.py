@@ -8,7 +8,8 @@ from networks import random_images, small_lenet
 from asnn_deploy.coding import input_code
 from asnn_deploy.energy import Counter, baselines, break_even_spike_rate, energy, load_profile, load_profiles, qnn_bits
 from asnn_deploy.energy.estimate import PARTS
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Readout
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Readout
 from asnn_deploy.quantize import quantize
 from asnn_deploy.reference import run
 from asnn_deploy.step_table import StepTable

@@ -15,8 +15,9 @@ from asnn_deploy.engine.choice import Choice
 from asnn_deploy.engine.compiled import Population, Synapses
 from asnn_deploy.engine.units import Stepwise
 from asnn_deploy.fixed_point import GAIN_BITS, LEAK_BITS, STATE_BITS, largest
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.input_code import InputCode
+from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.neurons import lif
 from asnn_deploy.quantize import quantize
 from asnn_deploy.reference import Executor, Runner, run

@@ -28,7 +28,8 @@ from nir_networks import (
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import Conv, DeployGraph, Edge, Flatten, Linear, Pool, Product, Readout
+from asnn_deploy.graph import DeployGraph, Edge
+from asnn_deploy.layers import Conv, Flatten, Linear, Pool, Product, Readout
 from asnn_deploy.reference import run
 from asnn_deploy.step_table import StepTable
 from asnn_deploy.trace import Record

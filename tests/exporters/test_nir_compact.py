@@ -12,7 +12,8 @@ from networks import random_images, small_lenet
 from nir_networks import constant, convolutional, neuron, recurrent, refused, unwritable
 
 from asnn_deploy.coding import input_code
-from asnn_deploy.graph import DeployGraph, Flatten, Linear, Neuron, Readout
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Flatten, Linear, Neuron, Readout
 from asnn_deploy.reference import run
 from asnn_deploy.step_table import StepTable
 from asnn_deploy.trace import Record

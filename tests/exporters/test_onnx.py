@@ -19,7 +19,8 @@ import asnn_deploy.neurons
 from asnn_deploy import reference
 from asnn_deploy.coding import input_code
 from asnn_deploy.errors import GraphError, InputError, UnsupportedError
-from asnn_deploy.graph import Add, Conv, DeployGraph, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.neurons.lif import LIF
 from asnn_deploy.plugins import available
 from asnn_deploy.step_table import StepTable

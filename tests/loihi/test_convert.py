@@ -11,8 +11,9 @@ from loihi_networks import cuba, static_lenet, static_lif, without_synaptic_bias
 from networks import random_images, small_lenet
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Pool, Readout
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.input_code import InputCode
+from asnn_deploy.layers import Conv, Flatten, Linear, Pool, Readout
 from asnn_deploy.loihi import check_loihi, synapses, to_loihi
 from asnn_deploy.neurons import check_neurons
 from asnn_deploy.quantize import quantize

@@ -9,7 +9,7 @@ from asnn_targets.lava import target
 
 from asnn_deploy.errors import GraphError, UnsupportedError
 from asnn_deploy.fixed_point import STATE_BITS, largest
-from asnn_deploy.graph import Neuron
+from asnn_deploy.layers import Neuron
 from asnn_deploy.loihi import synapses
 from asnn_deploy.neurons import MODELS, check_range
 from asnn_deploy.step_table import StepTable

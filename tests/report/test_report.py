@@ -13,7 +13,7 @@ from networks import random_images, small_lenet
 
 from asnn_deploy.energy import PARTS, Counter, load_profiles
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import Neuron
+from asnn_deploy.layers import Neuron
 from asnn_deploy.reference import run
 from asnn_deploy.report import build, html, markdown, write
 from asnn_deploy.step_table import StepTable

@@ -21,7 +21,7 @@ from networks import random_graph, random_images, small_lenet
 from asnn_deploy import reference
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import GraphError, InputError, MissingDependency
-from asnn_deploy.graph import Neuron
+from asnn_deploy.layers import Neuron
 from asnn_deploy.plugins import available, find
 from asnn_deploy.trace import Record
 

@@ -18,7 +18,8 @@ from asnn_deploy import reference
 from asnn_deploy.coding import input_code
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import InputError, TargetError, UnsupportedError
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Linear, Pool, Readout
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Flatten, Linear, Pool, Readout
 from asnn_deploy.loihi import to_loihi
 from asnn_deploy.parity import Comparison
 from asnn_deploy.plugins import find, names

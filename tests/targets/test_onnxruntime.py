@@ -15,7 +15,7 @@ from networks import random_images, small_lenet
 from asnn_deploy import reference
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import BundleError, TargetError
-from asnn_deploy.graph import Conv, Linear, Scale
+from asnn_deploy.layers import Conv, Linear, Scale
 from asnn_deploy.plugins import available
 from asnn_deploy.trace import Record
 

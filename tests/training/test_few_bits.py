@@ -11,7 +11,7 @@ from torch import nn
 
 from asnn_deploy.errors import BundleError, ConfigError
 from asnn_deploy.fixed_point import largest
-from asnn_deploy.graph import Conv, Linear
+from asnn_deploy.layers import Conv, Linear
 from asnn_deploy.lowering import lower
 from asnn_deploy.models import build_model
 from asnn_deploy.models.fake_quantization import fake_quantized, rounded_weight, settled_clips

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.graph import DeployGraph, Layer, Neuron, Readout
+from asnn_deploy.graph import DeployGraph
 from asnn_deploy.input_code import InputCode
+from asnn_deploy.layers import Layer, Neuron, Readout
 from asnn_deploy.step_table import Array, StepTable
 from asnn_exporters.nir.layers import WRITERS, Writer
 from asnn_exporters.nir.nodes import NO_STEP, Node, floats

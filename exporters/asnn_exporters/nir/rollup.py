@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError, GraphError
-from asnn_deploy.graph import DeployGraph, Edge, Layer
+from asnn_deploy.graph import DeployGraph, Edge
+from asnn_deploy.layers import Layer
 from asnn_deploy.neurons import check_neurons
 from asnn_deploy.quantization import Quantization
 from asnn_deploy.serialize import describe as one_line

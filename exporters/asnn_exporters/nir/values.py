@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asnn_deploy.graph import Conv, Layer, Linear, Shape
+from asnn_deploy.layers import Conv, Layer, Linear, Shape
 from asnn_deploy.step_table import Array
 
 SYNAPSES = (Conv.kind, Linear.kind)

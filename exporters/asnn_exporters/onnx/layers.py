@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.graph import Add, Conv, Flatten, Layer, Linear, Pool, Product, Readout, Scale, Shape
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Pool, Product, Readout, Scale, Shape
 from asnn_deploy.step_table import Array
 from asnn_exporters.onnx.scope import Scope, Signal
 

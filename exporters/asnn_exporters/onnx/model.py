@@ -7,7 +7,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.graph import INPUT, DeployGraph, Neuron
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Neuron
 from asnn_deploy.neurons import check_neurons
 from asnn_deploy.version import __version__
 from asnn_exporters.onnx.layers import emit

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from asnn_deploy.graph import Conv, Layer, Linear, Shape
+from asnn_deploy.layers import Conv, Layer, Linear, Shape
 from asnn_deploy.step_table import Array, StepTable
 
 IMAGE = "image"

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
-from asnn_deploy.graph import DeployGraph, Flatten, Neuron, Pool
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Flatten, Neuron, Pool
 from asnn_deploy.reference import Executor
 from asnn_deploy.step_table import Array
 

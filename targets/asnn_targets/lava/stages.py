@@ -14,7 +14,8 @@ import numpy as np
 
 from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.signals import potential_type
-from asnn_deploy.graph import INPUT, DeployGraph, Neuron
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Neuron
 from asnn_deploy.reference import Executor
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record

@@ -25,7 +25,8 @@ from lava.proc.io.injector import Injector, PyLoihiInjectorModel
 from lava.proc.lif.process import LIF, LIFReset
 from lava.utils.weightutils import SignMode
 
-from asnn_deploy.graph import Conv, DeployGraph, Flatten, Layer, Linear, Neuron, Pool
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool
 from asnn_deploy.loihi.rules import LARGEST_NUMBER
 from asnn_deploy.loihi.synapses import MESSAGE_BITS, exponent_of
 from asnn_deploy.ranges import largest_values
