@@ -7,27 +7,46 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Mapping
 
 import numpy as np
 
+from asnn_deploy.energy.answers import NOT_ASKED, Answers
 from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
-from asnn_deploy.energy.results import CONVENTIONS, KEYS, Counts, LayerCount, Running, Spread, StepCount
-from asnn_deploy.energy.signals import SYNAPTIC, Replay, arrive_as_spikes, from_neurons
+from asnn_deploy.energy.results import CONVENTIONS, KEYS, Counts, LayerCount, StepCount, StepIntervals
+from asnn_deploy.energy.running import Running
+from asnn_deploy.energy.signals import SYNAPTIC, Replay, arrive_as_spikes
+from asnn_deploy.energy.sizes import sizes
+from asnn_deploy.energy.tally import add_up, fits_narrow, weigh_spikes, weigh_values
+from asnn_deploy.engine.signals import channels_last
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Layer, Linear, Neuron, Product
-from asnn_deploy.neurons import model_of
+from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import Conv, Linear, Neuron, Product
+from asnn_deploy.ranges import arriving, largest_values
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Trace
 
-__all__ = ["CONVENTIONS", "Counter", "Counts", "LayerCount", "Spread", "StepCount"]
+__all__ = ["CONVENTIONS", "Counter", "Counts", "LayerCount", "StepCount"]
 
-NOT_FACTORS = frozenset({"threshold", "bias", "gain_shift"})
-"""Neuron parameters that cost no multiplication: compared with, added, shifted by."""
-FLOAT_BYTES = 4
-FIXED_STATE_BYTES = 4
-"""A 24-bit membrane potential sits in a 32-bit word."""
+WHOLE = math.inf
+"""The exit margin that nothing reaches: the whole run."""
+MACS, ACS, SPIKES_IN, SPIKES_OUT, UPDATES, MACS_GRADED, ACS_GRADED, VALUES_IN, BIAS_READS = range(len(KEYS))
+
+
+class _Sums:
+    """What is kept of the samples' counts `[B, layers, T, KEYS]`."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.table = np.zeros(shape, np.int64)
+        self.steps_run = 0
+        self.sops, self.spikes = Running(), Running()
+
+    def add(self, counts: Array, steps_run: int) -> None:
+        """Take in a batch, and how many steps its samples ran together."""
+        self.table += counts.sum(axis=0)
+        self.steps_run += steps_run
+        self.sops.add(_sops(counts))
+        self.spikes.add(_spikes(counts))
 
 
 class Counter:
@@ -36,169 +55,156 @@ class Counter:
     def __init__(self, graph: DeployGraph) -> None:
         self.graph = graph
         self.samples = 0
+        self.sizes = sizes(graph)
+        self._counted = [layer for layer in graph.layers if isinstance(layer, (*SYNAPTIC, Neuron))]
         self._replay = Replay(graph)
         self._spiking = arrive_as_spikes(graph)
-        self._sums = {
-            layer.name: np.zeros((graph.time_steps, len(KEYS)), dtype=np.int64)
-            for layer in graph.layers
-            if isinstance(layer, (*SYNAPTIC, Neuron))
+        largest = largest_values(graph)
+        self._binary = {
+            layer.name: self._spiking[layer.name] & (np.max(arriving(graph, layer, largest), axis=0) <= 1)
+            for layer in self._counted
         }
-        self._input = np.zeros((graph.time_steps, 2), dtype=np.int64)
         self._fans: dict[str, Array] = {}
         self._biases: dict[str, Array] = {}
-        for layer in graph.layers:
+        for layer in self._counted:
             if isinstance(layer, (Conv, Linear)):
                 fans = fan_out(layer, graph.shapes[graph.inputs_of[layer.name][0].source])
-                self._fans[layer.name] = fans.reshape(len(fans), -1).astype(np.float64)
+                narrow = np.int32 if fits_narrow(fans) else np.int64
+                self._fans[layer.name] = channels_last(fans[:, None].astype(narrow))[:, 0]
                 self._biases[layer.name] = bias_reads(layer, graph.shapes[layer.name])
-        self._sops, self._spikes = Running(), Running()
-        self._labelled = self._stepped = self._correct = 0
-        self._correct_by_step = np.zeros(graph.time_steps, dtype=np.int64)
+        shape = (len(self._counted), graph.time_steps)
+        self._sums: dict[float, _Sums] = {}
+        self._input = np.zeros((2, graph.time_steps), dtype=np.int64)
+        self._by_step = Running(*shape, 2)
+        self._answers = Answers(graph.time_steps)
 
-    def add(self, images: Array, trace: Trace, labels: Array | None = None) -> None:
+    def add(
+        self,
+        images: Array,
+        trace: Trace,
+        labels: Array | None = None,
+        exits: Mapping[float, Array] | None = None,
+    ) -> Array:
         """Count a batch: uint8 images `[B, C, H, W]`, the trace of their run with spikes recorded, labels `[B]`.
 
-        Step logits in the trace, with labels, give the accuracy after each step. Raises InputError where the trace
-        lacks a layer's spikes or does not belong to the images.
+        Step logits in the trace, with labels, give the accuracy after each step. exits: by margin, how many steps each
+        sample runs until its answer is taken, `[B]`, 1 to T; `result(margin)` then counts these steps only.
+        Returns each sample's counts over all steps, `[B, layers, KEYS]` int64. Raises InputError where the trace lacks
+        a layer's spikes or does not belong to the images.
         """
+        counts = np.zeros((len(images), len(self._counted), self.graph.time_steps, len(KEYS)), np.int64)
         if not len(images):
-            return
-        sops, spikes = np.zeros(len(images)), np.zeros(len(images))
-        for t, arriving in enumerate(self._replay.steps(images, trace)):
-            self._count_input(t, images)
-            for name, inputs in arriving.items():
-                sops += self._count_synapses(t, name, inputs)
-            for neuron in self.graph.neurons:
-                spikes += self._count_neurons(t, neuron, trace.spikes[neuron.name][t])
-        self.samples += len(images)
-        self._sops.add(sops)
-        self._spikes.add(spikes)
+            return counts.sum(axis=2)
+        if labels is not None and np.shape(labels) != (trace.samples,):
+            raise InputError(f"labels have shape {np.shape(labels)}, the trace has {trace.samples} samples")
+        signals = self._replay.arriving(images, trace)
+        self._count_input(signals[INPUT][0])
+        for i, layer in enumerate(self._counted):
+            if isinstance(layer, Neuron):
+                self._count_neurons(layer, trace.spikes[layer.name], counts[:, i])
+            else:
+                assert isinstance(layer, SYNAPTIC)
+                for t in range(self.graph.time_steps):
+                    self._count_synapses(t, layer, [x[t] for x in signals[layer.name]], counts[:, i, t])
+        self._take_in(counts, exits or {})
         if labels is not None:
-            self._count_answers(trace, np.asarray(labels))
+            self._answers.add(trace, np.asarray(labels), _sops(counts), _spikes(counts))
+        return counts.sum(axis=2)
 
-    def result(self) -> Counts:
-        """Means per sample. Raises InputError where nothing was counted."""
+    def result(self, margin: float = WHOLE) -> Counts:
+        """Means per sample; with a margin that every `add` knew, of the steps up to each sample's exit.
+
+        Raises InputError where nothing was counted, or a margin was not.
+        """
         if not self.samples:
             raise InputError("nothing was counted: a report needs at least 1 sample")
-        layers = tuple(self._layer_count(layer) for layer in self.graph.layers if layer.name in self._sums)
-        everything: Array = sum(self._sums.values(), start=np.zeros((self.graph.time_steps, len(KEYS)), np.int64))
-        total = dict(zip(KEYS, everything.sum(axis=0).tolist()))
-        inputs = self._input / self.samples
-        complete = self._labelled == self.samples
+        if margin not in self._sums:
+            raise InputError(f"exit margin {margin}: was not counted; counted: {sorted(self._sums)}")
+        whole, sums = margin == WHOLE, self._sums[margin]
+        found = self._answers.of(self.samples) if whole else NOT_ASKED
+        means = sums.table / self.samples
         return Counts(
             samples=self.samples,
             time_steps=self.graph.time_steps,
-            layers=layers,
-            sops=self._sops.spread((total["macs"] + total["acs"]) / self.samples),
-            spikes=self._spikes.spread(total["spikes_out"] / self.samples),
-            accuracy=self._correct / self.samples if complete else None,
-            accuracy_by_step=(
-                tuple((self._correct_by_step / self.samples).tolist())
-                if complete and self._stepped == self.samples
-                else None
-            ),
-            input_spikes=tuple(inputs[:, 0].tolist()),
-            input_values=tuple(inputs[:, 1].tolist()),
-            weight_bytes=_weight_bytes(self.graph),
-            state_bytes=FIXED_STATE_BYTES if self.graph.arithmetic == "fixed" else FLOAT_BYTES,
+            mean_steps=sums.steps_run / self.samples,
+            layers=tuple(self._layer(i, means[i], whole) for i in range(len(self._counted))),
+            sops=sums.sops.spread(int(sums.table[..., [MACS, ACS]].sum()) / self.samples),
+            spikes=sums.spikes.spread(int(sums.table[..., SPIKES_OUT].sum()) / self.samples),
+            accuracy=found.accuracy,
+            accuracy_by_step=found.by_step,
+            by_class=found.by_class,
+            input_spikes=tuple((self._input[0] / self.samples).tolist()),
+            input_values=tuple((self._input[1] / self.samples).tolist()),
         )
 
-    def _record(self, name: str, t: int, **amounts: float) -> None:
-        for key, amount in amounts.items():
-            self._sums[name][t, KEYS.index(key)] += round(amount)
+    def _layer(self, i: int, means: Array, whole: bool) -> LayerCount:
+        steps = tuple(StepCount(*row) for row in means.tolist())
+        intervals = tuple(
+            StepIntervals(self._by_step.interval(i, t, 0), self._by_step.interval(i, t, 1)) for t in range(len(steps))
+        )
+        row = self.sizes[self._counted[i].name]
+        return LayerCount(**vars(row), per_step=steps, intervals=intervals if whole else ())
 
-    def _count_input(self, t: int, images: Array) -> None:
-        frame = self.graph.code.frame(images, t)
-        if self.graph.code.analog[t]:
-            self._input[t, 1] += np.count_nonzero(frame)
+    def _take_in(self, counts: Array, exits: Mapping[float, Array]) -> None:
+        """Add a batch's counts `[B, layers, T, KEYS]` to every sum."""
+        if self.samples and self._sums.keys() != {WHOLE, *exits}:
+            raise InputError(f"exit margins {sorted(exits)} differ from those of the batches before")
+        time_steps = self.graph.time_steps
+        self.samples += len(counts)
+        for margin, steps in {WHOLE: np.full(len(counts), time_steps), **exits}.items():
+            runs = np.asarray(steps)[:, None] > np.arange(time_steps)
+            kept = counts if runs.all() else counts * runs[:, None, :, None]
+            self._sums.setdefault(margin, _Sums(kept.shape[1:])).add(kept, int(runs.sum()))
+        self._by_step.add(np.stack([counts[..., MACS] + counts[..., ACS], counts[..., SPIKES_OUT]], axis=-1))
+
+    def _count_input(self, frames: Array) -> None:
+        for t, frame in enumerate(frames):
+            if self.graph.code.analog[t]:
+                self._input[1, t] += np.count_nonzero(frame)
+            else:
+                self._input[0, t] += frame.sum(dtype=np.int64)
+
+    def _count_neurons(self, layer: Neuron, spikes: Array, found: Array) -> None:
+        """Count one neuron layer: spikes `[T, B, ...]` into `[B, T, KEYS]`."""
+        flat = channels_last(spikes)
+        for t in range(len(flat)):
+            found[:, t, SPIKES_OUT] = add_up(flat[t])
+        found[..., UPDATES] = flat.shape[2]
+
+    def _count_synapses(self, t: int, layer: Conv | Linear | Product, inputs: list[Array], found: Array) -> None:
+        """Count one synaptic layer at one step: inputs `[B, ...]` into `[B, KEYS]`."""
+        if isinstance(layer, Product):
+            all_of, once, of_ones, total, nonzero = _product(layer, inputs)
         else:
-            self._input[t, 0] += frame.sum(dtype=np.int64)
-
-    def _count_synapses(self, t: int, name: str, inputs: list[Array]) -> Array:
-        """Count one synaptic layer at one step; returns the synaptic operations of each sample, `[B]`."""
-        all_of, once, of_ones = self._operations(t, self.graph.by_name[name], inputs)
-        if name in self._biases:
-            self._record(name, t, bias_reads=self._biases[name][t] * len(inputs[0]))
-        if self._spiking[name][t]:
-            self._record(name, t, acs=all_of.sum(), acs_graded=of_ones.sum(), macs_graded=(once - of_ones).sum())
-            self._record(name, t, spikes_in=sum(float(x.sum(dtype=np.float64)) for x in inputs))
-            return all_of
-        self._record(name, t, macs=once.sum(), macs_graded=once.sum())
-        self._record(name, t, values_in=sum(np.count_nonzero(x) for x in inputs))
-        return once
-
-    def _operations(self, t: int, layer: Layer, inputs: list[Array]) -> tuple[Array, Array, Array]:
-        """For each sample, float64 `[B]` (exact below 2**53): synapses times input, at non-zero inputs, at ones."""
-        masks = [x != 0 for x in inputs]
-        binary = all(np.array_equal(x, mask) for x, mask in zip(inputs, masks))
-        if isinstance(layer, Product):
-            once = product_pairs(layer, *masks)
-            if binary:
-                return once, once, once
-            return product_pairs(layer, *inputs), once, product_pairs(layer, *(x == 1 for x in inputs))
-        assert isinstance(layer, (Conv, Linear))
-        fan = self._fans[layer.name][layer.weight.index[t]]
-        flat = inputs[0].reshape(len(inputs[0]), -1).astype(np.float64)
-        once = masks[0].reshape(flat.shape) @ fan
-        if binary:
-            return once, once, once
-        return flat @ fan, once, (flat == 1) @ fan
-
-    def _count_neurons(self, t: int, neuron: Neuron, spikes: Array) -> Array:
-        """Count one neuron layer at one step; returns the spikes of each sample, `[B]`."""
-        emitted: Array = spikes.reshape(len(spikes), -1).sum(axis=1, dtype=np.int64)
-        updates = len(spikes) * math.prod(self.graph.shapes[neuron.name])
-        self._record(neuron.name, t, spikes_out=emitted.sum(), neuron_updates=updates)
-        return emitted
-
-    def _count_answers(self, trace: Trace, labels: Array) -> None:
-        if labels.shape != (trace.samples,):
-            raise InputError(f"labels have shape {labels.shape}, the trace has {trace.samples} samples")
-        self._labelled += len(labels)
-        self._correct += int((trace.predictions == labels).sum())
-        if trace.step_logits is not None:
-            self._stepped += len(labels)
-            answers = np.cumsum(trace.step_logits, axis=0, dtype=trace.step_logits.dtype).argmax(axis=2)
-            self._correct_by_step += (answers == labels).sum(axis=1)
-
-    def _layer_count(self, layer: Layer) -> LayerCount:
-        steps = tuple(StepCount(*row) for row in (self._sums[layer.name] / self.samples).tolist())
-        graph = self.graph
-        size = math.prod(graph.shapes[layer.name])
-        shapes = [graph.shapes[e.source] for e in graph.inputs_of[layer.name]]
-        row = LayerCount(
-            layer.name,
-            layer.kind,
-            per_step=steps,
-            inputs=sum(math.prod(shape) for shape in shapes),
-            outputs=size,
-            after_neurons=from_neurons(graph)[layer.name],
-        )
-        if isinstance(layer, Neuron):
-            states = len(model_of(layer).states)
-            return replace(
-                row,
-                neurons=size,
-                states=states,
-                multiplications=sum(key not in NOT_FACTORS for key in layer.parameters),
-                # One sum per state, one for a bias, one for the comparison with the threshold.
-                additions=states + ("bias" in layer.parameters) + 1,
-            )
-        if isinstance(layer, Product):
-            return replace(row, connections=int(product_pairs(layer, *(np.ones((1, *s)) for s in shapes))[0]))
-        assert isinstance(layer, (Conv, Linear))
-        return replace(
-            row,
-            connections=int(self._fans[layer.name][layer.weight.index[0]].sum()),
-            weights=layer.weight.values.size,
-            weights_at_once=math.prod(layer.weight.shape),
-            biases=0 if layer.bias is None else layer.bias.values.size,
-            biased=int(self._biases[layer.name][0]),
-        )
+            fan = self._fans[layer.name][layer.weight.index[t]]
+            x = channels_last(inputs[0][None])[0]
+            found[:, BIAS_READS] = self._biases[layer.name][t]
+            if self._binary[layer.name][t] and x.dtype == np.uint8:
+                found[:, ACS], found[:, SPIKES_IN] = weigh_spikes(x, fan)
+                found[:, ACS_GRADED] = found[:, ACS]
+                return
+            all_of, once, of_ones, total, nonzero = weigh_values(x, fan)
+        if self._spiking[layer.name][t]:
+            found[:, ACS], found[:, SPIKES_IN] = np.rint(all_of), np.rint(total)
+            found[:, ACS_GRADED], found[:, MACS_GRADED] = of_ones, once - of_ones
+        else:
+            found[:, MACS], found[:, MACS_GRADED], found[:, VALUES_IN] = once, once, nonzero
 
 
-def _weight_bytes(graph: DeployGraph) -> int:
-    """Bytes of one weight in memory: those of the fixed tables' type, or of a float32."""
-    if graph.arithmetic != "fixed":
-        return FLOAT_BYTES
-    return max((w.weight.dtype.itemsize for w in graph.layers if isinstance(w, (Conv, Linear))), default=1)
+def _product(layer: Product, inputs: list[Array]) -> tuple[Array, ...]:
+    """What `weigh_values` gives, for a product of two signals `[B, ...]`."""
+    masks = [x != 0 for x in inputs]
+    ones = product_pairs(layer, *(x == 1 for x in inputs))
+    total = sum(x.astype(np.float64).reshape(len(x), -1).sum(axis=1) for x in inputs)
+    nonzero = sum(mask.reshape(len(mask), -1).sum(axis=1) for mask in masks)
+    return product_pairs(layer, *inputs), product_pairs(layer, *masks), ones, total, nonzero
+
+
+def _sops(counts: Array) -> Array:
+    """Synaptic operations of each sample, `[B]`."""
+    return counts[..., [MACS, ACS]].sum(axis=(1, 2, 3))
+
+
+def _spikes(counts: Array) -> Array:
+    """Spikes of each sample, `[B]`."""
+    return counts[..., SPIKES_OUT].sum(axis=(1, 2))  # type: ignore[no-any-return]

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+import numpy as np
+
+from asnn_deploy.energy.running import Interval, Spread
+from asnn_deploy.energy.sizes import Sizes
 from asnn_deploy.step_table import Array
 
 CONVENTIONS = {
@@ -27,6 +31,10 @@ CONVENTIONS = {
     "not_counted": "Pooling, adding and flattening of signals, pointwise factors (scaling, averaging, the readout's "
     "weighted mean over time) and the encoding of the input are not synaptic operations.",
     "mean": "All counts and energies are means per sample; spread is over the samples (population standard deviation).",
+    "interval": "95 % intervals of a mean: mean -+ 1.96 s / sqrt(n) with the samples' standard deviation s (n - 1 in "
+    "its denominator), the normal approximation; null for one sample, too narrow for fewer than about 30.",
+    "memory": "weight_fetches: one per synaptic operation. state_reads and state_writes: the sum that each synaptic "
+    "operation adds to, and each state variable at each neuron update.",
     "by_step": "What the network would have answered, and spent, had it stopped after this time step.",
 }
 
@@ -50,98 +58,84 @@ KEYS = tuple(field.name for field in fields(StepCount))
 
 
 @dataclass(frozen=True)
-class LayerCount:
-    """One layer's counts, and the sizes that memory models need.
+class StepIntervals:
+    """Means over the samples with their 95 % intervals, for one layer and step. sops: acs + macs."""
 
-    neurons: neurons of a neuron layer, else 0.
-    connections: non-zero synapses of a synaptic layer in the weights of step 0; for a product, its scalar products.
-    outputs: elements that leave the layer; inputs: elements that enter.
-    weights: how many weights it stores, all table entries together; weights_at_once: those of one entry.
-    biases: how many biases it stores; biased: output elements with a non-zero bias at step 0.
-    multiplications, additions: arithmetic of one neuron update (the reset of a spiking neuron comes on top).
-    states: state variables of one neuron.
-    after_neurons: whether anything that it reads comes from a neuron.
-    """
+    sops: Interval
+    spikes_out: Interval
 
-    name: str
-    kind: str
-    per_step: tuple[StepCount, ...]
-    neurons: int = 0
-    connections: int = 0
-    inputs: int = 0
-    outputs: int = 0
-    weights: int = 0
-    weights_at_once: int = 0
-    biases: int = 0
-    biased: int = 0
-    multiplications: int = 0
-    additions: int = 0
-    states: int = 0
-    after_neurons: bool = False
+
+@dataclass(frozen=True)
+class LayerCount(Sizes):
+    """One layer's sizes and counts; per_step and intervals have T entries. See `Sizes`."""
+
+    per_step: tuple[StepCount, ...] = ()
+    intervals: tuple[StepIntervals, ...] = ()
 
     def total(self, key: str) -> float:
         """One of the counts, over all steps."""
         return math.fsum(getattr(step, key) for step in self.per_step)
 
+    @property
+    def weight_fetches(self) -> float:
+        """Weights read: one for each synaptic operation."""
+        return self.total("acs") + self.total("macs") if not self.neurons else 0.0
+
+    @property
+    def state_reads(self) -> float:
+        """Sums and states read: the sum that each synaptic operation adds to, each state of each neuron update."""
+        return self.states * self.total("neuron_updates") if self.neurons else self.weight_fetches
+
+    @property
+    def state_writes(self) -> float:
+        """Sums and states written: as many as are read."""
+        return self.state_reads
+
 
 @dataclass(frozen=True)
-class Spread:
-    """Over the samples; std is the population's."""
+class ClassCount:
+    """The samples of one class; accuracy as a share."""
 
-    mean: float
-    std: float
-    min: float
-    max: float
+    label: int
+    samples: int
+    accuracy: float
+    sops: Interval
+    spikes: Interval
 
 
 @dataclass(frozen=True)
 class Counts:
     """What a network did, per sample.
 
-    accuracy and accuracy_by_step (`T` values) are None where no labels (or no step logits) were given.
+    mean_steps: time steps run per sample: T, fewer where samples were cut at an early exit.
+    accuracy and accuracy_by_step (`T` values) are None where no labels (or no step logits) were given, and where the
+        samples were cut: the accuracy of early answers is `early_exit`'s to tell.
+    by_class: one entry for each class that the labels name.
     input_spikes, input_values: `T` means of the spikes and the non-zero analog values that the coded image holds.
-    weight_bytes, state_bytes: bytes of one weight, and of one state or activation, in memory.
     """
 
     samples: int
     time_steps: int
+    mean_steps: float
     layers: tuple[LayerCount, ...]
     sops: Spread
     spikes: Spread
     accuracy: float | None
     accuracy_by_step: tuple[float, ...] | None
+    by_class: tuple[ClassCount, ...]
     input_spikes: tuple[float, ...]
     input_values: tuple[float, ...]
-    weight_bytes: int
-    state_bytes: int
 
     def total(self, key: str) -> float:
         """One of the counts, over all layers and steps."""
         return math.fsum(layer.total(key) for layer in self.layers)
+
+    def table(self) -> Array:
+        """Means per sample over all steps, `[layers, KEYS]`."""
+        return np.array([[layer.total(key) for key in KEYS] for layer in self.layers]).reshape(-1, len(KEYS))
 
     def sops_by_step(self) -> list[float]:
         """Synaptic operations up to and including each step."""
         steps = [[layer.per_step[t] for layer in self.layers] for t in range(self.time_steps)]
         work = [[step.macs + step.acs for step in row] for row in steps]
         return [math.fsum(amount for row in work[: t + 1] for amount in row) for t in range(self.time_steps)]
-
-
-class Running:
-    """Mean, spread and extremes of a stream of numbers, batch by batch (Chan, Golub and LeVeque 1983)."""
-
-    def __init__(self) -> None:
-        self.count, self.mean, self.squares = 0, 0.0, 0.0
-        self.min, self.max = math.inf, -math.inf
-
-    def add(self, values: Array) -> None:
-        """Take in a batch, `[B]`, B at least 1."""
-        size, mean = len(values), float(values.mean())
-        shift, total = mean - self.mean, self.count + size
-        self.squares += float(((values - mean) ** 2).sum()) + shift * shift * self.count * size / total
-        self.mean += shift * size / total
-        self.count = total
-        self.min, self.max = min(self.min, float(values.min())), max(self.max, float(values.max()))
-
-    def spread(self, mean: float) -> Spread:
-        """The spread around an exactly known mean."""
-        return Spread(mean, math.sqrt(self.squares / self.count), self.min, self.max)

@@ -6,11 +6,9 @@ adding, scaling) has no memory, so it is replayed with the reference executor's 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-
 import numpy as np
 
+from asnn_deploy.engine.encoder import encode
 from asnn_deploy.errors import InputError
 from asnn_deploy.graph import INPUT, DeployGraph
 from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout
@@ -69,33 +67,26 @@ def _between(graph: DeployGraph) -> list[str]:
 
 
 class Replay:
-    """Gives what arrives at each synaptic layer, step by step, from images and the trace that they left."""
+    """Gives what arrives at each synaptic layer, from images and the trace that they left."""
 
     def __init__(self, graph: DeployGraph) -> None:
         self.graph = graph
         self.executor = Executor(graph, _between(graph))
         self.edges = {layer.name: graph.inputs_of[layer.name] for layer in graph.layers if isinstance(layer, SYNAPTIC)}
-        self.memory = 1 + max((e.delay for edges in self.edges.values() for e in edges), default=0)
 
-    def steps(self, images: Array, trace: Trace) -> Iterator[dict[str, list[Array]]]:
-        """For each step: synaptic layer name to its inputs, each `[B, ...]`."""
+    def arriving(self, images: Array, trace: Trace) -> dict[str, list[Array]]:
+        """Synaptic layer name to its inputs, each `[T, B, ...]`; "input" to the coded frames."""
         self._check(images, trace)
         self.executor.reset(len(images))
-        past: deque[dict[str, Array]] = deque(maxlen=self.memory)
-        for t in range(self.graph.time_steps):
-            signals = {INPUT: self.graph.code.frame(images, t)}
-            for neuron in self.graph.neurons:
-                signals[neuron.name] = trace.spikes[neuron.name][t]
-            past.append(self.executor.step(t, signals))
-            yield {
-                name: [self._arriving(e.source, e.delay, past, len(images)) for e in edges]
-                for name, edges in self.edges.items()
-            }
-
-    def _arriving(self, source: str, delay: int, past: deque[dict[str, Array]], batch: int) -> Array:
-        if delay < len(past):
-            return past[-1 - delay][source]
-        return np.zeros((batch, *self.graph.shapes[source]), np.uint8)
+        given = {INPUT: encode(self.graph.code, images)}
+        given |= {neuron.name: trace.spikes[neuron.name] for neuron in self.graph.neurons}
+        parts = []
+        for steps in self.executor.blocks():
+            block = {name: signal[steps.start : steps.stop] for name, signal in given.items()}
+            parts.append(self.executor.advance(steps, block))
+        signals = parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
+        found = {name: [_late(signals[e.source], e.delay) for e in edges] for name, edges in self.edges.items()}
+        return {INPUT: [given[INPUT]]} | found
 
     def _check(self, images: Array, trace: Trace) -> None:
         for neuron in self.graph.neurons:
@@ -106,3 +97,11 @@ class Replay:
                     f"counting needs the spikes of layer {neuron.name!r} as {expected} (time steps, samples, ...), "
                     f"found {found}; run with Record(spikes=True, step_logits=True)"
                 )
+
+
+def _late(signal: Array, delay: int) -> Array:
+    """A signal `[T, ...]` that many steps later; silence before."""
+    if not delay:
+        return signal
+    silence = np.zeros((min(delay, len(signal)), *signal.shape[1:]), signal.dtype)
+    return np.concatenate([silence, signal])[: len(signal)]
