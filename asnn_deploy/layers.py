@@ -245,6 +245,9 @@ class Readout(Layer):
         return shape
 
 
+SYNAPTIC = (Conv, Linear, Product)
+"""Kinds of layers whose work is counted in synaptic operations."""
+
 LAYERS: dict[str, type[Layer]] = {
     cls.kind: cls for cls in (Conv, Linear, Scale, Pool, Flatten, Neuron, Add, Product, Readout)
 }

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import local
 from time import perf_counter
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,10 +22,12 @@ from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.signals import carried_types
 from asnn_deploy.engine.units import Stepwise, Unit, plan_units
 from asnn_deploy.graph import INPUT, DeployGraph
+from asnn_deploy.layers import SYNAPTIC, Neuron
 from asnn_deploy.neurons import check_neurons
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record, Trace
 
+R = TypeVar("R")
 LOGITS_ONLY = Record()
 PIECE = 16
 """Samples that a thread computes at a time: few enough for the cache, enough to outweigh a call."""
@@ -136,21 +139,23 @@ class Executor:
         neurons = [neuron.name for neuron in graph.neurons]
         spikes: dict[str, list[Array]] = {name: [] for name in neurons if record.spikes}
         potentials: dict[str, list[Array]] = {name: [] for name in neurons if record.potentials}
+        arriving: dict[str, list[Array]] = {name: [] for name in between(graph) if record.arriving}
         summands: list[Array] = []
         frames = encode(graph.code, images)
         self.reset(len(images))
         for steps in self.blocks():
             signals = self.advance(steps, {INPUT: frames[steps.start : steps.stop]})
             summands.append(signals[answer.name])
-            for name, parts in spikes.items():
+            for name, parts in (*spikes.items(), *arriving.items()):
                 parts.append(signals[name])
             found = self.potentials() if potentials else {}
             for name, parts in potentials.items():
                 parts.append(found[name])
-        return self._trace(_joined(summands), spikes, potentials, record)
+        kept = [{name: _joined(parts) for name, parts in each.items()} for each in (spikes, potentials, arriving)]
+        return self._trace(_joined(summands), record.step_logits, *kept)
 
     def _trace(
-        self, summands: Array, spikes: dict[str, list[Array]], potentials: dict[str, list[Array]], record: Record
+        self, summands: Array, steps: bool, spikes: dict[str, Array], potentials: dict[str, Array], *others: Any
     ) -> Trace:
         graph = self.graph
         fixed = graph.arithmetic == "fixed"
@@ -162,10 +167,17 @@ class Executor:
         return Trace(
             "reference-fixed" if fixed else "reference",
             logits * unit if fixed else logits,
-            {name: _joined(parts) for name, parts in spikes.items()},
-            {name: _joined(parts) for name, parts in potentials.items()},
-            None if not record.step_logits else summands * unit if fixed else summands,
+            spikes,
+            potentials,
+            None if not steps else summands * unit if fixed else summands,
+            *others,
         )
+
+
+def between(graph: DeployGraph) -> list[str]:
+    """The layers between neurons and synaptic layers whose signals the latter read."""
+    read = {e.source for e in graph.edges if isinstance(graph.by_name[e.target], SYNAPTIC)}
+    return [layer.name for layer in graph.layers if layer.name in read and not isinstance(layer, Neuron)]
 
 
 def _neuron_of(unit: Population | Stepwise) -> str:
@@ -187,16 +199,22 @@ class Runner:
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
         """Run uint8 images `[N, C, H, W]`."""
+        return Trace.concatenate(self.map(images, record, lambda _, trace: trace))
+
+    def map(self, images: Array, record: Record, work: Callable[[slice, Trace], R]) -> list[R]:
+        """Run images in pieces, and have each thread do `work` on its piece's trace while that is in the cache."""
         size = max(1, min(PIECE, -(-len(images) // self.threads)))
-        pieces = [images[i : i + size] for i in range(0, max(len(images), 1), size)]
-        if len(pieces) == 1:
-            return self._run(pieces[0], record)
-        return Trace.concatenate(list(self._pool.map(lambda piece: self._run(piece, record), pieces)))
+        cuts = [slice(i, i + size) for i in range(0, max(len(images), 1), size)]
+        if len(cuts) == 1:
+            return [work(cuts[0], self._run(images, record))]
+        return list(self._pool.map(lambda cut: work(cut, self._run(images[cut], record)), cuts))
 
     def _run(self, images: Array, record: Record) -> Trace:
         if getattr(self._mine, "record", None) != record:
-            wanted = [neuron.name for neuron in self.graph.neurons] if record.spikes else []
-            self._mine.executor = Executor(self.graph, None, [*wanted, self.graph.readout.name], record.potentials)
+            graph = self.graph
+            wanted = {graph.readout.name, *(between(graph) if record.arriving else ())}
+            wanted |= {neuron.name for neuron in graph.neurons if record.spikes}
+            self._mine.executor = Executor(graph, None, wanted, record.potentials)
             self._mine.record = record
         trace: Trace = self._mine.executor.run(images, record)
         return trace

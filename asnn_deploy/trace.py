@@ -13,11 +13,15 @@ from asnn_deploy.step_table import Array
 
 @dataclass(frozen=True)
 class Record:
-    """What a run keeps beside the logits."""
+    """What a run keeps beside the logits.
+
+    arriving: what synaptic layers read, where the target can give it; else it is replayed from the spikes.
+    """
 
     spikes: bool = False
     potentials: bool = False
     step_logits: bool = False
+    arriving: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +33,8 @@ class Trace:
     spikes: layer name to `[T, N, ...]`, uint8; empty where not recorded. In the model's order.
     potentials: layer name to the membrane potential after the reset `[T, N, ...]`; empty where not recorded.
     step_logits: `[T, N, classes]`: the answer's summand at each step, where recorded, else None.
+    arriving: the signals between neurons and synaptic layers (pooled, added spikes) by layer name, `[T, N, ...]`;
+        empty where not recorded.
     """
 
     target: str
@@ -36,10 +42,12 @@ class Trace:
     spikes: Mapping[str, Array] = field(default_factory=dict)
     potentials: Mapping[str, Array] = field(default_factory=dict)
     step_logits: Array | None = None
+    arriving: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spikes", MappingProxyType(dict(self.spikes)))
         object.__setattr__(self, "potentials", MappingProxyType(dict(self.potentials)))
+        object.__setattr__(self, "arriving", MappingProxyType(dict(self.arriving)))
 
     @property
     def predictions(self) -> Array:
@@ -62,6 +70,7 @@ class Trace:
             {key: _joined([part.spikes[key] for part in parts]) for key in first.spikes},
             {key: _joined([part.potentials[key] for part in parts]) for key in first.potentials},
             np.concatenate(steps, axis=1) if steps else None,
+            {key: _joined([part.arriving[key] for part in parts]) for key in first.arriving},
         )
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -15,16 +15,17 @@ from asnn_deploy.energy.answers import NOT_ASKED, Answers
 from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
 from asnn_deploy.energy.results import CONVENTIONS, KEYS, Counts, LayerCount, StepCount, StepIntervals
 from asnn_deploy.energy.running import Running
-from asnn_deploy.energy.signals import SYNAPTIC, Replay, arrive_as_spikes
+from asnn_deploy.energy.signals import Replay, arrive_as_spikes
 from asnn_deploy.energy.sizes import sizes
 from asnn_deploy.energy.tally import add_up, fits_narrow, weigh_spikes, weigh_values
 from asnn_deploy.engine.signals import channels_last
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Conv, Linear, Neuron, Product
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.layers import SYNAPTIC, Conv, Linear, Neuron, Product
 from asnn_deploy.ranges import arriving, largest_values
+from asnn_deploy.reference import Runner
 from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.trace import Record, Trace
 
 __all__ = ["CONVENTIONS", "Counter", "Counts", "LayerCount", "StepCount"]
 
@@ -74,7 +75,7 @@ class Counter:
                 self._biases[layer.name] = bias_reads(layer, graph.shapes[layer.name])
         shape = (len(self._counted), graph.time_steps)
         self._sums: dict[float, _Sums] = {}
-        self._input = np.zeros((2, graph.time_steps), dtype=np.int64)
+        self._pixels = np.zeros(256, dtype=np.int64)
         self._by_step = Running(*shape, 2)
         self._answers = Answers(graph.time_steps)
 
@@ -92,13 +93,36 @@ class Counter:
         Returns each sample's counts over all steps, `[B, layers, KEYS]` int64. Raises InputError where the trace lacks
         a layer's spikes or does not belong to the images.
         """
+        counts = self.count(images, trace)
+        self._take_in(counts, images, trace, labels, exits or {})
+        return counts.sum(axis=2)
+
+    def observe(
+        self,
+        runner: Runner,
+        images: Array,
+        labels: Array | None = None,
+        exits: Callable[[Array], Mapping[float, Array]] | None = None,
+    ) -> tuple[Trace, Array]:
+        """Run a batch and count it where it runs, thread by thread: faster than `add`, with the same result.
+
+        exits: from step logits `[T, B, classes]` to what `add` takes. Returns the trace, its logits only, and what
+        `add` returns.
+        """
+        record = Record(spikes=True, step_logits=True, arriving=True)
+        pieces = runner.map(images, record, lambda cut, trace: (answers_of(trace), self.count(images[cut], trace)))
+        trace = Trace.concatenate([trace for trace, _ in pieces])
+        counts = np.concatenate([counts for _, counts in pieces])
+        assert trace.step_logits is not None
+        self._take_in(counts, images, trace, labels, exits(trace.step_logits) if exits else {})
+        return trace, counts.sum(axis=2)
+
+    def count(self, images: Array, trace: Trace) -> Array:
+        """The counts of each sample, layer and step, `[B, layers, T, KEYS]` int64; keeps nothing."""
         counts = np.zeros((len(images), len(self._counted), self.graph.time_steps, len(KEYS)), np.int64)
         if not len(images):
-            return counts.sum(axis=2)
-        if labels is not None and np.shape(labels) != (trace.samples,):
-            raise InputError(f"labels have shape {np.shape(labels)}, the trace has {trace.samples} samples")
+            return counts
         signals = self._replay.arriving(images, trace)
-        self._count_input(signals[INPUT][0])
         for i, layer in enumerate(self._counted):
             if isinstance(layer, Neuron):
                 self._count_neurons(layer, trace.spikes[layer.name], counts[:, i])
@@ -106,10 +130,7 @@ class Counter:
                 assert isinstance(layer, SYNAPTIC)
                 for t in range(self.graph.time_steps):
                     self._count_synapses(t, layer, [x[t] for x in signals[layer.name]], counts[:, i, t])
-        self._take_in(counts, exits or {})
-        if labels is not None:
-            self._answers.add(trace, np.asarray(labels), _sops(counts), _spikes(counts))
-        return counts.sum(axis=2)
+        return counts
 
     def result(self, margin: float = WHOLE) -> Counts:
         """Means per sample; with a margin that every `add` knew, of the steps up to each sample's exit.
@@ -120,6 +141,8 @@ class Counter:
             raise InputError("nothing was counted: a report needs at least 1 sample")
         if margin not in self._sums:
             raise InputError(f"exit margin {margin}: was not counted; counted: {sorted(self._sums)}")
+        code, analog = self.graph.code, self.graph.code.analog
+        sent = np.where(analog[:, None], code.table != 0, code.table) @ self._pixels / self.samples
         whole, sums = margin == WHOLE, self._sums[margin]
         found = self._answers.of(self.samples) if whole else NOT_ASKED
         means = sums.table / self.samples
@@ -133,8 +156,8 @@ class Counter:
             accuracy=found.accuracy,
             accuracy_by_step=found.by_step,
             by_class=found.by_class,
-            input_spikes=tuple((self._input[0] / self.samples).tolist()),
-            input_values=tuple((self._input[1] / self.samples).tolist()),
+            input_spikes=tuple(np.where(analog, 0.0, sent).tolist()),
+            input_values=tuple(np.where(analog, sent, 0.0).tolist()),
         )
 
     def _layer(self, i: int, means: Array, whole: bool) -> LayerCount:
@@ -145,24 +168,26 @@ class Counter:
         row = self.sizes[self._counted[i].name]
         return LayerCount(**vars(row), per_step=steps, intervals=intervals if whole else ())
 
-    def _take_in(self, counts: Array, exits: Mapping[float, Array]) -> None:
+    def _take_in(
+        self, counts: Array, images: Array, trace: Trace, labels: Array | None, exits: Mapping[float, Array]
+    ) -> None:
         """Add a batch's counts `[B, layers, T, KEYS]` to every sum."""
+        if not len(counts):
+            return
+        if labels is not None and np.shape(labels) != (trace.samples,):
+            raise InputError(f"labels have shape {np.shape(labels)}, the trace has {trace.samples} samples")
         if self.samples and self._sums.keys() != {WHOLE, *exits}:
             raise InputError(f"exit margins {sorted(exits)} differ from those of the batches before")
         time_steps = self.graph.time_steps
         self.samples += len(counts)
+        self._pixels += np.bincount(images.reshape(-1), minlength=256)
         for margin, steps in {WHOLE: np.full(len(counts), time_steps), **exits}.items():
             runs = np.asarray(steps)[:, None] > np.arange(time_steps)
             kept = counts if runs.all() else counts * runs[:, None, :, None]
             self._sums.setdefault(margin, _Sums(kept.shape[1:])).add(kept, int(runs.sum()))
         self._by_step.add(np.stack([counts[..., MACS] + counts[..., ACS], counts[..., SPIKES_OUT]], axis=-1))
-
-    def _count_input(self, frames: Array) -> None:
-        for t, frame in enumerate(frames):
-            if self.graph.code.analog[t]:
-                self._input[1, t] += np.count_nonzero(frame)
-            else:
-                self._input[0, t] += frame.sum(dtype=np.int64)
+        if labels is not None:
+            self._answers.add(trace, np.asarray(labels), _sops(counts), _spikes(counts))
 
     def _count_neurons(self, layer: Neuron, spikes: Array, found: Array) -> None:
         """Count one neuron layer: spikes `[T, B, ...]` into `[B, T, KEYS]`."""
@@ -189,6 +214,11 @@ class Counter:
             found[:, ACS_GRADED], found[:, MACS_GRADED] = of_ones, once - of_ones
         else:
             found[:, MACS], found[:, MACS_GRADED], found[:, VALUES_IN] = once, once, nonzero
+
+
+def answers_of(trace: Trace) -> Trace:
+    """A trace without its signals."""
+    return Trace(trace.target, trace.logits, step_logits=trace.step_logits)
 
 
 def _product(layer: Product, inputs: list[Array]) -> tuple[Array, ...]:

@@ -11,13 +11,10 @@ import numpy as np
 from asnn_deploy.engine.encoder import encode
 from asnn_deploy.errors import InputError
 from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout
-from asnn_deploy.reference import Executor
+from asnn_deploy.layers import SYNAPTIC, Add, Flatten, Layer, Neuron, Pool, Product, Readout
+from asnn_deploy.reference import Executor, between
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Trace
-
-SYNAPTIC = (Conv, Linear, Product)
-"""Kinds of layers whose work is counted in synaptic operations."""
 
 
 def arrive_as_spikes(graph: DeployGraph) -> dict[str, Array]:
@@ -53,7 +50,7 @@ def from_neurons(graph: DeployGraph) -> dict[str, bool]:
     return reads
 
 
-def _between(graph: DeployGraph) -> list[str]:
+def _replayed(graph: DeployGraph) -> list[str]:
     """The layers without memory that lie between a neuron (or the input) and a synaptic layer."""
     names: set[str] = set()
     waiting = [layer.name for layer in graph.layers if isinstance(layer, SYNAPTIC)]
@@ -71,22 +68,26 @@ class Replay:
 
     def __init__(self, graph: DeployGraph) -> None:
         self.graph = graph
-        self.executor = Executor(graph, _between(graph))
+        self.replayed = _replayed(graph)
         self.edges = {layer.name: graph.inputs_of[layer.name] for layer in graph.layers if isinstance(layer, SYNAPTIC)}
+        self.read = set(between(graph))
 
     def arriving(self, images: Array, trace: Trace) -> dict[str, list[Array]]:
         """Synaptic layer name to its inputs, each `[T, B, ...]`; "input" to the coded frames."""
         self._check(images, trace)
-        self.executor.reset(len(images))
-        given = {INPUT: encode(self.graph.code, images)}
-        given |= {neuron.name: trace.spikes[neuron.name] for neuron in self.graph.neurons}
-        parts = []
-        for steps in self.executor.blocks():
-            block = {name: signal[steps.start : steps.stop] for name, signal in given.items()}
-            parts.append(self.executor.advance(steps, block))
-        signals = parts[0] if len(parts) == 1 else {n: np.concatenate([p[n] for p in parts]) for n in parts[0]}
+        signals = {INPUT: encode(self.graph.code, images)} | {n.name: trace.spikes[n.name] for n in self.graph.neurons}
+        signals |= trace.arriving if trace.arriving.keys() >= self.read else self._replay(len(images), signals)
         found = {name: [_late(signals[e.source], e.delay) for e in edges] for name, edges in self.edges.items()}
-        return {INPUT: [given[INPUT]]} | found
+        return {INPUT: [signals[INPUT]]} | found
+
+    def _replay(self, samples: int, given: dict[str, Array]) -> dict[str, Array]:
+        executor = Executor(self.graph, self.replayed)
+        executor.reset(samples)
+        parts = []
+        for steps in executor.blocks():
+            block = {name: signal[steps.start : steps.stop] for name, signal in given.items()}
+            parts.append(executor.advance(steps, block))
+        return {name: np.concatenate([part[name] for part in parts]) for name in self.read}
 
     def _check(self, images: Array, trace: Trace) -> None:
         for neuron in self.graph.neurons:

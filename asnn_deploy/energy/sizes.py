@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
-from asnn_deploy.energy.signals import SYNAPTIC, from_neurons
+from asnn_deploy.energy.signals import from_neurons
 from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Linear, Neuron, Product
+from asnn_deploy.layers import SYNAPTIC, Conv, Linear, Neuron, Product
 from asnn_deploy.neurons import model_of
 
 NOT_FACTORS = frozenset({"threshold", "bias", "gain_shift"})

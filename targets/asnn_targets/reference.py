@@ -1,4 +1,4 @@
-"""Targets `reference` and `reference-fixed`: the project's own NumPy executors."""
+"""Targets `reference` and `reference-fixed`: the project's own executors, on all cores."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from types import TracebackType
 
 from asnn_deploy.deployment import Deployment
 from asnn_deploy.graph import DeployGraph
-from asnn_deploy.reference import LOGITS_ONLY, Executor
+from asnn_deploy.reference import LOGITS_ONLY, Runner
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record, Trace
 
 
 class ReferenceSession:
-    """An executor with a network in it."""
+    """A runner with a network in it."""
 
     def __init__(self, graph: DeployGraph) -> None:
-        self.executor = Executor(graph)
+        self.runner = Runner(graph)
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
         """See plugins.Session."""
-        return self.executor.run(images, record)
+        return self.runner.run(images, record)
 
     def __enter__(self) -> ReferenceSession:
         return self
@@ -27,7 +27,8 @@ class ReferenceSession:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to free."""
+        """End its threads."""
+        self.runner.close()
 
 
 class ReferenceTarget:
@@ -38,7 +39,7 @@ class ReferenceTarget:
         self.arithmetic = arithmetic
 
     def unavailable(self) -> str | None:
-        """NumPy is all it needs."""
+        """It needs nothing else."""
         return None
 
     def open(self, deployment: Deployment, batch_size: int) -> ReferenceSession:
