@@ -22,7 +22,7 @@ from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.signals import carried_types
 from asnn_deploy.engine.units import Stepwise, Unit, plan_units
 from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import SYNAPTIC, Neuron
+from asnn_deploy.layers import SYNAPTIC
 from asnn_deploy.neurons import check_neurons
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record, Trace
@@ -43,7 +43,7 @@ class Executor:
 
     layers: the names of the layers to run, in topological order; all of them by default.
     wanted: the signals that will be read; None for all of them, which keeps layers from being fused.
-    potentials: whether membrane potentials will be read.
+    potentials: whether membrane potentials will be read; counts: whether the numbers of spikes will be.
     compiled: False computes every layer in NumPy.
     """
 
@@ -54,11 +54,12 @@ class Executor:
         wanted: Collection[str] | None = None,
         potentials: bool = True,
         compiled: bool = True,
+        counts: bool = True,
     ) -> None:
         check_neurons(graph)
         self.graph = graph
         names = set(graph.by_name if layers is None else layers)
-        self.units = plan_units(graph, names, wanted, potentials, compiled)
+        self.units = plan_units(graph, names, wanted, potentials, counts, compiled)
         self.types = carried_types(graph)
         delays: dict[str, int] = {}
         for edge in (e for unit in self.units for e in graph.inputs_of[unit.layers[0]]):
@@ -111,6 +112,11 @@ class Executor:
         watched = (u for u in self.units if isinstance(u, (Population, Stepwise)) and u.watched)
         return {_neuron_of(unit): unit.potential for unit in watched}
 
+    def spike_counts(self) -> dict[str, Array]:
+        """How many neurons of each neuron layer fired in each of the latest steps, `[steps, B]`."""
+        counting = (u for u in self.units if isinstance(u, (Population, Stepwise)) and u.counted)
+        return {_neuron_of(unit): unit.emitted for unit in counting}
+
     def potential(self, name: str) -> Array:
         """A neuron layer's membrane potentials after the latest step, `[B, ...]`."""
         return self.potentials()[name][-1]  # type: ignore[no-any-return]
@@ -136,23 +142,19 @@ class Executor:
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
         """Run uint8 images `[B, C, H, W]` through all T steps. What is recorded must be wanted."""
         graph, answer = self.graph, self.graph.readout
-        neurons = [neuron.name for neuron in graph.neurons]
-        spikes: dict[str, list[Array]] = {name: [] for name in neurons if record.spikes}
-        potentials: dict[str, list[Array]] = {name: [] for name in neurons if record.potentials}
-        arriving: dict[str, list[Array]] = {name: [] for name in between(graph) if record.arriving}
-        summands: list[Array] = []
+        fired = [neuron.name for neuron in graph.neurons if record.spikes]
+        read = synaptic_inputs(graph) if record.arriving else []
+        blocks = []
         frames = encode(graph.code, images)
         self.reset(len(images))
         for steps in self.blocks():
             signals = self.advance(steps, {INPUT: frames[steps.start : steps.stop]})
-            summands.append(signals[answer.name])
-            for name, parts in (*spikes.items(), *arriving.items()):
-                parts.append(signals[name])
-            found = self.potentials() if potentials else {}
-            for name, parts in potentials.items():
-                parts.append(found[name])
-        kept = [{name: _joined(parts) for name, parts in each.items()} for each in (spikes, potentials, arriving)]
-        return self._trace(_joined(summands), record.step_logits, *kept)
+            spikes, arriving = ({name: signals[name] for name in names} for names in (fired, read))
+            potentials = self.potentials() if record.potentials else {}
+            counts = self.spike_counts() if record.spike_counts else {}
+            blocks.append(({"": signals[answer.name]}, spikes, potentials, arriving, counts))
+        summands, *kept = ({name: _joined([p[name] for p in parts]) for name in parts[0]} for parts in zip(*blocks))
+        return self._trace(summands[""], record.step_logits, *kept)
 
     def _trace(
         self, summands: Array, steps: bool, spikes: dict[str, Array], potentials: dict[str, Array], *others: Any
@@ -174,10 +176,10 @@ class Executor:
         )
 
 
-def between(graph: DeployGraph) -> list[str]:
-    """The layers between neurons and synaptic layers whose signals the latter read."""
+def synaptic_inputs(graph: DeployGraph) -> list[str]:
+    """The layers whose signals a synaptic layer reads."""
     read = {e.source for e in graph.edges if isinstance(graph.by_name[e.target], SYNAPTIC)}
-    return [layer.name for layer in graph.layers if layer.name in read and not isinstance(layer, Neuron)]
+    return [layer.name for layer in graph.layers if layer.name in read]
 
 
 def _neuron_of(unit: Population | Stepwise) -> str:
@@ -212,9 +214,9 @@ class Runner:
     def _run(self, images: Array, record: Record) -> Trace:
         if getattr(self._mine, "record", None) != record:
             graph = self.graph
-            wanted = {graph.readout.name, *(between(graph) if record.arriving else ())}
+            wanted = {graph.readout.name, *(synaptic_inputs(graph) if record.arriving else ())}
             wanted |= {neuron.name for neuron in graph.neurons if record.spikes}
-            self._mine.executor = Executor(graph, None, wanted, record.potentials)
+            self._mine.executor = Executor(graph, None, wanted, record.potentials, counts=record.spike_counts)
             self._mine.record = record
         trace: Trace = self._mine.executor.run(images, record)
         return trace

@@ -15,13 +15,15 @@ from asnn_deploy.step_table import Array
 class Record:
     """What a run keeps beside the logits.
 
-    arriving: what synaptic layers read, where the target can give it; else it is replayed from the spikes.
+    arriving: what synaptic layers read; spike_counts: how many neurons of each layer fire. Targets that know neither
+    leave them out: both follow from the spikes.
     """
 
     spikes: bool = False
     potentials: bool = False
     step_logits: bool = False
     arriving: bool = False
+    spike_counts: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +35,9 @@ class Trace:
     spikes: layer name to `[T, N, ...]`, uint8; empty where not recorded. In the model's order.
     potentials: layer name to the membrane potential after the reset `[T, N, ...]`; empty where not recorded.
     step_logits: `[T, N, classes]`: the answer's summand at each step, where recorded, else None.
-    arriving: the signals between neurons and synaptic layers (pooled, added spikes) by layer name, `[T, N, ...]`;
-        empty where not recorded.
+    arriving: the signals that synaptic layers read (spikes, pooled or added ones) by the name of the layer that they
+        come from, `[T, N, ...]`; empty where not recorded.
+    spike_counts: layer name to how many of its neurons fire, `[T, N]`; empty where not recorded.
     """
 
     target: str
@@ -43,11 +46,11 @@ class Trace:
     potentials: Mapping[str, Array] = field(default_factory=dict)
     step_logits: Array | None = None
     arriving: Mapping[str, Array] = field(default_factory=dict)
+    spike_counts: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "spikes", MappingProxyType(dict(self.spikes)))
-        object.__setattr__(self, "potentials", MappingProxyType(dict(self.potentials)))
-        object.__setattr__(self, "arriving", MappingProxyType(dict(self.arriving)))
+        for name in ("spikes", "potentials", "arriving", "spike_counts"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @property
     def predictions(self) -> Array:
@@ -64,13 +67,18 @@ class Trace:
         """Traces of consecutive batches as one."""
         first = parts[0]
         steps = [part.step_logits for part in parts if part.step_logits is not None]
+
+        def joined(of: str) -> dict[str, Array]:
+            return {key: _joined([getattr(part, of)[key] for part in parts]) for key in getattr(first, of)}
+
         return cls(
             first.target,
             np.concatenate([part.logits for part in parts]),
-            {key: _joined([part.spikes[key] for part in parts]) for key in first.spikes},
-            {key: _joined([part.potentials[key] for part in parts]) for key in first.potentials},
+            joined("spikes"),
+            joined("potentials"),
             np.concatenate(steps, axis=1) if steps else None,
-            {key: _joined([part.arriving[key] for part in parts]) for key in first.arriving},
+            joined("arriving"),
+            joined("spike_counts"),
         )
 
 

@@ -109,7 +109,7 @@ class Counter:
         exits: from step logits `[T, B, classes]` to what `add` takes. Returns the trace, its logits only, and what
         `add` returns.
         """
-        record = Record(spikes=True, step_logits=True, arriving=True)
+        record = Record(step_logits=True, arriving=True, spike_counts=True)
         pieces = runner.map(images, record, lambda cut, trace: (answers_of(trace), self.count(images[cut], trace)))
         trace = Trace.concatenate([trace for trace, _ in pieces])
         counts = np.concatenate([counts for _, counts in pieces])
@@ -125,7 +125,7 @@ class Counter:
         signals = self._replay.arriving(images, trace)
         for i, layer in enumerate(self._counted):
             if isinstance(layer, Neuron):
-                self._count_neurons(layer, trace.spikes[layer.name], counts[:, i])
+                self._count_neurons(layer, trace, counts[:, i])
             else:
                 assert isinstance(layer, SYNAPTIC)
                 for t in range(self.graph.time_steps):
@@ -189,12 +189,14 @@ class Counter:
         if labels is not None:
             self._answers.add(trace, np.asarray(labels), _sops(counts), _spikes(counts))
 
-    def _count_neurons(self, layer: Neuron, spikes: Array, found: Array) -> None:
-        """Count one neuron layer: spikes `[T, B, ...]` into `[B, T, KEYS]`."""
-        flat = channels_last(spikes)
-        for t in range(len(flat)):
-            found[:, t, SPIKES_OUT] = add_up(flat[t])
-        found[..., UPDATES] = flat.shape[2]
+    def _count_neurons(self, layer: Neuron, trace: Trace, found: Array) -> None:
+        """Count one neuron layer, `[B, T, KEYS]`."""
+        if layer.name in trace.spike_counts:
+            found[..., SPIKES_OUT] = trace.spike_counts[layer.name].T
+        else:
+            for t, spikes in enumerate(channels_last(trace.spikes[layer.name])):
+                found[:, t, SPIKES_OUT] = add_up(spikes)
+        found[..., UPDATES] = self.sizes[layer.name].neurons
 
     def _count_synapses(self, t: int, layer: Conv | Linear | Product, inputs: list[Array], found: Array) -> None:
         """Count one synaptic layer at one step: inputs `[B, ...]` into `[B, KEYS]`."""

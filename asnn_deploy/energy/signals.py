@@ -12,7 +12,7 @@ from asnn_deploy.engine.encoder import encode
 from asnn_deploy.errors import InputError
 from asnn_deploy.graph import INPUT, DeployGraph
 from asnn_deploy.layers import SYNAPTIC, Add, Flatten, Layer, Neuron, Pool, Product, Readout
-from asnn_deploy.reference import Executor, between
+from asnn_deploy.reference import Executor, synaptic_inputs
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Trace
 
@@ -70,19 +70,19 @@ class Replay:
         self.graph = graph
         self.replayed = _replayed(graph)
         self.edges = {layer.name: graph.inputs_of[layer.name] for layer in graph.layers if isinstance(layer, SYNAPTIC)}
-        self.read = set(between(graph))
+        self.read = set(synaptic_inputs(graph))
 
     def arriving(self, images: Array, trace: Trace) -> dict[str, list[Array]]:
-        """Synaptic layer name to its inputs, each `[T, B, ...]`; "input" to the coded frames."""
-        self._check(images, trace)
-        signals = {INPUT: encode(self.graph.code, images)} | {n.name: trace.spikes[n.name] for n in self.graph.neurons}
-        signals |= trace.arriving if trace.arriving.keys() >= self.read else self._replay(len(images), signals)
-        found = {name: [_late(signals[e.source], e.delay) for e in edges] for name, edges in self.edges.items()}
-        return {INPUT: [signals[INPUT]]} | found
+        """Synaptic layer name to its inputs, each `[T, B, ...]`."""
+        signals = {INPUT: encode(self.graph.code, images)}
+        signals |= trace.arriving if trace.arriving.keys() >= self.read else self._replay(images, trace, signals)
+        return {name: [_late(signals[e.source], e.delay) for e in edges] for name, edges in self.edges.items()}
 
-    def _replay(self, samples: int, given: dict[str, Array]) -> dict[str, Array]:
+    def _replay(self, images: Array, trace: Trace, given: dict[str, Array]) -> dict[str, Array]:
+        self._check(images, trace)
+        given = given | {neuron.name: trace.spikes[neuron.name] for neuron in self.graph.neurons}
         executor = Executor(self.graph, self.replayed)
-        executor.reset(samples)
+        executor.reset(len(images))
         parts = []
         for steps in executor.blocks():
             block = {name: signal[steps.start : steps.stop] for name, signal in given.items()}

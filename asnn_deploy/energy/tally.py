@@ -13,7 +13,7 @@ from asnn_deploy.engine.compiler import compiled
 from asnn_deploy.step_table import Array
 
 BLOCK = 1024
-"""Elements whose weighed sum is kept in 32 bits, twice as fast as 64: `fits_narrow` says where that is exact."""
+"""Elements whose weighed sum is kept in 32 bits, twice as fast as in 64: `fits_narrow` says where that is exact."""
 
 
 @compiled
@@ -67,7 +67,10 @@ def fits_narrow(fan: Array) -> bool:
 
 
 def weigh_spikes(x: Array, fan: Array) -> tuple[Array, Array]:
-    """Synapses reached and spikes of each row, `[rows]` int64 each; x: zeros and ones, uint8; fan: int32 or int64."""
+    """Synapses reached and spikes of each row, `[rows]` int64 each; x: zeros and ones, uint8; fan: int32 where
+    it fits, else int64."""
+    if fan.dtype == np.int64:
+        return x.astype(np.int64) @ fan, add_up(x)
     found = np.empty((len(x), 2), np.int64)
     _weigh_spikes(x, fan, found)
     return found[:, 0], found[:, 1]

@@ -148,7 +148,8 @@ class Synapses:
 class Population(Synapses):
     """Synapses, the LIF neurons that they alone feed, and a pooling of these neurons' spikes, as one.
 
-    outputs: which of the neuron's and the pooling's signals are needed. watched: whether potentials are kept.
+    outputs: which of the neuron's and the pooling's signals are needed. watched: whether potentials are kept; counted:
+    whether spikes are counted, to be read in `emitted`.
     """
 
     def __init__(
@@ -159,10 +160,11 @@ class Population(Synapses):
         pool: Pool | None,
         outputs: Collection[str],
         watched: bool,
+        counted: bool,
     ) -> None:
         super().__init__(graph, layer)
         self.layers = (layer.name, neuron.name, *([pool.name] if pool else []))
-        self.neuron, self.outputs, self.watched = neuron.name, outputs, watched
+        self.neuron, self.outputs, self.watched, self.counted = neuron.name, outputs, watched, counted
         self.state_type = potential_type(graph)
         self.to_zero = neuron.reset == "zero"
         tables = parameters(graph, neuron)
@@ -176,6 +178,7 @@ class Population(Synapses):
         self.pooling = pooling(pool, self.pool_shape)
         self.v: Array = np.zeros((0, 0))
         self.potentials: Array = np.zeros(0)
+        self.emitted: Array = np.zeros(0)
 
     def reset(self, batch: int) -> None:
         """All potentials to zero."""
@@ -196,11 +199,13 @@ class Population(Synapses):
                 (self.pool in self.outputs, int(np.prod(self.pool_shape)), np.uint8),
             )
         )
+        self.emitted = np.empty(room if self.counted else (0, 0), np.int64)
         for run in self.runs(steps):
             advance(
                 *(x[run.at], *self.events(run), self.sums(run, x[run.at]), self.v),
                 *(tuple(p[run.part] for p in self.parameters), self.pitch, self.shifts[run.part], self.to_zero),
                 *(spikes[run.at], self.potentials[run.at], pooled[run.at], self.pooling),
+                self.emitted[run.at],
             )
         found = {self.neuron: (spikes, self.shape), self.pool: (pooled, self.pool_shape)}
         return {

@@ -289,12 +289,14 @@ def advance(
     potentials: Any,
     pooled: Any,
     pooling: Any,
+    emitted: Any,
 ) -> None:
     """Synapses, neurons and pooling: inputs `x[steps, samples, :]` (see `integrate`) to spikes.
 
     sums: the finished accumulators `[steps, samples, accumulators]` where others have added up, or of length 0.
     v `[samples, neurons]`; parameters: leak, gain, threshold, bias `[steps, neurons]`, or `[steps, a row]` with pitch
-    0. Written where they have room: spikes and potentials `[steps, samples, neurons]`, pooled `[steps, samples, :]`.
+    0. Written where they have room: spikes and potentials `[steps, samples, neurons]`, pooled `[steps, samples, :]`,
+    and how many neurons fired, emitted `[steps, samples]`.
     """
     neurons = v.shape[1]
     room = g[0] * g[1] * g[2] + 1
@@ -321,3 +323,8 @@ def advance(
             if len(pooled):
                 start = (t * x.shape[1] + b) * pooled.shape[2]
                 pool(fired, 0, g[9], g[10], g[8], pooling, flat_pooled, start)
+            if len(emitted):
+                ones = np.int32(0)
+                for j in range(neurons):
+                    ones = np.int32(ones + fired[j])
+                emitted[t, b] = ones

@@ -31,13 +31,14 @@ class Unit(Protocol):
 class Stepwise:
     """A NumPy layer as a unit."""
 
-    def __init__(self, graph: DeployGraph, layer: Layer, watched: bool) -> None:
+    def __init__(self, graph: DeployGraph, layer: Layer, watched: bool, counted: bool) -> None:
         self.layers: tuple[str, ...] = (layer.name,)
         self.stepper = build(layer, graph)
         self.type, self.carried = signal_type(graph), carried_types(graph)[layer.name]
-        self.watched = watched and isinstance(layer, Neuron)
+        self.watched, self.counted = watched and isinstance(layer, Neuron), counted and isinstance(layer, Neuron)
         self.state_type = potential_type(graph)
         self.potential: Array = np.zeros(0)
+        self.emitted: Array = np.zeros(0)
 
     def reset(self, batch: int) -> None:
         """See Unit."""
@@ -54,15 +55,23 @@ class Stepwise:
                 potentials.append(self.stepper.potential.astype(self.state_type))
         if potentials:
             self.potential = np.stack(potentials)
+        if self.counted:
+            self.emitted = np.stack([spikes.reshape(len(spikes), -1).sum(axis=1, dtype=np.int64) for spikes in found])
         return {self.layers[0]: np.stack(found).astype(self.carried, copy=False)}
 
 
 def plan_units(
-    graph: DeployGraph, names: Collection[str], wanted: Collection[str] | None, watched: bool, compile_layers: bool
+    graph: DeployGraph,
+    names: Collection[str],
+    wanted: Collection[str] | None,
+    watched: bool,
+    counted: bool,
+    compile_layers: bool,
 ) -> list[Unit]:
     """The units for the layers `names`, in order.
 
-    wanted: the signals that are read from outside; None for all of them. watched: whether potentials are.
+    wanted: the signals that are read from outside; None for all of them. watched: whether potentials are;
+    counted: whether the numbers of spikes are.
     compile_layers: False computes every layer in NumPy, as the oracle does.
     """
     outside = set(graph.by_name) if wanted is None else set(wanted)
@@ -72,14 +81,14 @@ def plan_units(
     done: set[str] = set()
     for layer in graph.layers:
         if layer.name in names and layer.name not in done:
-            unit = _compiled(graph, layer, names, outside, watched) if compile_layers else None
-            units.append(unit or Stepwise(graph, layer, watched))
+            unit = _compiled(graph, layer, names, outside, watched, counted) if compile_layers else None
+            units.append(unit or Stepwise(graph, layer, watched, counted))
             done.update(units[-1].layers)
     return units
 
 
 def _compiled(
-    graph: DeployGraph, layer: Layer, names: Collection[str], outside: set[str], watched: bool
+    graph: DeployGraph, layer: Layer, names: Collection[str], outside: set[str], watched: bool, counted: bool
 ) -> Unit | None:
     """The largest compiled unit that begins with a layer; None where it has no compiled form."""
     if not isinstance(layer, (Conv, Linear)):
@@ -93,7 +102,7 @@ def _compiled(
             outputs = {n for n in (neuron.name, pool.name if pool else "") if n in outside}
             outputs |= {pool.name} if pool else set()
             outputs |= {neuron.name} if not pool or len(readers) > 1 else set()
-            return Population(graph, layer, neuron, pool, outputs, watched)
+            return Population(graph, layer, neuron, pool, outputs, watched, counted)
     except ValueError:
         pass  # a register may overflow: the parts, one by one
     try:

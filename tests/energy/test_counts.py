@@ -13,7 +13,7 @@ from asnn_deploy.errors import InputError
 from asnn_deploy.graph import DeployGraph, Edge
 from asnn_deploy.layers import Add, Conv, Flatten, Linear, Pool, Product, Readout, Scale
 from asnn_deploy.quantize import quantize
-from asnn_deploy.reference import run
+from asnn_deploy.reference import Executor, Runner, run
 from asnn_deploy.step_table import StepTable
 from asnn_deploy.trace import Record, Trace
 
@@ -286,3 +286,92 @@ def test_importing_counts_loads_neither_frameworks_nor_matplotlib():
     code = f"import sys, asnn_deploy.energy, asnn_deploy.report; print([m for m in {heavy} if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("arithmetic", ["float32", "fixed"])
+def test_counting_where_it_runs_equals_counting_from_the_spikes(seed, arithmetic):
+    graph = random_graph(seed)
+    graph = quantize(graph) if arithmetic == "fixed" else graph
+    images = random_images(graph, 5, seed)
+    labels = np.arange(5) % graph.classes
+    after, during = Counter(graph), Counter(graph)
+    table = after.add(images, run(graph, images, EVERYTHING), labels)
+    with Runner(graph, threads=2) as runner:
+        trace, seen = during.observe(runner, images, labels)
+    assert np.array_equal(table, seen)
+    assert after.result() == during.result()
+    assert np.array_equal(trace.logits, run(graph, images).logits)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_spikes_are_counted_in_the_kernel_as_outside(seed):
+    graph = random_graph(seed)
+    record = Record(spikes=True, spike_counts=True)
+    for compiled in (True, False):
+        trace = Executor(graph, compiled=compiled).run(random_images(graph, 3, seed), record)
+        for name, spikes in trace.spikes.items():
+            assert np.array_equal(trace.spike_counts[name], spikes.reshape(*spikes.shape[:2], -1).sum(axis=2))
+
+
+def test_a_run_cut_at_its_exits_is_the_counts_of_its_first_steps():
+    graph = small_lenet()
+    images = random_images(graph, 7)
+    trace = run(graph, images, EVERYTHING)
+    exits = np.array([1, 4, 2, 2, 3, 1, 4])
+    counter = Counter(graph)
+    for part in (slice(0, 3), slice(3, 7)):
+        piece = run(graph, images[part], EVERYTHING)
+        counter.add(images[part], piece, exits={0.5: exits[part]})
+    result = counter.result(0.5)
+    expected = count(graph, images, trace.spikes)
+    for layer in result.layers:
+        for key in KEYS:
+            kept = expected[layer.name][key] * (exits[:, None] > np.arange(4))
+            found = [getattr(step, key) for step in layer.per_step]
+            np.testing.assert_allclose(found, kept.mean(axis=0), rtol=1e-12)
+    assert result.mean_steps == exits.mean()
+    assert counter.result().mean_steps == 4
+    with pytest.raises(InputError, match=r"exit margin 0\.7: was not counted"):
+        counter.result(0.7)
+    with pytest.raises(InputError, match="differ from those of the batches before"):
+        counter.add(images, trace, exits={0.6: exits})
+
+
+def test_intervals_and_classes_are_those_of_the_single_samples():
+    graph = small_lenet()
+    images, labels = random_images(graph, 12), np.arange(12) % 3
+    counter = Counter(graph)
+    tables = [
+        counter.add(images[i : i + 5], run(graph, images[i : i + 5], EVERYTHING), labels[i : i + 5])
+        for i in range(0, 12, 5)
+    ]
+    result = counter.result()
+    trace = run(graph, images, EVERYTHING)
+    expected = count(graph, images, trace.spikes)
+    for layer in result.layers:
+        rows = expected[layer.name]
+        for t, step in enumerate(layer.intervals):
+            for values, interval in (
+                (rows["macs"][:, t] + rows["acs"][:, t], step.sops),
+                (rows["spikes_out"][:, t], step.spikes_out),
+            ):
+                assert interval.mean == pytest.approx(values.mean())
+                assert interval.std == pytest.approx(values.std(ddof=1), abs=1e-9)
+                half = 1.959963984540054 * values.std(ddof=1) / np.sqrt(12)
+                assert interval.high95 == pytest.approx(values.mean() + half)
+                assert interval.low95 == pytest.approx(max(0, values.mean() - half), abs=1e-6)
+    sops = np.concatenate(tables)[:, :, :2].sum(axis=(1, 2))
+    assert [row.label for row in result.by_class] == [0, 1, 2]
+    for row in result.by_class:
+        among = labels == row.label
+        assert row.samples == 4
+        assert row.accuracy == (trace.predictions == labels)[among].mean()
+        assert row.sops.mean == pytest.approx(sops[among].mean())
+        assert row.sops.std == pytest.approx(sops[among].std(ddof=1))
+
+
+def test_one_sample_has_no_interval():
+    graph = small_lenet()
+    step = counted(graph, random_images(graph, 1)).layers[0].intervals[0]
+    assert (step.sops.std, step.sops.low95, step.sops.high95) == (None, None, None)

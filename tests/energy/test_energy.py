@@ -6,7 +6,16 @@ import pytest
 from networks import random_images, small_lenet
 
 from asnn_deploy.coding import input_code
-from asnn_deploy.energy import Counter, baselines, break_even_spike_rate, energy, load_profile, load_profiles, qnn_bits
+from asnn_deploy.energy import (
+    Counter,
+    baselines,
+    break_even_spike_rate,
+    energy,
+    load_profile,
+    load_profiles,
+    qnn_bits,
+    sample_energies,
+)
 from asnn_deploy.energy.estimate import PARTS
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Readout
@@ -180,16 +189,8 @@ def test_qnn_has_an_energy_only_where_a_profile_has_a_price(lenet_counts):
 
 def test_at_the_break_even_rate_both_networks_cost_the_same(lenet_counts):
     rate = break_even_spike_rate(lenet_counts)
-    seen = baselines([], lenet_counts).spike_rate
-    grow = rate / seen
-    layers = []
-    for layer in lenet_counts.layers:
-        scaled = ("acs", "acs_graded", "macs", "macs_graded") if layer.after_neurons else ()
-        scaled = (*scaled, "spikes_out")
-        steps = [dataclasses.replace(s, **{key: getattr(s, key) * grow for key in scaled}) for s in layer.per_step]
-        layers.append(dataclasses.replace(layer, per_step=tuple(steps)))
     horowitz = load_profile("horowitz-45nm")
-    spiking = energy(horowitz, dataclasses.replace(lenet_counts, layers=tuple(layers))).energy_joules.mid
+    spiking = energy(horowitz, fired_at(lenet_counts, rate)).energy_joules.mid
     assert spiking == pytest.approx(baselines([horowitz], lenet_counts).ann["horowitz-45nm"].mid, rel=1e-9)
 
 
@@ -204,3 +205,60 @@ def test_a_network_that_never_spikes_has_no_break_even_rate():
 
 def test_no_break_even_rate_where_the_fixed_work_costs_more_than_the_ann():
     assert break_even_spike_rate(documented()) is None
+
+
+@pytest.mark.parametrize("network", ["ann", "qnn"])
+@pytest.mark.parametrize("memory", [False, True])
+def test_every_break_even_rate_makes_both_sides_cost_the_same(lenet_counts, network, memory):
+    profiles = load_profiles()
+    rows = [r for r in baselines(profiles, lenet_counts).break_even if (r.network, r.memory) == (network, memory)]
+    priced = [p for p in profiles if p.runs_ann and (p.memory or not memory)]
+    assert {r.profile for r in rows} == {p.name for p in priced if network == "ann" or (p.qnn and not memory)}
+    for row in rows:
+        profile = next(p for p in profiles if p.name == row.profile)
+        if row.spike_rate is None:
+            assert row.reason == "the input layer's work and the neuron updates alone cost as much"
+            continue
+        level = "mid" if network == "ann" else "low"
+        bare = profile if memory else profile.model_copy(update={"memory": None})
+        grown = fired_at(lenet_counts, row.spike_rate)
+        compared = baselines([bare], lenet_counts)
+        target = (compared.ann if network == "ann" else compared.qnn)[profile.name]
+        assert getattr(energy(bare, grown).energy_joules, level) == pytest.approx(getattr(target, level), rel=1e-9)
+
+
+def fired_at(counts, rate):
+    """The same counts, had every neuron fired more or less often."""
+    grow = rate / baselines([], counts).spike_rate
+    layers = []
+    for layer in counts.layers:
+        behind = ("acs", "acs_graded", "macs", "macs_graded", "spikes_in", "values_in") if layer.after_neurons else ()
+        scaled = (*behind, "spikes_out")
+        steps = [dataclasses.replace(s, **{key: getattr(s, key) * grow for key in scaled}) for s in layer.per_step]
+        layers.append(dataclasses.replace(layer, per_step=tuple(steps)))
+    return dataclasses.replace(counts, layers=tuple(layers))
+
+
+def test_a_silent_network_has_no_break_even_rate_against_anything_and_says_why():
+    rows = baselines(load_profiles(), counts_of(silent(small_lenet()))).break_even
+    assert rows
+    assert {row.spike_rate for row in rows} == {None}
+    assert {row.reason for row in rows} == {"no neuron fired, so there are no spikes to scale"}
+
+
+def test_the_samples_energies_average_to_the_networks():
+    graph = small_lenet()
+    images = random_images(graph, 9)
+    counter = Counter(graph)
+    table = counter.add(images, run(graph, images, EVERYTHING))
+    for profile in load_profiles():
+        single = sample_energies(profile, tuple(counter.sizes.values()), table, graph.time_steps)
+        assert single.shape == (9,)
+        assert single.mean() == pytest.approx(energy(profile, counter.result()).energy_joules.mid, rel=1e-12)
+
+
+def test_memory_accesses_are_counted(lenet_counts):
+    rows = {layer.name: layer for layer in lenet_counts.layers}
+    conv, lif = rows["conv2"], rows["lif2"]
+    assert conv.weight_fetches == conv.state_reads == conv.state_writes == conv.total("acs")
+    assert (lif.weight_fetches, lif.state_reads) == (0, lif.total("neuron_updates"))

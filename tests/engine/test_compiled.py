@@ -118,7 +118,7 @@ def population(tables, reset, kind, width=1000, bound=1):
         Readout("answer", constant(1, steps, np.int32)),
     ]
     graph = DeployGraph.chain((8,), code, layers, arithmetic="fixed")
-    return Population(graph, graph.by_name["fc"], graph.by_name["lif"], None, {"lif"}, True)
+    return Population(graph, graph.by_name["fc"], graph.by_name["lif"], None, {"lif"}, True, False)
 
 
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
