@@ -1,4 +1,4 @@
-"""TOML files with a pydantic schema: read whole, or refused in one line that names the file, the key and what is allowed."""
+"""TOML files with a pydantic schema: read whole, or refused in one line that names the file, the key and the value."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_toml(path: Path, what: str, model: type[M]) -> M:
     if "name" in data:
         raise ConfigError(f"{what} {path}: key 'name' is not allowed; a {what} has the name of its file")
     try:
-        return model(name=path.stem, **data)
+        return model.model_validate({"name": path.stem, **data})
     except ValidationError as error:
         raise ConfigError(f"{what} {path}: {explain(error, model)}") from None
 

@@ -6,6 +6,7 @@ fit(graph, chip).to_json()                # cores, chips, what binds, what would
 """
 
 from asnn_deploy.fit.chip import Chip, chip_names, load_chip
+from asnn_deploy.fit.fitting import Fit, fit
 from asnn_deploy.fit.placement import Core, Placement, place
 
-__all__ = ["Chip", "Core", "Placement", "chip_names", "load_chip", "place"]
+__all__ = ["Chip", "Core", "Fit", "Placement", "chip_names", "fit", "load_chip", "place"]

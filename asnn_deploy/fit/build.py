@@ -184,7 +184,8 @@ class _Builder:
                 Projection(
                     layer.name,
                     path.source,
-                    *(_folded(w, p) for w, p in zip(windows, (path.rows, path.cols))),
+                    _folded(windows[0], path.rows),
+                    _folded(windows[1], path.cols),
                     inputs=path.channels,
                     outputs=layer.weight.shape[0],
                     groups=groups,
@@ -200,7 +201,7 @@ class _Builder:
         found = []
         for path in self._paths(edge.source):
             windows = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), path.rows, path.cols)
-            rows, cols = (_folded(w, p) for w, p in zip(windows, (path.rows, path.cols)))
+            rows, cols = _folded(windows[0], path.rows), _folded(windows[1], path.cols)
             c, late = path.channels, path.late + edge.delay
             found.append(Projection(layer.name, path.source, rows, cols, c, c, c, path.index, late, unit=True))
         return found
@@ -221,8 +222,8 @@ class _Builder:
         if isinstance(layer, Pool):
             pooled = []
             for p in paths:
-                rows, cols = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), p.rows, p.cols)
-                pooled.append(replace(p, rows=_folded(rows, p.rows), cols=_folded(cols, p.cols)))
+                windows = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), p.rows, p.cols)
+                pooled.append(replace(p, rows=_folded(windows[0], p.rows), cols=_folded(windows[1], p.cols)))
             return pooled
         return paths
 
@@ -263,7 +264,7 @@ def _windows(
 ) -> tuple[Window, Window]:
     """The two windows of a layer that reads signals of so many rows and columns; a 1-D one leaves columns alone."""
     sizes = (rows.outputs, cols.outputs)
-    found = [Window.sliding(n, *x) for n, *x in zip(sizes, kernel, stride, padding, dilation)]
+    found = [Window.sliding(*x) for x in zip(sizes, kernel, stride, padding, dilation)]
     return found[0], found[1] if len(found) > 1 else Window.same(sizes[1])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -39,12 +39,11 @@ class Grid:
 
     def ranges(self, axis: int) -> list[tuple[int, int]]:
         """(start, stop) of the ranges along an axis."""
-        cuts = self.cuts(axis).tolist()
-        return list(zip(cuts[:-1], cuts[1:]))
+        return list(pairwise(self.cuts(axis).tolist()))
 
     def blocks(self) -> Iterator[Block]:
         """The boxes: columns fastest, then rows, then channels."""
-        yield from product(*(self.ranges(axis) for axis in range(3)))
+        yield from product(self.ranges(0), self.ranges(1), self.ranges(2))
 
     def numbers(self) -> Array:
         """Which box each neuron is in, of the population's geometry."""
@@ -104,8 +103,8 @@ class Cutter:
         least = 1 if "neurons per core" in ignored else -(-self.population.neurons // limits.neurons.value)
         if limits.axons_out is not None and "axons out per core" not in ignored:
             least = max(least, -(-int(self.axons.sum()) // limits.axons_out.value))
-        counts = [sorted({-(-n // size) for size in range(1, n + 1)}) for n in geometry]
-        grids = (Grid(geometry, c) for c in product(*counts))
+        c, r, w = (sorted({-(-n // size) for size in range(1, n + 1)}) for n in geometry)
+        grids = (Grid(geometry, counts) for counts in product(c, r, w))
         return sorted((g for g in grids if g.cores >= least), key=lambda g: g.cores)
 
     def _keeps(self, grid: Grid, ignored: set[str]) -> bool:
@@ -114,9 +113,9 @@ class Cutter:
     def _worst(self, grid: Grid) -> list[Use]:
         """The largest use of each limit over a grid's cores: one core of each kind, with the most axons of any."""
         most = int(grid.sums(self.axons).max())
-        kinds = [_kinds(grid, axis, self.population) for axis in range(3)]
+        c, r, w = (_kinds(grid, axis, self.population) for axis in range(3))
         worst: dict[str, Use] = {}
-        for block in product(*kinds):
+        for block in product(c, r, w):
             for use in core_uses(self.population.name, self._load(block, most), self.chip):
                 if use.constraint not in worst or use.value > worst[use.constraint].value:
                     worst[use.constraint] = use

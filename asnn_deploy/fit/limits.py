@@ -92,7 +92,7 @@ def cores(network: Network, numbers: dict[str, int], chip: Chip, chips: int) -> 
     return Use(most.name, "cores", sum(numbers.values()), chip.limits.cores.value * chips)
 
 
-def fan_in(network: Network, population: Population, chip: Chip) -> Use | None:
+def fan_in(_network: Network, population: Population, chip: Chip) -> Use | None:
     """Synapses that end at one neuron."""
     return _use(population.name, "fan-in", population.fan_in(), chip.limits.fan_in)
 
@@ -109,7 +109,7 @@ def weight_bits(network: Network, population: Population, chip: Chip) -> Use | N
     return Use(population.name, "weight bits", network.weight_bits, chip.limits.weight_bits.max)
 
 
-def delay(network: Network, population: Population, chip: Chip) -> Use | None:
+def delay(_network: Network, population: Population, chip: Chip) -> Use | None:
     """Steps that a spike must wait: delayed edges, and shortcuts past populations that take a step each."""
     late = max((p.steps_late for p in population.projections), default=0)
     return _use(population.name, "delay", late, chip.limits.delay) if late else None
@@ -124,7 +124,7 @@ def payload(network: Network, population: Population, chip: Chip) -> Use | None:
     return _use(name, "bits per spike", max(network.payload[s] for s in sources), chip.limits.payload_bits)
 
 
-def step_values(network: Network, population: Population, chip: Chip) -> Use | None:
+def step_values(_network: Network, population: Population, chip: Chip) -> Use | None:
     """Different values of one parameter over the time steps: of leak, gain, readout scale, or of hidden weights.
 
     Weights that only the input reaches may differ freely: the host sends each step's spikes on the axons of the
@@ -135,7 +135,7 @@ def step_values(network: Network, population: Population, chip: Chip) -> Use | N
     return _use(population.name, "per-step parameters", max(own, default=1), chip.limits.step_values)
 
 
-def reset(network: Network, population: Population, chip: Chip) -> Use | None:
+def reset(_network: Network, population: Population, chip: Chip) -> Use | None:
     """Whether neurons can reset as the layer's do; 1 of 0 where they cannot."""
     missing = population.reset != "" and population.reset not in chip.resets
     return Use(population.name, f"reset by {population.reset}", 1, 0) if missing else None

@@ -128,7 +128,7 @@ class Population:
 
     def fan_in(self) -> int:
         """Most synapses that end at one neuron."""
-        return int(sum(p.fan_in() for p in self.projections).max()) if self.projections else 0
+        return int(np.sum([p.fan_in() for p in self.projections], axis=0).max()) if self.projections else 0
 
 
 @dataclass(frozen=True)
@@ -170,22 +170,4 @@ class Network:
     def fan_out(self, population: Population) -> int:
         """Most synapses that leave one neuron of a population."""
         found = self.leaving(population.name)
-        return int(np.max(sum(x.fan_out() for _, x in found))) if found else 0
-
-
-def static(network: Network) -> Network:
-    """The same network with every parameter, weights included, that of its first step."""
-    from dataclasses import replace
-
-    still = (0,) * network.time_steps
-    return replace(
-        network,
-        populations=tuple(
-            replace(
-                p,
-                tables=tuple(replace(t, index=still) for t in p.tables),
-                projections=tuple(replace(x, index=still) for x in p.projections),
-            )
-            for p in network.populations
-        ),
-    )
+        return int(np.sum([x.fan_out() for _, x in found], axis=0).max()) if found else 0

@@ -8,7 +8,7 @@ follows from three numbers, one for each axis, without a list of connections.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -110,5 +110,5 @@ class Window:
         return np.logical_or.reduceat(self.touches, cuts[:-1], axis=0).sum(axis=0)  # type: ignore[no-any-return]
 
 
-def _counted(values: Sequence[int] | object) -> Counts:
-    return tuple(sorted(Counter(values).items()))  # type: ignore[call-overload]
+def _counted(values: Iterable[int]) -> Counts:
+    return tuple(sorted(Counter(values).items()))
