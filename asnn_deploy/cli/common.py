@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_BATCH = 64
 CALIBRATION_SAMPLES = 256
 """Training samples on which an integer version's choices are made anew."""
-WORDS = ("", "kind", "coding", "data", "against", "verdict", "step tables")
+WORDS = ("", "kind", "coding", "data", "against", "verdict", "step tables", "binds")
 """Table columns that hold words; the first column always does."""
 
 source_argument = click.argument("source", type=click.Path(path_type=Path))

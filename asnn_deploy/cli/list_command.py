@@ -11,6 +11,7 @@ def command() -> None:
     from asnn_deploy.cli.common import table
     from asnn_deploy.coding import CODINGS
     from asnn_deploy.energy import NO_PROFILE, load_profile, profile_names
+    from asnn_deploy.fit import chip_names, load_chip
     from asnn_deploy.presets import PRESETS
 
     table(
@@ -21,6 +22,7 @@ def command() -> None:
     table("Codings", ["name", ""], [(c.name, c.summary) for c in CODINGS.values()])
     for group in ("exporters", "targets"):
         table(group.capitalize(), ["name", ""], plugin_rows(group))
+    table("Chips", ["name", ""], [(n, load_chip(n).title) for n in chip_names()])
     table(
         "Energy profiles",
         ["name", "kind", ""],

@@ -17,7 +17,8 @@ PRESET = "digits-lenet"
 SUMMARY = "summary.json"
 MARKER = ".asnn-deploy-quickstart"
 """Written first, so that an interrupted quickstart can be started again."""
-PARTS = ("run", "network.nir", "network.onnx", "lava", "report", "verify.json", SUMMARY)
+PARTS = ("run", "network.nir", "network.onnx", "lava", "report", "verify.json", "fit.json", SUMMARY)
+CHIP = "loihi2"
 
 
 @click.command(epilog="Example: asnn-deploy quickstart --out demo")
@@ -25,7 +26,7 @@ PARTS = ("run", "network.nir", "network.onnx", "lava", "report", "verify.json", 
 @click.option("--epochs", type=click.IntRange(min=1), help="Fewer epochs, for a quick look.")
 @click.option("--limit", type=click.IntRange(min=1), help="Verify and count on N test samples only.")
 def command(out: Path, epochs: int | None, limit: int | None) -> int:
-    """Train, export to three formats, run and verify on seven targets, report: on digits, without a download."""
+    """Train, export to three formats, run and verify on seven targets, report, fit: on digits, without a download."""
     from asnn_deploy.bundle import claim_folder
     from asnn_deploy.cli.verify_command import broken, print_table
     from asnn_deploy.files import write_text
@@ -42,12 +43,14 @@ def command(out: Path, epochs: int | None, limit: int | None) -> int:
         step("export", lambda: export_all(source, out))
         pairs, verified = step("verify", lambda: verify(source, out, images, labels))
         report = step("report", lambda: write_report(source, out, images, labels))
+        fitted = step("fit", lambda: write_fit(source, out))
     seconds = time.perf_counter() - start
-    summarise(out, run, verified, report, seconds)
+    summarise(out, run, verified, report, fitted, seconds)
     click.echo()
     print_table(verified)
     totals = report["totals"]
     click.echo(f"{totals['sops']:,.0f} synaptic operations and {totals['spikes']:,.0f} spikes per sample")
+    click.echo(f"{fitted['chip']}: {fitted['cores']} cores, {'fits' if fitted['fits'] else 'does not fit'}")
     click.echo(f"{seconds:.0f} s; look at {out / 'report' / 'report.html'}")
     return broken(pairs, verified)
 
@@ -109,7 +112,25 @@ def write_report(source: Source, out: Path, images: Array, labels: Array) -> dic
     return make_report(source, images, labels, str(source.data), (), out / "report")
 
 
-def summarise(out: Path, run: dict[str, Any], verified: dict[str, Any], report: dict[str, Any], seconds: float) -> None:
+def write_fit(source: Source, out: Path) -> dict[str, Any]:
+    """Whether the network fits on a chip."""
+    from asnn_deploy.cli.common import write_json
+    from asnn_deploy.cli.fit_command import make_fit
+    from asnn_deploy.fit import load_chip
+
+    result = make_fit(source.deployment, load_chip(CHIP)).to_json()
+    write_json(out / "fit.json", result)
+    return result
+
+
+def summarise(
+    out: Path,
+    run: dict[str, Any],
+    verified: dict[str, Any],
+    report: dict[str, Any],
+    fitted: dict[str, Any],
+    seconds: float,
+) -> None:
     """DIR/summary.json."""
     from asnn_deploy.cli.common import write_json
 
@@ -123,6 +144,7 @@ def summarise(out: Path, run: dict[str, Any], verified: dict[str, Any], report: 
             "time_steps": verified["time_steps"],
             "targets": {name: {k: target[k] for k in keys} for name, target in verified["targets"].items()},
             "totals": report["totals"],
+            "fit": {key: fitted[key] for key in ("chip", "fits", "cores", "chips", "binding")},
             "files": list(PARTS),
             "versions": run["versions"],
         },

@@ -1,0 +1,107 @@
+"""`asnn-deploy fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asnn_deploy.cli.common import json_option, source_argument
+
+if TYPE_CHECKING:
+    from asnn_deploy.deployment import Deployment
+    from asnn_deploy.fit import Fit
+
+NAMED = 8
+"""So many limits without a published source are printed; the JSON file has all."""
+
+
+@click.command(epilog="Example: asnn-deploy fit run --chip loihi2 --json fit.json")
+@source_argument
+@click.option(
+    "--chip", required=True, metavar="NAME|FILE.toml", help="A chip that `list` shows, or a file of your own."
+)
+@click.option("--chips", type=click.IntRange(min=1), default=1, show_default=True, help="How many chips it may take.")
+@json_option
+def command(source: Path, chip: str, chips: int, json_file: Path | None) -> int:
+    """Place a network on a chip's cores: how many it takes, which limit binds, what would make it fit.
+
+    Exit code 1 where it does not fit.
+    """
+    from asnn_deploy.cli.common import write_json
+    from asnn_deploy.fit import load_chip
+    from asnn_deploy.source import open_source
+
+    limits = load_chip(chip)
+    opened = open_source(source)
+    with opened.deployment as deployment:
+        result = make_fit(deployment, limits, chips)
+        figures = result.to_json()
+    write_json(json_file, figures)
+    print_fit(result, figures)
+    return 0 if result.fits else 1
+
+
+def make_fit(deployment: Deployment, chip: Any, chips: int = 1) -> Fit:
+    """The fit of a network's integer version; of the float one, with a note, where it has none."""
+    from asnn_deploy.errors import GraphError
+    from asnn_deploy.fit import fit
+
+    try:
+        graph = deployment.fixed
+    except GraphError as error:
+        click.echo(f"note: no integer version ({error}); parameters are counted as the float network's", err=True)
+        graph = deployment.graph
+    return fit(graph, chip, chips)
+
+
+def print_fit(result: Fit, figures: dict[str, Any]) -> None:
+    """The table of layers, what binds, what per-step parameters cost, and what was not published."""
+    from asnn_deploy.cli.common import table
+
+    placement = result.placement
+    allowed = result.chips * figures["cores_per_chip"]
+    table(
+        f"{placement.chip.title}: {placement.cores:,} of {allowed:,} cores, {figures['weight_bits']}-bit weights",
+        ["layer", "kind", "cores", "neurons", "synapses", "parameters", "states", "fullest", "binds"],
+        [
+            (
+                layer["name"],
+                layer["kind"],
+                f"{layer['cores']:,}",
+                f"{layer['neurons']:,}",
+                size(layer["synapse_bytes"]),
+                size(layer["parameter_bytes"]),
+                size(layer["state_bytes"]),
+                f"{100 * max(core['utilisation'] for core in figures['map'] if core['layer'] == layer['name']):.0f} %",
+                layer["constraint"],
+            )
+            for layer in figures["layers"]
+        ],
+    )
+    click.echo(f"{'fits' if result.fits else 'does not fit'}; binding: {result.binding}; next: {result.next_binding}")
+    if not figures["features"]["fits"]:
+        click.echo(f"size alone {'fits' if result.capacity_fits else 'does not fit'}; binding: {result.capacity[0]}")
+    if not result.fits:
+        click.echo(f"suggestion: {figures['suggestion'] or 'none found'}")
+    if result.system is not None:
+        click.echo(f"{placement.chips:,} chips: {result.system.name} has {result.system.chips:,} (--chips)")
+    print_step_cost(figures["step_tables"])
+    for line in figures["unverified"][:NAMED]:
+        click.echo(f"no published source: {line}")
+
+
+def print_step_cost(cost: dict[str, Any]) -> None:
+    """What per-step parameters add."""
+    more = cost["cores"] - cost["static_cores"]
+    cores = f"{more:+,} cores" if more else "no more cores"
+    click.echo(
+        f"per-step parameters and weights: {size(cost['difference_bytes'])} more than constant ones "
+        f"({size(cost['static_bytes'])} to {size(cost['per_step_bytes'])}), {cores}"
+    )
+
+
+def size(count: int) -> str:
+    """Bytes as text."""
+    return f"{count:,} B" if count < 10_000 else f"{count / 1024:,.1f} KiB"

@@ -1,0 +1,303 @@
+"""A DeployGraph as populations and projections: what lies between neurons is folded into synapses or becomes relays.
+
+- Synapses that feed neurons, also through adding, flattening, scaling and sum or average pooling, are projections of
+  the population that reads them; what lies before them (adding, flattening, scaling, sum and average pooling of
+  spikes) is linear and is folded into them, one projection for each source.
+- A max-pool is a population of relays, one for each output, that fire where any of their inputs does.
+- Synapses that feed synapses are a population of relays that send values.
+- A product of two signals is left to the host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.fit.network import Geometry, Network, Obstacle, Population, Projection, Table
+from asnn_deploy.fit.reach import Window
+from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, LEAK_BITS, STATE_BITS
+from asnn_deploy.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale, Shape
+from asnn_deploy.neurons import model_of
+from asnn_deploy.step_table import StepTable
+
+PARAMETER_BITS = {
+    "leak": LEAK_BITS,
+    "current_leak": LEAK_BITS,
+    "gain": GAIN_BITS,
+    "gain_shift": 5,
+    "threshold": STATE_BITS,
+    "bias": STATE_BITS,
+    "scale": GAIN_BITS,
+    "du": 12,
+    "dv": 12,
+    "vth": 17,
+    "bias_mant": 13,
+    "bias_exp": 3,
+}
+"""Widths of the integer versions' parameters; one that is not listed takes 32 bits."""
+UNKNOWN_BITS = 32
+PRODUCT, MAXIMUM, REMAINDER = "product of signals", "maximum of values", "signals of different layouts"
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A signal without synapses: what it reads of one source, linearly. index: `[T]`, which scaling holds."""
+
+    source: str
+    channels: int
+    rows: Window
+    cols: Window
+    index: tuple[int, ...]
+    late: int = 0
+
+
+def build(graph: DeployGraph) -> Network:
+    """The network of a graph. Raises UnsupportedError naming the layer where signals of different layouts meet."""
+    return _Builder(graph).network()
+
+
+class _Builder:
+    def __init__(self, graph: DeployGraph) -> None:
+        self.graph = graph
+        self.still = (0,) * graph.time_steps
+        self.relays = {layer.name for layer in graph.layers if self._is_relay(layer)}
+
+    def network(self) -> Network:
+        graph = self.graph
+        found = [layer for layer in graph.layers if isinstance(layer, (Neuron, Readout)) or layer.name in self.relays]
+        populations = _in_step([self._population(layer) for layer in found])
+        payload = {INPUT: int(graph.code.largest.max()).bit_length()}
+        payload |= {p.name: STATE_BITS for p in populations if p.kind == "relay"}
+        obstacles = [Obstacle(x.name, PRODUCT) for x in graph.layers if isinstance(x, Product)]
+        obstacles += [Obstacle(p.name, MAXIMUM) for p in populations if p.kind == "pool" and not self._binary(p.name)]
+        return Network(tuple(populations), graph.time_steps, graph.quantization.bits, payload, tuple(obstacles))
+
+    def _is_relay(self, layer: Layer) -> bool:
+        if isinstance(layer, Pool):
+            return layer.mode == "max"
+        return isinstance(layer, (Conv, Linear)) and self._read_by_synapses(layer.name)
+
+    def _read_by_synapses(self, name: str) -> bool:
+        readers = [self.graph.by_name[e.target] for e in self.graph.edges if e.source == name]
+        return any(
+            isinstance(x, (Conv, Linear, Product))
+            or (isinstance(x, Pool) and x.mode == "max")
+            or (isinstance(x, (Add, Flatten, Scale, Pool)) and self._read_by_synapses(x.name))
+            for x in readers
+        )
+
+    def _binary(self, name: str) -> bool:
+        """Whether what a layer reads is one event or none at each place."""
+        (edge,) = self.graph.inputs_of[name]
+        layer = self.graph.by_name.get(edge.source)
+        if layer is None:
+            return int(self.graph.code.largest.max()) <= 1
+        if isinstance(layer, Flatten):
+            return self._binary(layer.name)
+        return isinstance(layer, Neuron) or (isinstance(layer, Pool) and layer.mode == "max")
+
+    def _population(self, layer: Layer) -> Population:
+        shape = self.graph.shapes[layer.name]
+        if isinstance(layer, (Conv, Linear)):
+            projections, kind = self._synapses(layer), "relay"
+        elif isinstance(layer, Pool):
+            projections, kind = self._pooled(layer), "pool"
+        else:
+            projections = self._currents(self.graph.inputs_of[layer.name][0], layer)
+            kind = "neuron" if isinstance(layer, Neuron) else "readout"
+        geometry = self._geometry(layer, shape, projections)
+        tables = [_table(layer, key, t, shape, geometry) for key, t in layer.tables().items() if key != "weight"]
+        tables += [t for name in {p.layer: None for p in projections} for t in self._biases(name, layer, geometry)]
+        return Population(
+            layer.name,
+            kind,
+            shape,
+            geometry,
+            states=len(model_of(layer).states) if isinstance(layer, Neuron) else int(kind == "readout"),
+            reset=layer.reset if isinstance(layer, Neuron) else "",
+            tables=tuple(tables),
+            projections=tuple(projections),
+        )
+
+    def _biases(self, name: str, reader: Layer, geometry: Geometry) -> list[Table]:
+        """The bias that synapses bring to the neurons that they drive: one for each channel."""
+        layer = self.graph.by_name[name]
+        if layer is reader or not isinstance(layer, (Conv, Linear)) or layer.bias is None:
+            return []
+        index = tuple(layer.bias.index.tolist())
+        return [Table(name, "bias", STATE_BITS, (geometry[0] > 1, False, False), index)]
+
+    def _geometry(self, layer: Layer, shape: Shape, projections: list[Projection]) -> Geometry:
+        found = {(p.outputs, p.rows.outputs, p.cols.outputs) for p in projections}
+        if len(found) > 1 or (found and prod(next(iter(found))) != prod(shape)):
+            raise UnsupportedError(str(layer.refuse(f"joins {REMAINDER}: {', '.join(map(str, sorted(found)))}")))
+        return next(iter(found)) if found else _boxed(shape)
+
+    def _currents(self, edge: Edge, reader: Layer) -> list[Projection]:
+        """The projections that one edge into a population stands for."""
+        return [_later(p, edge.delay) for p in self._sent(edge.source, reader)]
+
+    def _sent(self, name: str, reader: Layer) -> list[Projection]:
+        layer = self.graph.by_name.get(name)
+        if layer is None or name in self.relays or not self._carries_currents(name):
+            return [self._identity(path, reader) for path in self._paths(name)]
+        if isinstance(layer, (Conv, Linear)):
+            return self._synapses(layer)
+        below = [p for edge in self.graph.inputs_of[name] for p in self._currents(edge, reader)]
+        if isinstance(layer, Pool):
+            rows, cols = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), below[0].rows, below[0].cols)
+            return [replace(p, rows=rows.after(p.rows), cols=cols.after(p.cols)) for p in below]
+        if isinstance(layer, Scale):
+            return [replace(p, index=_joined(p.index, layer.factor)) for p in below]
+        return below
+
+    def _carries_currents(self, name: str) -> bool:
+        layer = self.graph.by_name.get(name)
+        if layer is None or name in self.relays:
+            return False
+        if isinstance(layer, (Add, Flatten, Scale, Pool)):
+            return any(self._carries_currents(e.source) for e in self.graph.inputs_of[name])
+        return isinstance(layer, (Conv, Linear))
+
+    def _identity(self, path: Path, reader: Layer) -> Projection:
+        c = path.channels
+        return Projection(
+            reader.name, path.source, path.rows, path.cols, c, c, c, path.index, path.late, dense=False, unit=True
+        )
+
+    def _synapses(self, layer: Conv | Linear) -> list[Projection]:
+        (edge,) = self.graph.inputs_of[layer.name]
+        found = []
+        for path in self._paths(edge.source):
+            if isinstance(layer, Conv):
+                kernel = layer.weight.shape[2:]
+                windows = _windows(kernel, layer.stride, layer.padding, layer.dilation, path.rows, path.cols)
+                groups = layer.groups
+            else:
+                windows = Window.whole(path.rows.outputs), Window.whole(path.cols.outputs)
+                groups = 1
+            found.append(
+                Projection(
+                    layer.name,
+                    path.source,
+                    _folded(windows[0], path.rows),
+                    _folded(windows[1], path.cols),
+                    inputs=path.channels,
+                    outputs=layer.weight.shape[0],
+                    groups=groups,
+                    index=_joined(path.index, layer.weight),
+                    steps_late=path.late + edge.delay,
+                    dense=isinstance(layer, Linear),
+                )
+            )
+        return found
+
+    def _pooled(self, layer: Pool) -> list[Projection]:
+        (edge,) = self.graph.inputs_of[layer.name]
+        found = []
+        for path in self._paths(edge.source):
+            windows = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), path.rows, path.cols)
+            rows, cols = _folded(windows[0], path.rows), _folded(windows[1], path.cols)
+            c, late = path.channels, path.late + edge.delay
+            found.append(Projection(layer.name, path.source, rows, cols, c, c, c, path.index, late, unit=True))
+        return found
+
+    def _paths(self, name: str) -> list[Path]:
+        """What a signal without synapses reads, source by source."""
+        layer = self.graph.by_name.get(name)
+        if layer is None or name in self.relays or isinstance(layer, (Neuron, Product)):
+            channels, rows, cols = self._laid_out(name)
+            return [Path(name, channels, Window.same(rows), Window.same(cols), self.still)]
+        paths = [
+            replace(path, late=path.late + edge.delay)
+            for edge in self.graph.inputs_of[name]
+            for path in self._paths(edge.source)
+        ]
+        if isinstance(layer, Scale):
+            return [replace(p, index=_joined(p.index, layer.factor)) for p in paths]
+        if isinstance(layer, Pool):
+            pooled = []
+            for p in paths:
+                windows = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), p.rows, p.cols)
+                pooled.append(replace(p, rows=_folded(windows[0], p.rows), cols=_folded(windows[1], p.cols)))
+            return pooled
+        return paths
+
+    def _laid_out(self, name: str) -> Geometry:
+        """The geometry of a source: of flattened currents, what they were before."""
+        layer = self.graph.by_name.get(name)
+        shape = self.graph.shapes[name]
+        while isinstance(layer, (Neuron, Flatten, Add)) and len(shape) == 1:
+            before = next((e.source for e in self.graph.inputs_of[layer.name] if not e.delay), None)
+            if before is None:
+                break
+            layer, shape = self.graph.by_name.get(before), self.graph.shapes[before]
+        return _boxed(shape if prod(shape) == prod(self.graph.shapes[name]) else self.graph.shapes[name])
+
+
+def _in_step(populations: list[Population]) -> list[Population]:
+    """Add what signals must wait where paths of different lengths meet: each population answers one step later."""
+    depth: dict[str, int] = {}
+    result = []
+    for p in populations:
+        depth[p.name] = 1 + max((depth.get(x.source, 0) for x in p.projections), default=0)
+        waits = tuple(
+            replace(x, steps_late=x.steps_late + depth[p.name] - 1 - depth.get(x.source, 0))
+            if x.source in depth and x.source != p.name
+            else x
+            for x in p.projections
+        )
+        result.append(replace(p, projections=waits))
+    return result
+
+
+def _later(projection: Projection, steps: int) -> Projection:
+    return replace(projection, steps_late=projection.steps_late + steps) if steps else projection
+
+
+def _windows(
+    kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, rows: Window, cols: Window
+) -> tuple[Window, Window]:
+    """The two windows of a layer that reads signals of so many rows and columns; a 1-D one leaves columns alone."""
+    sizes = (rows.outputs, cols.outputs)
+    found = [Window.sliding(*x) for x in zip(sizes, kernel, stride, padding, dilation)]
+    return found[0], found[1] if len(found) > 1 else Window.same(sizes[1])
+
+
+def _folded(window: Window, path: Window) -> Window:
+    """A window reading the path's source itself."""
+    return window if np.array_equal(path.touches, np.eye(path.outputs, dtype=bool)) else window.before(path)
+
+
+def _joined(index: tuple[int, ...], table: StepTable) -> tuple[int, ...]:
+    """Which pair of two tables' values holds at each step."""
+    pairs = list(zip(index, table.index.tolist()))
+    places = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
+    return tuple(places[pair] for pair in pairs)
+
+
+def _boxed(shape: Shape) -> Geometry:
+    """A shape as channels, rows and columns."""
+    return (shape[0], shape[1] if len(shape) > 1 else 1, prod(shape[2:]))
+
+
+def _table(layer: Layer, key: str, table: StepTable, shape: Shape, geometry: Geometry) -> Table:
+    summed = isinstance(layer, Readout) and key == "bias"
+    bits = ACCUMULATOR_BITS if summed else PARAMETER_BITS.get(key, UNKNOWN_BITS)
+    return Table(layer.name, key, bits, _grain(table.shape, shape, geometry), tuple(table.index.tolist()))
+
+
+def _grain(given: Shape, shape: Shape, geometry: Geometry) -> tuple[bool, bool, bool]:
+    """Along which of channels, rows and columns a parameter differs."""
+    if not given or prod(given) == 1:
+        return (False, False, False)
+    if len(shape) == 1 and geometry != (shape[0], 1, 1):
+        return (True, True, True)
+    if len(given) == 1:
+        return (True, False, False)
+    box = _boxed(given)
+    return (box[0] > 1, box[1] > 1, box[2] > 1)

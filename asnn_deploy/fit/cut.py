@@ -1,0 +1,164 @@
+"""Cutting one population into boxes, one for each core: the fewest cores under all limits.
+
+Tried are all grids of channels, rows and columns whose largest box differs. A grid is charged with its cores, and with
+the cores that its sources would need for their outgoing axons: a cut by channels makes every source neuron reach every
+core, a cut by rows only a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+import numpy as np
+
+from asnn_deploy.fit.chip import Chip
+from asnn_deploy.fit.limits import Use, core_uses
+from asnn_deploy.fit.load import Load, core_load, slots_out
+from asnn_deploy.fit.network import Block, Geometry, Network, Population, Projection
+from asnn_deploy.graph import INPUT
+from asnn_deploy.step_table import Array
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A population's cut: the number of ranges along channels, rows and columns."""
+
+    geometry: Geometry
+    counts: Geometry
+
+    @property
+    def cores(self) -> int:
+        """Number of boxes."""
+        return self.counts[0] * self.counts[1] * self.counts[2]
+
+    def cuts(self, axis: int) -> Array:
+        """Where the ranges along an axis begin, and its end; sizes differ by at most 1."""
+        return np.arange(self.counts[axis] + 1) * self.geometry[axis] // self.counts[axis]
+
+    def ranges(self, axis: int) -> list[tuple[int, int]]:
+        """(start, stop) of the ranges along an axis."""
+        return list(pairwise(self.cuts(axis).tolist()))
+
+    def blocks(self) -> Iterator[Block]:
+        """The boxes: columns fastest, then rows, then channels."""
+        yield from product(self.ranges(0), self.ranges(1), self.ranges(2))
+
+    def numbers(self) -> Array:
+        """Which box each neuron is in, of the population's geometry."""
+        places = [np.repeat(np.arange(n), np.diff(self.cuts(axis))) for axis, n in enumerate(self.counts)]
+        c, r, w = np.ix_(*places)
+        return (c * self.counts[1] + r) * self.counts[2] + w  # type: ignore[no-any-return]
+
+    def sums(self, values: Array) -> Array:
+        """The sum of values, of the population's geometry, over each box: `[cores]`."""
+        for axis in range(3):
+            values = np.add.reduceat(values, self.cuts(axis)[:-1], axis=axis)
+        return values.ravel()
+
+
+def outgoing(chip: Chip, projection: Projection, grid: Grid) -> Array:
+    """Entries of the table of outgoing axons that each neuron of the source needs for a target cut like this, of the
+    source's geometry."""
+    channels = np.zeros(projection.inputs, dtype=np.int64)
+    each_in, each_out = projection.inputs // projection.groups, projection.outputs // projection.groups
+    for start, stop in grid.ranges(0):
+        channels[start // each_out * each_in : ((stop - 1) // each_out + 1) * each_in] += 1
+    rows = projection.rows.chunks_reached(grid.cuts(1))
+    cols = projection.cols.chunks_reached(grid.cuts(2))
+    return np.multiply.outer(np.multiply.outer(channels, rows), cols) * slots_out(chip, projection)
+
+
+class Cutter:
+    """Finds the grid of one population. axons: outgoing entries of each of its neurons, of its geometry."""
+
+    def __init__(self, chip: Chip, network: Network, population: Population, axons: Array) -> None:
+        self.chip, self.network, self.population, self.axons = chip, network, population, axons
+        self._loads: dict[tuple[object, ...], Load] = {}
+
+    def best(self) -> tuple[Grid, list[Use]]:
+        """The grid, and the limits that not even one neuron on a core of its own keeps."""
+        geometry = self.population.geometry
+        broken = [use for use in self._worst(Grid(geometry, geometry)) if use.broken]
+        ignored = {use.constraint for use in broken}
+        found, least = Grid(geometry, geometry), (float("inf"), float("inf"))
+        for grid in self._grids(ignored):
+            if grid.cores > least[0]:
+                break
+            pressure = self._pressure(grid)
+            score = (grid.cores + pressure[0], pressure[1])
+            if score < least and self._keeps(grid, ignored):
+                found, least = grid, score
+        return found, broken
+
+    def loads(self, grid: Grid) -> list[Load]:
+        """What each core of a grid holds."""
+        sums = grid.sums(self.axons).tolist()
+        return [self._load(block, out) for block, out in zip(grid.blocks(), sums)]
+
+    def _grids(self, ignored: set[str]) -> list[Grid]:
+        """Grids by number of cores, from the least that neurons and outgoing axons allow."""
+        limits, geometry = self.chip.limits, self.population.geometry
+        least = 1 if "neurons per core" in ignored else -(-self.population.neurons // limits.neurons.value)
+        if limits.axons_out is not None and "axons out per core" not in ignored:
+            least = max(least, -(-int(self.axons.sum()) // limits.axons_out.value))
+        c, r, w = (sorted({-(-n // size) for size in range(1, n + 1)}) for n in geometry)
+        grids = (Grid(geometry, counts) for counts in product(c, r, w))
+        return sorted((g for g in grids if g.cores >= least), key=lambda g: g.cores)
+
+    def _keeps(self, grid: Grid, ignored: set[str]) -> bool:
+        return not any(use.broken and use.constraint not in ignored for use in self._worst(grid))
+
+    def _worst(self, grid: Grid) -> list[Use]:
+        """The largest use of each limit over a grid's cores: one core of each kind, with the most axons of any."""
+        most = int(grid.sums(self.axons).max())
+        c, r, w = (_kinds(grid, axis, self.population) for axis in range(3))
+        worst: dict[str, Use] = {}
+        for block in product(c, r, w):
+            for use in core_uses(self.population.name, self._load(block, most), self.chip):
+                if use.constraint not in worst or use.value > worst[use.constraint].value:
+                    worst[use.constraint] = use
+        return list(worst.values())
+
+    def _load(self, block: Block, axons_out: int) -> Load:
+        key = (_signature(self.population, block), axons_out)
+        if key not in self._loads:
+            self._loads[key] = core_load(self.chip, self.network, self.population, block, axons_out)
+        return self._loads[key]
+
+    def _pressure(self, grid: Grid) -> tuple[float, int]:
+        """Cores that the sources need for their outgoing axons, and the number of these axons, the host's included."""
+        limit = self.chip.limits.axons_out
+        own = total = 0
+        for p in self.population.projections:
+            axons = self._axons_of(p, grid)
+            total += axons
+            own += axons * (p.source != INPUT)
+        return own / limit.value if limit is not None else 0.0, total
+
+    def _axons_of(self, p: Projection, grid: Grid) -> int:
+        each_in, each_out = p.inputs // p.groups, p.outputs // p.groups
+        channels = sum(((b - 1) // each_out - a // each_out + 1) * each_in for a, b in grid.ranges(0))
+        rows = int(p.rows.chunks_reached(grid.cuts(1)).sum())
+        cols = int(p.cols.chunks_reached(grid.cuts(2)).sum())
+        return channels * rows * cols * slots_out(self.chip, p)
+
+
+def _kinds(grid: Grid, axis: int, population: Population) -> list[tuple[int, int]]:
+    """One range of each kind along an axis: those that hold the same."""
+    found = {_axis_signature(population, axis, each): each for each in grid.ranges(axis)}
+    return list(found.values())
+
+
+def _signature(population: Population, block: Block) -> tuple[object, ...]:
+    return tuple(_axis_signature(population, axis, each) for axis, each in enumerate(block))
+
+
+def _axis_signature(population: Population, axis: int, each: tuple[int, int]) -> tuple[object, ...]:
+    """What of a range along one axis a core's content depends on."""
+    if axis == 0:
+        overlaps = tuple(tuple(sorted(p.overlaps(*each).items())) for p in population.projections)
+        return (each[1] - each[0], overlaps)
+    windows = [(p.rows, p.cols)[axis - 1] for p in population.projections]
+    return (each[1] - each[0], tuple(window.reach(*each) for window in windows))

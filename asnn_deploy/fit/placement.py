@@ -1,0 +1,139 @@
+"""Placement: which neuron sits on which core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from asnn_deploy.errors import GraphError
+from asnn_deploy.fit.build import build
+from asnn_deploy.fit.chip import Chip
+from asnn_deploy.fit.cut import Cutter, Grid, outgoing
+from asnn_deploy.fit.limits import Use, core_uses
+from asnn_deploy.fit.load import Load
+from asnn_deploy.fit.network import Block, Network, Population
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.step_table import Array, frozen
+
+PASSES = 4
+"""Over networks with loops, whose outgoing axons are known only when everything is cut."""
+
+
+@dataclass(frozen=True)
+class Core:
+    """One core: its number, the population whose neurons it holds, which of them, and what that takes."""
+
+    number: int
+    layer: str
+    block: Block
+    load: Load
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """A network on the cores of a chip, or of several, one population's neurons on each core.
+
+    grids: each population's cut. content: the cores in order of their numbers. broken: limits that some population
+    breaks however it is cut.
+    """
+
+    chip: Chip
+    network: Network
+    grids: Mapping[str, Grid]
+    content: tuple[Core, ...]
+    broken: tuple[Use, ...]
+
+    @property
+    def cores(self) -> int:
+        """Number of cores, over all chips."""
+        return len(self.content)
+
+    @property
+    def chips(self) -> int:
+        """Number of chips."""
+        return -(-self.cores // self.chip.limits.cores.value)
+
+    @property
+    def core_of(self) -> Mapping[str, Array]:
+        """Population name to the core of each neuron, int32 of the layer's shape, numbered over the whole network.
+
+        Populations are the neuron layers, the last accumulators (under the readout's name), and relays (under the name
+        of the pooling or of the synapses that they stand for). The chip is `core // cores of a chip`.
+        """
+        first, found = 0, {}
+        for p in self.network.populations:
+            found[p.name] = frozen((self.grids[p.name].numbers() + first).reshape(p.shape), dtype=np.int32)
+            first += self.grids[p.name].cores
+        return MappingProxyType(found)
+
+    def of(self, layer: str) -> list[Core]:
+        """The cores of one population."""
+        return [core for core in self.content if core.layer == layer]
+
+    def uses(self) -> list[Use]:
+        """For each population and limit of a core, the use in the core that uses most of it."""
+        worst: dict[tuple[str, str], Use] = {}
+        for core in self.content:
+            for use in core_uses(core.layer, core.load, self.chip):
+                key = (use.layer, use.constraint)
+                if key not in worst or use.value > worst[key].value:
+                    worst[key] = use
+        return list(worst.values())
+
+
+def place(graph: DeployGraph, chip: Chip) -> Placement:
+    """Place a network. What a float graph needs is taken from its integer version, where it has one.
+
+    Raises UnsupportedError naming the layer where signals of different layouts meet.
+    """
+    return place_network(build(integers(graph)), chip)
+
+
+def integers(graph: DeployGraph) -> DeployGraph:
+    """The graph's integer version, which is what a chip runs; the graph itself where it has none."""
+    from asnn_deploy.quantize import quantize
+
+    try:
+        return quantize(graph)
+    except GraphError:
+        return graph
+
+
+def place_network(network: Network, chip: Chip) -> Placement:
+    """Cut all populations, the last first: a population's outgoing axons depend on how its targets are cut."""
+    grids: dict[str, Grid] = {}
+    for _ in range(PASSES):
+        before = dict(grids)
+        broken: list[Use] = []
+        content: dict[str, list[Load]] = {}
+        for p in reversed(network.populations):
+            cutter = Cutter(chip, network, p, _axons_out(chip, network, p, grids))
+            grids[p.name], found = cutter.best()
+            content[p.name] = cutter.loads(grids[p.name])
+            broken += found
+        if grids == before or not _has_loops(network):
+            break
+    final = [(p.name, block, load) for p in network.populations for block, load in _cores(p, grids, content)]
+    cores = tuple(Core(i, *each) for i, each in enumerate(final))
+    return Placement(chip, network, MappingProxyType(grids), cores, tuple(reversed(broken)))
+
+
+def _cores(p: Population, grids: Mapping[str, Grid], content: Mapping[str, list[Load]]) -> list[tuple[Block, Load]]:
+    return list(zip(grids[p.name].blocks(), content[p.name]))
+
+
+def _axons_out(chip: Chip, network: Network, population: Population, grids: Mapping[str, Grid]) -> Array:
+    """Outgoing entries of each neuron, of the population's geometry, to all targets that are cut already."""
+    total = np.zeros(population.geometry, dtype=np.int64)
+    for target, projection in network.leaving(population.name):
+        if target.name in grids:
+            total += outgoing(chip, projection, grids[target.name])
+    return total
+
+
+def _has_loops(network: Network) -> bool:
+    order = network.order
+    return any(order.get(x.source, -1) >= order[p.name] for p in network.populations for x in p.projections)

@@ -1,0 +1,73 @@
+"""The smallest change that would make a network fit, found by placing changed networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from asnn_deploy.fit.changes import static, with_bits, with_channels, with_reset, with_spikes_in, with_steps
+from asnn_deploy.fit.network import Network
+
+if TYPE_CHECKING:
+    from asnn_deploy.fit.fitting import Fit
+
+EIGHTHS = 8
+LEAST_BITS = 2
+Change = Callable[[Network], Network]
+
+
+def suggest(fit: Fit) -> str | None:
+    """What to change, in words; None where none of the changes tried makes the network fit."""
+    network, parts = fit.placement.network, []
+    for says, change in _features(fit):
+        parts.append(says)
+        network = change(network)
+    changed = fit.changed(network) if parts else fit
+    if any(use.broken for use in changed.features):
+        return None
+    if not changed.capacity_fits:
+        smaller = [_least(changed, network, tries) for tries in _sizes(network, fit)]
+        if not any(smaller):
+            return None
+        return " and ".join([*parts, " or ".join(says for says in smaller if says)])
+    return f"{' and '.join(parts)} (then {changed.placement.cores:,} cores)"
+
+
+def _features(fit: Fit) -> list[tuple[str, Change]]:
+    """What each missing feature could be replaced by."""
+    chip = fit.placement.chip
+    missing = {use.constraint.partition(" by ")[0] for use in fit.features if use.broken}
+    bits = min(fit.placement.network.weight_bits, chip.limits.weight_bits.max)
+    known: dict[str, tuple[str, Change]] = {
+        "bits per spike": ("an input of spikes (train with --coding latency)", with_spikes_in),
+        "per-step parameters": ("the same leak, gain and readout scale at all steps (--neuron lif)", static),
+        "reset": (f"a reset to {chip.resets[0]} (--set model.reset={chip.resets[0]})", partial(with_reset, chip=chip)),
+        "weight bits": (f"weights of {bits} bits (quantize --bits {bits})", partial(with_bits, bits=bits)),
+    }
+    return [known[name] for name in known if name in missing]
+
+
+def _sizes(network: Network, fit: Fit) -> list[list[tuple[str, Change]]]:
+    """Ways to make a network smaller, each a list of changes from the smallest on."""
+    eighths = range(EIGHTHS - 1, 0, -1)
+    widths = range(network.weight_bits - 1, max(LEAST_BITS, fit.placement.chip.limits.weight_bits.min) - 1, -1)
+    steps = range(network.time_steps - 1, 0, -1)
+    return [
+        [(f"{n}/{EIGHTHS} of the channels", partial(with_channels, share=n / EIGHTHS)) for n in eighths],
+        [(f"weights of {n} bits", partial(with_bits, bits=n)) for n in widths],
+        [(f"{n} time steps", partial(with_steps, time_steps=n)) for n in steps],
+    ]
+
+
+def _least(fit: Fit, network: Network, tries: Sequence[tuple[str, Change]]) -> str | None:
+    """The first of the changes, each smaller than the last, with which there is room; found by halving."""
+    if not tries or not fit.changed(tries[-1][1](network)).capacity_fits:
+        return None
+    low, high = 0, len(tries) - 1
+    while low < high:
+        middle = (low + high) // 2
+        enough = fit.changed(tries[middle][1](network)).capacity_fits
+        low, high = (low, middle) if enough else (middle + 1, high)
+    says, change = tries[low]
+    return f"{says} ({fit.changed(change(network)).placement.cores:,} cores)"
