@@ -67,18 +67,14 @@ def overhead(run: Path, samples: int, rounds: int) -> dict[str, Any]:
 
 def peak(run: Path, samples: int) -> float:
     """Megabytes at the peak of a process that counts so many samples."""
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from counting import count_only; "
-        "count_only(sys.argv[2], int(sys.argv[3]))"
-    )
-    command = [sys.executable, "-c", code, str(HERE), str(run), str(samples)]
+    command = [sys.executable, __file__, "--run", str(run), "--samples", str(samples), "--only-count"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
-def count_only(run: str, samples: int) -> None:
+def count_only(run: Path, samples: int) -> None:
     """Count, then print the peak memory of this process in megabytes."""
-    source = open_source(Path(run))
+    source = open_source(run)
     assert source.data is not None
     images, labels = load_data(source.data).part("test", samples)
     counter = Counter(source.graph)
@@ -95,7 +91,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "counting.json")
+    parser.add_argument("--only-count", action="store_true", help="what the memory is measured on")
     options = parser.parse_args()
+    if options.only_count:
+        count_only(options.run, options.samples)
+        return
     found = overhead(options.run, min(options.samples, 2048), options.rounds)
     memory = {str(n): peak(options.run, n) for n in (options.samples // 2, options.samples)}
     written = {**provenance(0, "numpy", "numba"), **found, "peak_megabytes": memory}

@@ -74,20 +74,25 @@ class Replay:
 
     def arriving(self, images: Array, trace: Trace) -> dict[str, list[Array]]:
         """Synaptic layer name to its inputs, each `[T, B, ...]`."""
-        signals = {INPUT: encode(self.graph.code, images)}
-        signals |= trace.arriving if trace.arriving.keys() >= self.read else self._replay(images, trace, signals)
+        if trace.arriving.keys() >= self.read:
+            signals = {INPUT: encode(self.graph.code, images), **trace.arriving}
+        else:
+            signals = self.signals(images, trace)
         return {name: [_late(signals[e.source], e.delay) for e in edges] for name, edges in self.edges.items()}
 
-    def _replay(self, images: Array, trace: Trace, given: dict[str, Array]) -> dict[str, Array]:
+    def signals(self, images: Array, trace: Trace) -> dict[str, Array]:
+        """The coded frames ("input"), spikes, and all that lies between them and synapses, by name, `[T, B, ...]`."""
         self._check(images, trace)
-        given = given | {neuron.name: trace.spikes[neuron.name] for neuron in self.graph.neurons}
+        given = {INPUT: encode(self.graph.code, images)} | {
+            neuron.name: trace.spikes[neuron.name] for neuron in self.graph.neurons
+        }
         executor = Executor(self.graph, self.replayed)
         executor.reset(len(images))
         parts = []
         for steps in executor.blocks():
             block = {name: signal[steps.start : steps.stop] for name, signal in given.items()}
             parts.append(executor.advance(steps, block))
-        return {name: np.concatenate([part[name] for part in parts]) for name in self.read}
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _check(self, images: Array, trace: Trace) -> None:
         for neuron in self.graph.neurons:

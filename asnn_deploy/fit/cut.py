@@ -61,13 +61,18 @@ class Grid:
 def outgoing(chip: Chip, projection: Projection, grid: Grid) -> Array:
     """Entries of the table of outgoing axons that each neuron of the source needs for a target cut like this, of the
     source's geometry."""
+    return cores_reached(projection, grid) * slots_out(chip, projection)
+
+
+def cores_reached(projection: Projection, grid: Grid) -> Array:
+    """How many of the target's cores each neuron of the source sends its spikes to, of the source's geometry."""
     channels = np.zeros(projection.inputs, dtype=np.int64)
     each_in, each_out = projection.inputs // projection.groups, projection.outputs // projection.groups
     for start, stop in grid.ranges(0):
         channels[start // each_out * each_in : ((stop - 1) // each_out + 1) * each_in] += 1
     rows = projection.rows.chunks_reached(grid.cuts(1))
     cols = projection.cols.chunks_reached(grid.cuts(2))
-    return np.multiply.outer(np.multiply.outer(channels, rows), cols) * slots_out(chip, projection)
+    return np.multiply.outer(np.multiply.outer(channels, rows), cols)
 
 
 class Cutter:

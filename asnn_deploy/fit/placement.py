@@ -11,7 +11,7 @@ import numpy as np
 from asnn_deploy.errors import GraphError
 from asnn_deploy.fit.build import build
 from asnn_deploy.fit.chip import Chip
-from asnn_deploy.fit.cut import Cutter, Grid, outgoing
+from asnn_deploy.fit.cut import Cutter, Grid, cores_reached, outgoing
 from asnn_deploy.fit.limits import Use, core_uses
 from asnn_deploy.fit.load import Load
 from asnn_deploy.fit.network import Block, Network, Population
@@ -67,6 +67,17 @@ class Placement:
         for p in self.network.populations:
             found[p.name] = frozen((self.grids[p.name].numbers() + first).reshape(p.shape), dtype=np.int32)
             first += self.grids[p.name].cores
+        return MappingProxyType(found)
+
+    @property
+    def destinations(self) -> Mapping[str, Array]:
+        """Source ("input", a neuron layer or a relay) to how many cores a spike of each of its elements goes to, in C
+        order, int64 `[elements]`."""
+        found: dict[str, Array] = {}
+        for population in self.network.populations:
+            for projection in population.projections:
+                reached = cores_reached(projection, self.grids[population.name]).reshape(-1)
+                found[projection.source] = found.get(projection.source, 0) + reached
         return MappingProxyType(found)
 
     def of(self, layer: str) -> list[Core]:
