@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from asnn_deploy.early_exit import softmax_margin
 from asnn_deploy.engine.compiled import Population
 from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.signals import carried_types
@@ -73,6 +74,14 @@ class Executor:
             unit.reset(batch)
         for past in self._past.values():
             past.clear()
+
+    def keep(self, samples: Array) -> None:
+        """Go on with some of the batch's samples only, by their indices; with them come their states and pasts."""
+        self._batch = len(samples)
+        for unit in self.units:
+            unit.keep(samples)
+        for name, past in self._past.items():
+            self._past[name] = deque((signals[:, samples] for signals in past), past.maxlen)
 
     def blocks(self) -> list[range]:
         """The steps that can be run together: all of them, but where an edge is delayed."""
@@ -153,6 +162,32 @@ class Executor:
                 parts.append(found[name])
         kept = [{name: _joined(parts) for name, parts in each.items()} for each in (spikes, potentials, arriving)]
         return self._trace(_joined(summands), record.step_logits, *kept)
+
+    def run_until(self, images: Array, margin: float) -> tuple[Trace, Array]:
+        """Run uint8 images `[B, C, H, W]`, each until its softmax margin reaches `margin`: a trace of the logits then,
+        and how many steps each ran, int64 `[B]`. A sample that has answered is computed no further.
+
+        The answers of `early_exit.at_exit`.
+        """
+        graph, answer = self.graph, self.graph.readout
+        fixed = graph.arithmetic == "fixed"
+        frames = encode(graph.code, images)
+        self.reset(len(images))
+        running: Array = np.zeros((len(images), graph.classes), np.float64 if fixed else np.float32)
+        logits, steps = np.zeros_like(running), np.zeros(len(images), np.int64)
+        under_way = np.arange(len(images))
+        for t in range(graph.time_steps):
+            summands = self.step(t, {INPUT: frames[t, under_way]})[answer.name].reshape(running.shape)
+            running = running + (summands * np.float64(answer.unit) if fixed else summands)
+            logits[under_way] = running
+            steps[under_way] += 1
+            stays = np.flatnonzero(~(softmax_margin(running) >= margin))
+            if not len(stays):
+                break
+            if len(stays) < len(running):
+                running, under_way = running[stays], under_way[stays]
+                self.keep(stays)
+        return Trace("reference-fixed" if fixed else "reference", logits), steps
 
     def _trace(
         self, summands: Array, steps: bool, spikes: dict[str, Array], potentials: dict[str, Array], *others: Any
