@@ -238,21 +238,30 @@ class Runner:
 
     def map(self, images: Array, record: Record, work: Callable[[slice, Trace], R]) -> list[R]:
         """Run images in pieces, and have each thread do `work` on its piece's trace while that is in the cache."""
+        return self._pieces(images, lambda cut: work(cut, self._executor(record).run(images[cut], record)))
+
+    def run_until(self, images: Array, margin: float) -> tuple[Trace, Array]:
+        """Run uint8 images `[N, C, H, W]`, each until it answers; see `Executor.run_until`."""
+        parts = self._pieces(images, lambda cut: self._executor(LOGITS_ONLY).run_until(images[cut], margin))
+        return Trace.concatenate([trace for trace, _ in parts]), np.concatenate([steps for _, steps in parts])
+
+    def _pieces(self, images: Array, work: Callable[[slice], R]) -> list[R]:
         size = max(1, min(PIECE, -(-len(images) // self.threads)))
         cuts = [slice(i, i + size) for i in range(0, max(len(images), 1), size)]
         if len(cuts) == 1:
-            return [work(cuts[0], self._run(images, record))]
-        return list(self._pool.map(lambda cut: work(cut, self._run(images[cut], record)), cuts))
+            return [work(cuts[0])]
+        return list(self._pool.map(work, cuts))
 
-    def _run(self, images: Array, record: Record) -> Trace:
+    def _executor(self, record: Record) -> Executor:
+        """This thread's own."""
         if getattr(self._mine, "record", None) != record:
             graph = self.graph
             wanted = {graph.readout.name, *(between(graph) if record.arriving else ())}
             wanted |= {neuron.name for neuron in graph.neurons if record.spikes}
             self._mine.executor = Executor(graph, None, wanted, record.potentials)
             self._mine.record = record
-        trace: Trace = self._mine.executor.run(images, record)
-        return trace
+        executor: Executor = self._mine.executor
+        return executor
 
     def close(self) -> None:
         """End the threads."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from types import TracebackType
 
 from asnn_deploy.deployment import Deployment
@@ -18,19 +17,13 @@ class ReferenceSession:
     def __init__(self, graph: DeployGraph) -> None:
         self.runner = Runner(graph)
 
-    @cached_property
-    def answering(self) -> Executor:
-        """The executor for answers alone, its layers fused."""
-        graph = self.executor.graph
-        return Executor(graph, wanted=[graph.readout.name], potentials=False)
-
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
         """See plugins.Session."""
         return self.runner.run(images, record)
 
     def run_until(self, images: Array, margin: float) -> tuple[Trace, Array]:
         """See plugins.Session."""
-        return self.answering.run_until(images, margin)
+        return self.runner.run_until(images, margin)
 
     def __enter__(self) -> ReferenceSession:
         return self
