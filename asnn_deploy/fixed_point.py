@@ -11,6 +11,8 @@ All quantities are two's-complement integers in wide registers; the widths below
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from asnn_deploy.step_table import Array
@@ -30,6 +32,14 @@ GAIN_BITS = 16
 def largest(bits: int) -> int:
     """The largest integer of a signed width."""
     return int((1 << (bits - 1)) - 1)
+
+
+def answer_unit(least: float) -> float:
+    """The smallest unit of an answer from `least` on with so few significant bits that its products with integers of
+    ACCUMULATOR_BITS, and hence logits summed in any way, are exact in float64."""
+    digits = 53 - (ACCUMULATOR_BITS - 1)
+    mantissa, exponent = math.frexp(least)
+    return math.ldexp(math.ceil(mantissa * (1 << digits)), exponent - digits)
 
 
 def truncating_shift(x: Array, shift: int | Array) -> Array:

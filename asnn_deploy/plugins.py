@@ -49,7 +49,11 @@ class Session(AbstractContextManager["Session"], Protocol):
     """A target, loaded with one network and ready for batch after batch. Leaving it frees everything."""
 
     def run(self, images: Array, record: Record = ...) -> Trace:
-        """Run uint8 images `[B, C, H, W]`, B at most the batch size that the session was opened with."""
+        """Run uint8 images `[B, C, H, W]`, B at most the batch size that the session was opened with.
+
+        A session may also have `run_until(images, margin) -> (trace, steps)`, which computes no step of a sample that
+        has answered (see `reference.Executor.run_until`); for others, early exits are found in whole runs.
+        """
 
 
 class Target(Protocol):
@@ -59,6 +63,7 @@ class Target(Protocol):
     arithmetic: "float32" or "fixed".
     runs (may be left out): `runs(deployment) -> bool`: whether it is made for this network, and `verify` shall take it
         unasked; without it, any network is.
+    step_logits (may be left out): False where its sessions cannot record them, which early exit needs.
     """
 
     name: str

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from asnn_deploy.early_exit import softmax_margin
 from asnn_deploy.engine.compiled import Population
 from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.signals import carried_types
@@ -74,6 +75,14 @@ class Executor:
             unit.reset(batch)
         for past in self._past.values():
             past.clear()
+
+    def keep(self, samples: Array) -> None:
+        """Go on with some of the batch's samples only, by their indices; with them come their states and pasts."""
+        self._batch = len(samples)
+        for unit in self.units:
+            unit.keep(samples)
+        for name, past in self._past.items():
+            self._past[name] = deque((signals[:, samples] for signals in past), past.maxlen)
 
     def blocks(self) -> list[range]:
         """The steps that can be run together: all of them, but where an edge is delayed."""
@@ -156,6 +165,32 @@ class Executor:
         summands, *kept = ({name: _joined([p[name] for p in parts]) for name in parts[0]} for parts in zip(*blocks))
         return self._trace(summands[""], record.step_logits, *kept)
 
+    def run_until(self, images: Array, margin: float) -> tuple[Trace, Array]:
+        """Run uint8 images `[B, C, H, W]`, each until its softmax margin reaches `margin`: a trace of the logits then,
+        and how many steps each ran, int64 `[B]`. A sample that has answered is computed no further.
+
+        The answers of `early_exit.at_exit`.
+        """
+        graph, answer = self.graph, self.graph.readout
+        fixed = graph.arithmetic == "fixed"
+        frames = encode(graph.code, images)
+        self.reset(len(images))
+        running: Array = np.zeros((len(images), graph.classes), np.float64 if fixed else np.float32)
+        logits, steps = np.zeros_like(running), np.zeros(len(images), np.int64)
+        under_way = np.arange(len(images))
+        for t in range(graph.time_steps):
+            summands = self.step(t, {INPUT: frames[t, under_way]})[answer.name].reshape(running.shape)
+            running = running + (summands * np.float64(answer.unit) if fixed else summands)
+            logits[under_way] = running
+            steps[under_way] += 1
+            stays = np.flatnonzero(~(softmax_margin(running) >= margin))
+            if not len(stays):
+                break
+            if len(stays) < len(running):
+                running, under_way = running[stays], under_way[stays]
+                self.keep(stays)
+        return Trace("reference-fixed" if fixed else "reference", logits), steps
+
     def _trace(
         self, summands: Array, steps: bool, spikes: dict[str, Array], potentials: dict[str, Array], *others: Any
     ) -> Trace:
@@ -205,21 +240,30 @@ class Runner:
 
     def map(self, images: Array, record: Record, work: Callable[[slice, Trace], R]) -> list[R]:
         """Run images in pieces, and have each thread do `work` on its piece's trace while that is in the cache."""
+        return self._pieces(images, lambda cut: work(cut, self._executor(record).run(images[cut], record)))
+
+    def run_until(self, images: Array, margin: float) -> tuple[Trace, Array]:
+        """Run uint8 images `[N, C, H, W]`, each until it answers; see `Executor.run_until`."""
+        parts = self._pieces(images, lambda cut: self._executor(LOGITS_ONLY).run_until(images[cut], margin))
+        return Trace.concatenate([trace for trace, _ in parts]), np.concatenate([steps for _, steps in parts])
+
+    def _pieces(self, images: Array, work: Callable[[slice], R]) -> list[R]:
         size = max(1, min(PIECE, -(-len(images) // self.threads)))
         cuts = [slice(i, i + size) for i in range(0, max(len(images), 1), size)]
         if len(cuts) == 1:
-            return [work(cuts[0], self._run(images, record))]
-        return list(self._pool.map(lambda cut: work(cut, self._run(images[cut], record)), cuts))
+            return [work(cuts[0])]
+        return list(self._pool.map(work, cuts))
 
-    def _run(self, images: Array, record: Record) -> Trace:
+    def _executor(self, record: Record) -> Executor:
+        """This thread's own."""
         if getattr(self._mine, "record", None) != record:
             graph = self.graph
             wanted = {graph.readout.name, *(synaptic_inputs(graph) if record.arriving else ())}
             wanted |= {neuron.name for neuron in graph.neurons if record.spikes}
             self._mine.executor = Executor(graph, None, wanted, record.potentials, counts=record.spike_counts)
             self._mine.record = record
-        trace: Trace = self._mine.executor.run(images, record)
-        return trace
+        executor: Executor = self._mine.executor
+        return executor
 
     def close(self) -> None:
         """End the threads."""

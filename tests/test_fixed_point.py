@@ -1,10 +1,12 @@
 """The integer arithmetic against Python's own integers."""
 
+from fractions import Fraction
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asnn_deploy.fixed_point import STATE_BITS, largest, saturate, truncating_shift
+from asnn_deploy.fixed_point import ACCUMULATOR_BITS, STATE_BITS, answer_unit, largest, saturate, truncating_shift
 
 
 @given(st.integers(-(2**50), 2**50), st.integers(0, 30))
@@ -25,3 +27,15 @@ def test_saturate_is_symmetric(x):
     top = 2 ** (STATE_BITS - 1) - 1
     assert largest(STATE_BITS) == top
     assert int(saturate(np.int64(x), STATE_BITS)) == max(-top, min(top, x))
+
+
+@given(st.floats(1e-30, 1e3), st.lists(st.integers(-largest(ACCUMULATOR_BITS), largest(ACCUMULATOR_BITS)), min_size=1))
+def test_answers_in_an_answer_unit_are_exact(least, integers):
+    unit = answer_unit(least)
+    assert least <= unit <= least * (1 + 2**-20)
+    running, total = 0.0, 0
+    for n in integers:
+        if abs(total + n) > largest(ACCUMULATOR_BITS):  # what the format promises of an answer
+            break
+        running, total = running + n * unit, total + n
+        assert Fraction(running) == total * Fraction(unit)

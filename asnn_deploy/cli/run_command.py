@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 @json_option
 @click.option("--outputs", type=click.Path(path_type=Path), help="Write the logits to FILE.npz.")
 @click.option("--trace", is_flag=True, help="With --outputs: also the spikes of each layer.")
+@click.option(
+    "--exit-margin",
+    type=float,
+    metavar="MARGIN",
+    help="Answer each sample at the first step where its softmax margin reaches this, from 0 to 1.",
+)
 def command(
     source: Path,
     target: str,
@@ -35,21 +41,23 @@ def command(
     json_file: Path | None,
     outputs: Path | None,
     trace: bool,
+    exit_margin: float | None,
 ) -> None:
     """Run a network on one target over a data set."""
     from asnn_deploy.cli.common import load_samples, percent, write_json
     from asnn_deploy.errors import InputError
     from asnn_deploy.plugins import available
     from asnn_deploy.source import open_source
-    from asnn_deploy.trace import Record
 
     if trace and outputs is None:
         raise InputError("--trace: spikes are written with --outputs FILE.npz; give it too")
     chosen = available("targets", target)
+    if exit_margin is not None:
+        check_early_exit(chosen, exit_margin)
     opened = open_source(source)
     with opened.deployment as deployment:
         images, labels, _ = load_samples(opened, data_spec, split, limit)
-        result, seconds = run_all(chosen, deployment, images, batch_size, Record(spikes=trace))
+        result, steps, seconds = run_all(chosen, deployment, images, batch_size, trace, exit_margin)
         figures = {
             "target": target,
             "samples": result.samples,
@@ -59,32 +67,89 @@ def command(
             "wall_seconds": seconds,
             "samples_per_second": result.samples / seconds,
         }
+    early = ""
+    if steps is not None:
+        figures |= {"exit_margin": exit_margin, "mean_steps": float(steps.mean()), "steps": steps.tolist()}
+        early = f", {figures['mean_steps']:.2f} of {figures['time_steps']} time steps"
     if outputs is not None:
-        write_outputs(outputs, result)
+        write_outputs(outputs, result, steps)
     write_json(json_file, figures)
     click.echo(
         f"{target}: {percent(figures['accuracy'])} of {result.samples} samples, "
-        f"{figures['samples_per_second']:.1f} samples/s"
+        f"{figures['samples_per_second']:.1f} samples/s{early}"
     )
 
 
-def run_all(target: Any, deployment: Any, images: Array, batch_size: int, record: Any) -> tuple[Trace, float]:
-    """Run all images; the seconds count from the first batch on, loading left out."""
-    from asnn_deploy.cli.common import batches
-    from asnn_deploy.trace import Trace
+def check_early_exit(target: Any, margin: float) -> None:
+    """Raise InputError where the margin is outside 0..1, or the target cannot exit early."""
+    from asnn_deploy.errors import InputError
+    from asnn_deploy.plugins import names
 
+    if not 0 <= margin <= 1:
+        raise InputError(f"--exit-margin {margin:g}: allowed: 0 (one step) to 1; leave it out to run all time steps")
+    if not can_exit_early(target.name):
+        able = [name for name in names("targets") if can_exit_early(name)]
+        raise InputError(
+            f"--exit-margin: target {target.name!r} does not tell its logits of each step; use one of {', '.join(able)}"
+        )
+
+
+def can_exit_early(name: str) -> bool:
+    """Whether a target can be used here, and its sessions record step logits (see `plugins.Target`)."""
+    from asnn_deploy.errors import MissingDependency
+    from asnn_deploy.plugins import available
+
+    try:
+        return bool(getattr(available("targets", name), "step_logits", True))
+    except MissingDependency:
+        return False
+
+
+def run_all(
+    target: Any, deployment: Any, images: Array, batch_size: int, spikes: bool, margin: float | None
+) -> tuple[Trace, Array | None, float]:
+    """Run all images; the seconds count from the first batch on, loading left out.
+
+    Returns the trace, with a margin each sample's time steps, and the seconds.
+    """
+    import numpy as np
+
+    from asnn_deploy.cli.common import batches
+    from asnn_deploy.trace import Record, Trace
+
+    traces, steps = [], []
     with target.open(deployment, min(batch_size, len(images))) as session:
         start = time.perf_counter()
-        parts = [session.run(images[cut], record) for cut in batches(len(images), batch_size, target.name)]
-        return Trace.concatenate(parts), time.perf_counter() - start
+        for cut in batches(len(images), batch_size, target.name):
+            if margin is None:
+                traces.append(session.run(images[cut], Record(spikes=spikes)))
+                continue
+            trace, ran = run_early(session, images[cut], margin, spikes)
+            traces.append(trace)
+            steps.append(ran)
+        seconds = time.perf_counter() - start
+    return Trace.concatenate(traces), np.concatenate(steps) if steps else None, seconds
 
 
-def write_outputs(path: Path, trace: Trace) -> None:
-    """Logits and spikes as .npz."""
+def run_early(session: Any, images: Array, margin: float, spikes: bool) -> tuple[Trace, Array]:
+    """The answers at the exits and the steps until then: computed no further where the session can stop, else found
+    in a whole run."""
+    from asnn_deploy.early_exit import at_exit
+    from asnn_deploy.trace import Record
+
+    if hasattr(session, "run_until") and not spikes:
+        answered: tuple[Trace, Array] = session.run_until(images, margin)
+        return answered
+    return at_exit(session.run(images, Record(spikes=spikes, step_logits=True)), margin)
+
+
+def write_outputs(path: Path, trace: Trace, steps: Array | None) -> None:
+    """Logits, time steps until an early exit, and spikes as .npz."""
     import numpy as np
 
     from asnn_deploy.files import replacing
 
-    arrays = {"logits": trace.logits} | {f"spikes/{name}": spikes for name, spikes in trace.spikes.items()}
+    arrays = {"logits": trace.logits} | ({} if steps is None else {"steps": steps})
+    arrays |= {f"spikes/{name}": fired for name, fired in trace.spikes.items()}
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)

@@ -130,6 +130,9 @@ class Synapses:
     def reset(self, batch: int) -> None:
         """Nothing to do."""
 
+    def keep(self, samples: Array) -> None:
+        """Nothing to do."""
+
     def advance(self, steps: range, *inputs: Array) -> dict[str, Array]:
         """Currents `[steps, B, *shape]`."""
         x = channels_last(inputs[0].astype(self.carried, copy=False))
@@ -186,6 +189,10 @@ class Population(Synapses):
             # Kept from batch to batch, and not by np.zeros: NumPy asks for huge pages only where it does not zero.
             self.v = np.empty((batch, int(np.prod(self.shape))), self.state_type)
         self.v.fill(0)
+
+    def keep(self, samples: Array) -> None:
+        """The potentials of these samples."""
+        self.v = self.v[samples]
 
     def advance(self, steps: range, *inputs: Array) -> dict[str, Array]:
         """Spikes and pooled spikes `[steps, B, ...]`, whichever are needed."""

@@ -28,6 +28,9 @@ class Stepper(Protocol):
     def reset(self, batch: int) -> None:
         """Begin a new batch: state to zero."""
 
+    def keep(self, samples: Array) -> None:
+        """Go on with some of the batch's samples only, by their indices."""
+
     def step(self, t: int, *inputs: Array) -> Array:
         """What leaves the layer at step t."""
 
@@ -39,6 +42,9 @@ class Stateless:
         self.layer, self.graph = layer, graph
 
     def reset(self, batch: int) -> None:
+        """Nothing to do."""
+
+    def keep(self, samples: Array) -> None:
         """Nothing to do."""
 
     def step(self, t: int, *inputs: Array) -> Array:
@@ -144,6 +150,10 @@ class Firing:
     def reset(self, batch: int) -> None:
         """All states to zero."""
         self.state = tuple(np.zeros((batch, *self.shape), self.dtype) for _ in self.model.states)
+
+    def keep(self, samples: Array) -> None:
+        """The states of these samples."""
+        self.state = tuple(state[samples] for state in self.state)
 
     def step(self, t: int, *inputs: Array) -> Array:
         """Spikes, 0 or 1."""

@@ -24,6 +24,9 @@ class Unit(Protocol):
     def reset(self, batch: int) -> None:
         """Begin a new batch: state to zero."""
 
+    def keep(self, samples: Array) -> None:
+        """Go on with some of the batch's samples only, by their indices."""
+
     def advance(self, steps: range, *inputs: Array) -> dict[str, Array]:
         """What leaves its layers during some steps, by name: `[steps, B, ...]`, from inputs `[steps, B, ...]`."""
 
@@ -43,6 +46,10 @@ class Stepwise:
     def reset(self, batch: int) -> None:
         """See Unit."""
         self.stepper.reset(batch)
+
+    def keep(self, samples: Array) -> None:
+        """See Unit."""
+        self.stepper.keep(samples)
 
     def advance(self, steps: range, *inputs: Array) -> dict[str, Array]:
         """See Unit."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asnn_deploy.fixed_point import STATE_BITS, largest
+from asnn_deploy.fixed_point import STATE_BITS, answer_unit, largest
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.layers import Conv, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.loihi.rules import check_line, check_loihi, unsupported
@@ -201,7 +201,7 @@ def _readout(graph: DeployGraph, layer: Readout, x: Currents, bits: int) -> list
     if layer.bias is not None:
         x = replace(x, bias=x.bias + layer.bias.at(0))
     steps, top = graph.time_steps, granularity(bits, "mixed") * largest(bits)
-    unit = float(np.abs(x.weight).max()) / top or 1.0
+    unit = answer_unit(float(np.abs(x.weight).max()) / top or 1.0)
     weight = _rounded(x.weight / unit, bits).astype(np.int16)
     bias = np.rint(x.bias / unit * (1 << ALIGNMENT))
     if np.abs(bias).max(initial=0) >= 1 << (STATE_BITS - 1):

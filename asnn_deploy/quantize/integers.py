@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, largest
+from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, answer_unit, largest
 from asnn_deploy.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.intervals import Interval, frames, leaving, prove
 from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
@@ -133,7 +133,7 @@ def _quantize_readout(graph: DeployGraph, layer: Readout, x: Signal) -> Readout:
     reached = (np.abs(s) * over_axes(x.interval.magnitude[t], shape) + np.abs(bias[t]) for t, s in enumerate(scale))
     total = float(np.max(sum(reached)))
     # A hundredth of room for the roundings of scales and biases.
-    unit = max(top / largest(GAIN_BITS), 1.01 * total / largest(ACCUMULATOR_BITS))
+    unit = answer_unit(max(top / largest(GAIN_BITS), 1.01 * total / largest(ACCUMULATOR_BITS)))
     return Readout(
         layer.name,
         integer_table([np.rint(s / unit) for s in scale], shape),

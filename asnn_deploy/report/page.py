@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -15,57 +12,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from asnn_deploy.energy.estimate import PARTS
-from asnn_deploy.files import unwritable
 from asnn_deploy.report import charts, numbers
+from asnn_deploy.report.folder import write_files
 
 TEMPLATES = Path(__file__).parent / "templates"
-FILES = ("report.html", "report.json", "report.md")
 
 
 def write(report: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write the three files into a folder, all or none, and return their paths.
-
-    Raises InputError where they cannot be written; what an earlier report left there then stays whole.
-    """
+    """Write the three files into a folder, all or none, and return their paths. Raises InputError."""
     texts = {
         "report.html": html(report),
         "report.json": json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         "report.md": markdown(report),
     }
-    folder = Path(folder)
-    new = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as scratch:
-            for name, text in texts.items():
-                (Path(scratch) / name).write_text(text, encoding="utf-8")
-            _swap(Path(scratch), folder)
-    except OSError as error:
-        if new and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-        raise unwritable(folder, error) from error
-    return [folder / name for name in FILES]
-
-
-def _swap(scratch: Path, folder: Path) -> None:
-    """Move the new files into place; where one cannot be moved, put the old ones back."""
-    kept = scratch / "old"
-    kept.mkdir()
-    for name in FILES:
-        if (folder / name).exists():
-            shutil.copy2(folder / name, kept / name)
-    placed = []
-    try:
-        for name in FILES:
-            os.replace(scratch / name, folder / name)
-            placed.append(name)
-    except OSError:
-        for name in placed:
-            if (kept / name).exists():
-                os.replace(kept / name, folder / name)
-            else:
-                (folder / name).unlink()
-        raise
+    return write_files(texts, folder)
 
 
 def html(report: Mapping[str, Any]) -> str:

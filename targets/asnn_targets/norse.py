@@ -57,6 +57,8 @@ class NorseSession:
 class NorseTarget:
     """See plugins.Target."""
 
+    step_logits = False
+
     def __init__(self, name: str, arithmetic: str) -> None:
         self.name = name
         self.arithmetic = arithmetic

@@ -21,6 +21,10 @@ class ReferenceSession:
         """See plugins.Session."""
         return self.runner.run(images, record)
 
+    def run_until(self, images: Array, margin: float) -> tuple[Trace, Array]:
+        """See plugins.Session."""
+        return self.runner.run_until(images, margin)
+
     def __enter__(self) -> ReferenceSession:
         return self
 

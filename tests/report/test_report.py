@@ -277,7 +277,7 @@ def test_a_first_write_that_fails_leaves_nothing(report, tmp_path, monkeypatch):
     def full(*_arguments, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(InputError, match="cannot be written"):
         write(report, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
