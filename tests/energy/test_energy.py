@@ -17,6 +17,8 @@ from asnn_deploy.energy import (
     sample_energies,
 )
 from asnn_deploy.energy.estimate import PARTS
+from asnn_deploy.energy.prices import Prices
+from asnn_deploy.energy.results import KEYS
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Readout
 from asnn_deploy.quantize import quantize
@@ -91,7 +93,21 @@ def test_the_example_in_the_documentation():
     compared = baselines([horowitz], counts)
     assert compared.macs == 12
     assert compared.ann["horowitz-45nm"].mid / PICO == pytest.approx(18.0)
-    for said in ("**5 macs**", "**4 acs**", "**3 acs**", "**12 macs**", "**11.9 pJ**", "**26.0 pJ**", "**18.0 pJ**"):
+    prices = Prices(horowitz, counts.layers, "mid")
+    stays = dict(zip(KEYS, (prices.counted.sum(axis=0) * counts.table()).sum(axis=0)))
+    first = counts.table()[0] @ prices.counted.sum(axis=0)[0]
+    assert (first + stays["neuron_updates"]) / PICO == pytest.approx(33.1)
+    assert {row.spike_rate for row in compared.break_even} == {None}
+    for said in (
+        "= 33.1 pJ",
+        "**5 macs**",
+        "**4 acs**",
+        "**3 acs**",
+        "**12 macs**",
+        "**11.9 pJ**",
+        "**26.0 pJ**",
+        "**18.0 pJ**",
+    ):
         assert said in text
     assert "5 macs, 11 acs, 16 synaptic operations, 5 spikes, 8 neuron" in " ".join(text.split())
 
