@@ -2,9 +2,16 @@
 
 report = build(graph, counts, load_profiles(), data="digits", network="digits-lenet")
 write(report, Path("out"))          # report.html, report.json, report.md
+write(report, Path("out"), Example.of(graph, images, trace, 0, labels))   # with one sample, step by step
+
+document.py             the dictionary that report.json holds
+example.py pictures.py  one sample through the network, and its pictures
+canvas.py charts/       charts as SVG
+page.py view.py templates/   the pages; what they say that is not in the dictionary
 """
 
 from asnn_deploy.report.document import build
+from asnn_deploy.report.example import Example
 from asnn_deploy.report.page import html, markdown, write
 
-__all__ = ["build", "html", "markdown", "write"]
+__all__ = ["Example", "build", "html", "markdown", "write"]

@@ -1,92 +1,100 @@
-"""A drawing surface on matplotlib whose SVG takes its colours and fonts from the page's style sheet.
+"""A drawing surface that writes SVG whose colours are the page's style variables.
 
-Matplotlib knows no style sheets, so each role of colour is drawn in a stand-in that is replaced by a CSS variable
-afterwards. The chart then follows the page into dark mode and print. Nothing in the SVG has an id.
+A chart so follows the page into dark mode and print. Nothing in the SVG has an id, and texts stay texts.
 """
 
 from __future__ import annotations
 
-import io
-import re
+from collections.abc import Sequence
 from html import escape
-from typing import Any
 
-STAND_INS = {
-    "ink": "#010101",
-    "muted": "#020202",
-    "rule": "#030303",
-    "accent": "#040404",
-    "surface": "#060606",
-    "synapses": "#070701",
-    "neurons": "#070702",
-    "spikes": "#070703",
-    "memory": "#070704",
-    "static": "#070705",
-    "on-part": "#070706",
-}
-"""Role to the colour that it is drawn in; the page defines `--ROLE` for each."""
-INCH = 72.0
+LETTER = 0.62
+"""Width of a letter of the page's font in units of its size, rounded up, for layout."""
+ANCHORS = {"left": "", "center": ' text-anchor="middle"', "right": ' text-anchor="end"'}
 
 
 class Canvas:
-    """Coordinates are CSS pixels from the top left corner."""
+    """Coordinates are CSS pixels from the top left corner; a role is the name of a colour, `--ROLE` on the page."""
 
     def __init__(self, width: float, height: float) -> None:
-        # matplotlib takes long to import, and only reports need it
-        from matplotlib.figure import Figure
-
         self.width, self.height = width, height
-        self._figure = Figure(figsize=(width / INCH, height / INCH))
-        self._axes = self._figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        self._axes.set(xlim=(0, width), ylim=(height, 0))
-        self._axes.set_axis_off()
+        self._drawn: list[str] = []
 
     def box(
         self, x: float, y: float, width: float, height: float, role: str, alpha: float = 1, rounding: float = 0
     ) -> None:
         """A filled rectangle."""
-        from matplotlib.patches import FancyBboxPatch
+        corners = f' rx="{_n(rounding)}"' if rounding else ""
+        self._drawn.append(
+            f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(max(width, 0))}" height="{_n(max(height, 0))}"{corners}'
+            f"{_colour('fill', role)}{_opacity(alpha)}/>"
+        )
 
-        rounding = min(rounding, width / 2, height / 2)
-        shape = f"round,pad=0,rounding_size={rounding}" if rounding else "square,pad=0"
-        patch = FancyBboxPatch((x, y), width, height, boxstyle=shape, linewidth=0, clip_on=False)
-        patch.set_facecolor(STAND_INS[role])
-        patch.set_alpha(round(alpha, 2))
-        self._axes.add_patch(patch)
+    def line(
+        self, xs: Sequence[float], ys: Sequence[float], role: str, width: float = 1.0, dashed: bool = False
+    ) -> None:
+        """A line through points."""
+        path = "L".join(f"{_n(x)} {_n(y)}" for x, y in zip(xs, ys))
+        dashes = ' stroke-dasharray="4 3"' if dashed else ""
+        self._drawn.append(
+            f'<path d="M{path}" fill="none"{_colour("stroke", role)} stroke-width="{_n(width)}" '
+            f'stroke-linejoin="round" stroke-linecap="round"{dashes}/>'
+        )
 
-    def line(self, xs: tuple[float, float], ys: tuple[float, float], role: str, width: float = 1.0) -> None:
-        """A straight line between two points."""
-        self._axes.plot(xs, ys, color=STAND_INS[role], linewidth=width, solid_capstyle="round", clip_on=False)
+    def area(self, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], role: str) -> None:
+        """A pale band between two lines."""
+        points = [*zip(xs, highs), *reversed(list(zip(xs, lows)))]
+        path = "L".join(f"{_n(x)} {_n(y)}" for x, y in points)
+        self._drawn.append(f'<path d="M{path}Z"{_colour("fill", role)}{_opacity(0.16)}/>')
 
-    def text(self, x: float, y: float, text: str, role: str = "ink", size: float = 12, **style: Any) -> None:
-        """Text; style: `ha` (left), `va` (center_baseline), `weight`."""
-        style = {"va": "center_baseline"} | style
-        self._axes.text(x, y, text, color=STAND_INS[role], fontsize=size, clip_on=False, parse_math=False, **style)
+    def dot(self, x: float, y: float, radius: float, role: str, hollow: bool = False) -> None:
+        """A disc, or a ring in the page's background."""
+        paint = (
+            f' fill="var(--surface)"{_colour("stroke", role)} stroke-width="1.5"' if hollow else _colour("fill", role)
+        )
+        self._drawn.append(f'<circle cx="{_n(x)}" cy="{_n(y)}" r="{_n(radius)}"{paint}/>')
+
+    def text(
+        self, x: float, y: float, text: str, role: str = "ink", size: float = 12, ha: str = "left", weight: int = 400
+    ) -> None:
+        """Text, centred on y; ha: left, center or right of x."""
+        bold = "" if weight == 400 else f' font-weight="{weight}"'
+        colour = "" if role == "ink" else _colour("fill", role)
+        big = "" if size == 12 else f' font-size="{_n(size)}"'
+        place = f'x="{_n(x)}" y="{_n(y + 0.35 * size)}"{ANCHORS[ha]}'
+        self._drawn.append(f"<text {place}{colour}{big}{bold}>{escape(text, quote=False)}</text>")
 
     def svg(self, label: str) -> str:
         """The drawing as an `<svg>` element for a page; label: what a screen reader says."""
-        import matplotlib
-
-        drawn = io.StringIO()
-        plain = {"svg.fonttype": "none", "svg.hashsalt": "asnn-deploy"}
-        with matplotlib.rc_context(plain):
-            self._figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-        return self._for_page(drawn.getvalue(), label)
-
-    def _for_page(self, drawn: str, label: str) -> str:
-        inner = drawn[drawn.index(">", drawn.index("<svg")) + 1 :]
-        inner = re.sub(r"<metadata>.*?</metadata>|<defs>.*?</defs>", "", inner, flags=re.DOTALL)
-        inner = re.sub(r' id="[^"]*"', "", inner)
-        inner = re.sub(r" font-family: [^;\"]*;?", "", inner)
-        inner = re.sub(r'font: (?:(\d+) )?([\d.]+px) [^;"]*', r"font-size: \2; font-weight: \1", inner)
-        inner = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", inner)
-        for role, colour in STAND_INS.items():
-            inner = inner.replace(colour, f"var(--{role})")
-        # A tenth of a pixel is enough for coordinates; they stand in quotes, texts do not.
-        inner = re.sub(r'"[^"<>]*"', lambda quoted: re.sub(r"(\.\d)\d{3,}", r"\1", quoted[0]), inner)
-        inner = re.sub(r"<path[^>]*fill: none\"/>|</?g>", "", inner)
-        inner = re.sub(r"\s*\n\s*", " ", inner)
+        width, height = _n(self.width), _n(self.height)
         return (
-            f'<svg viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" height="{self.height:g}" '
-            f'role="img" aria-label="{escape(label)}">{inner.strip()}'
+            f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+            f'fill="var(--ink)" font-size="12" role="img" aria-label="{escape(label)}">{"".join(self._drawn)}</svg>'
         )
+
+
+def fitted(text: str, room: float, size: float = 12) -> str:
+    """A text cut in its middle to so many pixels: a layer's number stands at its end, its block's at its start."""
+    letters = max(3, int(room / (LETTER * size)))
+    if len(text) <= letters:
+        return text
+    head = letters // 3
+    return f"{text[:head]}…{text[len(text) - (letters - 1 - head) :]}"
+
+
+def text_width(text: str, size: float = 12) -> float:
+    """Pixels that a text takes at most, roughly."""
+    return LETTER * size * len(text)
+
+
+def _n(value: float) -> str:
+    """A coordinate to a tenth of a pixel."""
+    return f"{value:.1f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"
+
+
+def _colour(attribute: str, role: str) -> str:
+    return f' {attribute}="var(--{role})"'
+
+
+def _opacity(alpha: float) -> str:
+    return "" if alpha == 1 else f' fill-opacity="{alpha:.2g}"'

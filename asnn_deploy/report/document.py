@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from asnn_deploy.energy.baselines import BREAK_EVEN_PROFILE, Baselines, baselines
 from asnn_deploy.energy.counts import CONVENTIONS
 from asnn_deploy.energy.estimate import energy
 from asnn_deploy.energy.profiles import Profile, Range
-from asnn_deploy.energy.results import Counts, LayerCount
+from asnn_deploy.energy.results import ClassCount, Counts, LayerCount
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.version import __version__
 
@@ -24,18 +24,30 @@ def build(
     accuracy: float | None = None,
     data: str | None = None,
     network: str | None = None,
+    *,
+    samples_sha256: str | None = None,
+    early_exit: Mapping[str, Any] | None = None,
+    simulated: Mapping[str, Mapping[str, Any]] | None = None,
+    fit: Mapping[str, Mapping[str, Any]] | None = None,
+    quantization: Mapping[str, Any] | None = None,
+    verify: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The report of one network.
 
     counts: from a Counter of the same graph; accuracy: overrides the one that the counter found; data, network: what
     the report calls the data set and the network. Every count and energy is a mean per sample, but in `spread`.
+    samples_sha256: of images and labels in order. early_exit: the curve over margins. simulated: profile name to what a
+    simulator found, with the keys of a profile (`energy_joules`, `breakdown`, ...) and `constant_based`, the profile
+    that prices the same chip by constants; the ratio of the two is added. fit: chip to `Fit.to_json()`. quantization:
+    from `quantization_report`. verify: from `verify --json`. What is None or empty is left out of the pages.
     """
     compared = baselines(list(profiles), counts)
-    steps = counts.accuracy_by_step or (None,) * counts.time_steps
+    priced = {profile.name: _profile(profile, counts) for profile in profiles}
     return {
         "created_by": f"asnn-deploy {__version__}",
         "network": network,
         "data": data,
+        "samples_sha256": samples_sha256,
         "coding": graph.code.name,
         "arithmetic": graph.arithmetic,
         "samples": counts.samples,
@@ -51,8 +63,11 @@ def build(
         "layers": [_layer(layer) for layer in counts.layers],
         "totals": _totals(counts),
         "spread": {"sops": asdict(counts.sops), "spikes": asdict(counts.spikes)},
-        "by_step": [{"accuracy": a, "sops": sops} for a, sops in zip(steps, counts.sops_by_step())],
-        "profiles": {profile.name: _profile(profile, counts) for profile in profiles},
+        "by_step": _by_step(profiles, counts),
+        "by_class": [_class(row) for row in counts.by_class],
+        "early_exit": early_exit and dict(early_exit),
+        "profiles": priced | {name: _simulated_profile(values) for name, values in (simulated or {}).items()},
+        "simulated": {name: _against_constants(values, priced) for name, values in (simulated or {}).items()},
         "baselines": _baselines(compared),
         "break_even_spike_rate": compared.break_even_spike_rate,
         "break_even": {
@@ -61,8 +76,50 @@ def build(
             "profile": BREAK_EVEN_PROFILE,
             "spike_rate": compared.spike_rate,
             "spikes_per_synapse": compared.spikes_per_synapse,
+            "against": [asdict(row) for row in compared.break_even],
         },
+        "fit": dict(fit or {}),
+        "quantization": quantization and dict(quantization),
+        "verify": verify and dict(verify),
     }
+
+
+def _by_step(profiles: Sequence[Profile], counts: Counts) -> list[dict[str, Any]]:
+    """What the network would have answered and spent had it stopped after each step."""
+    accuracies = counts.accuracy_by_step or (None,) * counts.time_steps
+    rows = []
+    for steps, (accuracy, sops) in enumerate(zip(accuracies, counts.sops_by_step()), start=1):
+        layers = tuple(replace(layer, per_step=layer.per_step[:steps]) for layer in counts.layers)
+        stopped = replace(counts, time_steps=steps, mean_steps=float(steps), layers=layers)
+        spent = {profile.name: energy(profile, stopped) for profile in profiles}
+        rows.append(
+            {
+                "accuracy": accuracy,
+                "sops": sops,
+                "energy_joules": {name: found.energy_joules.mid for name, found in spent.items()},
+                "latency_seconds": {name: found.latency_seconds for name, found in spent.items()},
+            }
+        )
+    return rows
+
+
+def _class(row: ClassCount) -> dict[str, Any]:
+    values = asdict(row)
+    return {"class": values.pop("label"), **values}
+
+
+def _simulated_profile(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A simulated profile with every key that a profile has."""
+    bare: dict[str, Any] = {"latency_is_lower_bound": False, "title": "", "process": "", "spike_counts": "accumulates"}
+    bare |= {"leaves_out": [], "constants": []}
+    return bare | {key: value for key, value in values.items() if key != "constant_based"}
+
+
+def _against_constants(values: Mapping[str, Any], priced: Mapping[str, Any]) -> dict[str, Any]:
+    """What a simulator found, and its ratio to the estimate from constants; null where that is absent or nothing."""
+    constant = priced.get(values["constant_based"])
+    estimate = constant["energy_joules"]["mid"] if constant else 0.0
+    return {**values, "ratio": values["energy_joules"]["mid"] / estimate if estimate else None}
 
 
 def _layer(layer: LayerCount) -> dict[str, Any]:
@@ -73,6 +130,7 @@ def _layer(layer: LayerCount) -> dict[str, Any]:
         "connections": layer.connections,
         "weights": layer.weights,
         "per_step": [asdict(step) for step in layer.per_step],
+        "intervals": [asdict(step) for step in layer.intervals],
     }
 
 

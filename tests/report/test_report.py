@@ -126,7 +126,7 @@ def test_a_network_that_never_spikes_says_why_there_is_no_break_even():
 def test_a_report_without_profiles_can_be_made():
     report = report_of(small_lenet(), profiles=[])
     assert report["profiles"] == {}
-    assert "Activity" in html(report)
+    assert "Synaptic operations" in html(report)
 
 
 class Page(HTMLParser):
@@ -162,7 +162,8 @@ class Page(HTMLParser):
 def test_the_page_stands_alone(page):
     parsed = Page(page)
     assert parsed.open == []
-    assert parsed.references == []
+    assert {r[0] for r in parsed.references} == {"#"}
+    assert {r[1:] for r in parsed.references} <= set(parsed.ids)
     assert "script" not in parsed.tags
     assert "link" not in parsed.tags
     assert len(parsed.ids) == len(set(parsed.ids))
@@ -172,12 +173,12 @@ def test_the_page_stands_alone(page):
 
 def test_charts_are_labelled_svgs_in_figures_with_captions(page):
     parsed = Page(page)
-    assert len(parsed.svgs) == 4  # two charts, each for wide and narrow pages
+    assert len(parsed.svgs) == 8  # spikes, operations, energies, steps, each for wide and narrow pages
     for svg in parsed.svgs:
         assert re.fullmatch(r"0 0 [\d.]+ [\d.]+", svg["viewbox"])
         assert svg["role"] == "img"
         assert len(svg["aria-label"]) > 80
-    assert page.count("<figure>") == page.count("<figcaption>") == 2
+    assert page.count("<figure>") == page.count("<figcaption>") == 4
 
 
 def test_charts_take_their_colours_from_the_page(page):
@@ -216,7 +217,12 @@ def test_pages_state_conventions_sources_and_what_is_left_out(report, page):
 
 def test_a_deep_network_over_many_steps_stays_under_a_megabyte(report):
     layers = [
-        {**layer, "name": f"block{i}.{layer['name']}", "per_step": layer["per_step"] * 4}
+        {
+            **layer,
+            "name": f"block{i}.{layer['name']}",
+            "per_step": layer["per_step"] * 4,
+            "intervals": layer["intervals"] * 4,
+        }
         for i in range(12)
         for layer in report["layers"]
     ]

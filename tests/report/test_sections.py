@@ -1,0 +1,228 @@
+"""The page's sections: what each says, the zero cases, and what stays legible when there is much of it."""
+
+import re
+
+import numpy as np
+import pytest
+from networks import small_lenet
+from reports import example_of, fit, full_report, report_of
+
+from asnn_deploy.energy import energy, load_profile
+from asnn_deploy.errors import InputError
+from asnn_deploy.report import Example, charts, html, markdown
+from asnn_deploy.report.charts.cores import MOST_TILES, cores_per_tile
+from asnn_deploy.report.pictures import MOST_STEPS, pictures
+from asnn_deploy.trace import Trace
+
+
+@pytest.fixture(scope="module")
+def report():
+    return full_report()
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return re.sub(r"\s+", " ", html(report, example_of(small_lenet())))
+
+
+def test_the_last_step_costs_what_the_whole_run_costs(report):
+    for name in ("horowitz-45nm", "lemaire-2022", "loihi1-davies-2018"):
+        last, whole = report["by_step"][-1], report["profiles"][name]
+        assert last["energy_joules"][name] == pytest.approx(whole["energy_joules"]["mid"], rel=1e-12)
+        assert last["latency_seconds"][name] == whole["latency_seconds"]
+        spent = [step["energy_joules"][name] for step in report["by_step"]]
+        assert spent == sorted(spent)
+
+
+def test_energy_by_step_is_that_of_a_network_which_ran_so_long():
+    graph = small_lenet()
+    short = report_of(graph)["by_step"][0]["energy_joules"]["horowitz-45nm"]
+    profile = load_profile("horowitz-45nm")
+    first = [layer["per_step"][0] for layer in report_of(graph)["layers"]]
+    synapses = sum(
+        step["macs"] * profile.constants.multiply_accumulate.mid + step["acs"] * profile.constants.accumulate.mid
+        for step in first
+    )
+    updates, spikes = (sum(step[key] for step in first) for key in ("neuron_updates", "spikes_out"))
+    neurons = updates * (2 * profile.constants.multiply.mid + 2 * profile.constants.add.mid)
+    assert short == pytest.approx(1e-12 * (synapses + neurons + spikes * profile.constants.add.mid), rel=1e-9)
+    assert energy is not None
+
+
+def test_a_simulation_stands_beside_its_constants_with_the_ratio(report, page):
+    assert report["simulated"]["loihi1-sanafe"]["ratio"] == pytest.approx(2)
+    assert report["profiles"]["loihi1-sanafe"]["kind"] == "simulated"
+    assert "Simulated beside constant-based" in page
+    assert report["profiles"]["loihi1-sanafe"]["latency_seconds"] == 1.5e-3
+
+
+def test_a_simulation_without_its_constants_has_no_ratio():
+    found = {**full_report()["simulated"]["loihi1-sanafe"], "constant_based": "absent"}
+    report = report_of(small_lenet(), simulated={"sim": found})
+    assert report["simulated"]["sim"]["ratio"] is None
+    assert "Simulated beside" in html(report)
+
+
+def test_every_section_of_a_full_report_is_there(page):
+    for heading in (
+        *("One sample, step by step", "Raster", "Spikes", "Synaptic operations", "Energy", "Early exit", "By class"),
+        *("Against conventional networks", "Break-even", "Fit on a chip", "In integers", "Verified", "Conventions"),
+        *("What these figures do not contain", "Sources", "reference-fixed against reference"),
+    ):
+        assert re.search(rf"<h[23]>{heading}</h[23]>", page), heading
+    assert "margin 0.5" in page
+    assert "Does not fit" in page
+    assert "The chip does not offer: per-step parameters" in page
+    assert "fewer channels" in page
+    assert "cost 40 bytes (140 instead of 100) and no further core" in page
+    assert len(page.encode()) < 1_000_000
+
+
+def test_sections_without_figures_are_left_out():
+    page = html(report_of(small_lenet(), labels=False))
+    for heading in ("Early exit", "By class", "Fit on a chip", "In integers", "Verified", "One sample", "Simulated"):
+        assert f"{heading}</h" not in page
+    assert "There are no labels" in page
+
+
+def test_break_even_is_told_against_each_network_with_and_without_memory(report, page):
+    table = page[page.index("<h3>Break-even") :]
+    table = table[: table.index("</table>")]
+    rows = re.findall(r"<tr><th scope=\"row\">([^<]+)</th><td class=\"word\">(\w+)</td><td class=\"word\">([\w ]+)</td>", table)
+    against = report["break_even"]["against"]
+    assert len(rows) == len(against) >= 4
+    assert {("lemaire-2022", "ANN", "counted"), ("horowitz-45nm", "QNN", "left out")} <= set(rows)
+
+
+@pytest.mark.parametrize("width", [charts.WIDE, charts.NARROW])
+def test_no_chart_is_wider_than_its_page(report, width):
+    example = example_of(small_lenet())
+    deep = {**report, "layers": [{**x, "name": f"stage{i}.{x['name']}"} for i in range(9) for x in report["layers"]]}
+    drawn = [
+        *(draw(r, width) for r in (report, deep) for draw in (charts.spikes, charts.operations)),
+        *(draw(report, width) for draw in (charts.energies, charts.over_steps, charts.early_exit)),
+        charts.logits(example, width),
+        charts.cores(report["fit"]["loihi1"], width),
+    ]
+    for svg in drawn:
+        assert float(re.search(r'width="([\d.]+)"', svg)[1]) <= width
+        assert "nan" not in svg
+        assert re.search(r'aria-label="[^"]{40,}"', svg)
+
+
+@pytest.mark.parametrize("cores", [1, 512, 513, 5000])
+def test_a_map_of_many_cores_stays_small(report, cores):
+    found = fit(report, cores)
+    svg = charts.cores(found, charts.WIDE)
+    layers = len({entry["layer"] for entry in found["map"]})
+    assert svg.count("<rect") <= MOST_TILES + 2 * layers
+    assert (cores_per_tile(found) == 1) == (cores <= MOST_TILES)
+    assert len(svg) < 110_000
+    if cores > MOST_TILES:
+        assert f"cores of a layer, {cores:,} cores" in re.sub(r"\s+", " ", html({**report, "fit": {"loihi1": found}}))
+
+
+def test_bars_hold_for_eight_profiles_of_very_different_magnitude(report):
+    base = report["profiles"]["loihi1-davies-2018"]
+    names = [f"profile{i}" for i in range(8)]
+    scales = dict(zip(names, (1e-6, 1e-3, 1, 1e3, 1e6, 0, 1, 1)))
+    profiles = {
+        name: {
+            **base,
+            "energy_joules": {k: v * scale for k, v in base["energy_joules"].items()},
+            "breakdown": {k: v * scale for k, v in base["breakdown"].items()},
+        }
+        for name, scale in scales.items()
+    }
+    svg = charts.energies({"profiles": profiles}, charts.WIDE)
+    assert all(f">{name}<" in svg for name in names)
+    bars = [float(w) for w in re.findall(r'<rect x="[\d.]+" y="[\d.]+" width="([\d.]+)" height="18"', svg)]
+    assert len(bars) >= 7 * 3
+    assert max(bars) < charts.WIDE
+    assert "no energy" in svg
+
+
+def test_one_step_one_sample_many_classes():
+    graph = small_lenet(1, "latency", classes=100)
+    report = report_of(graph, samples=1)
+    page = html(report, example_of(graph))
+    assert not re.search(r"\b(nan|inf)\b", page)
+    assert "100 classes" in charts.logits(example_of(graph), charts.WIDE)
+    assert markdown(report)
+
+
+def test_a_network_without_spikes_has_pictures_too():
+    graph = small_lenet()
+    example = example_of(graph, labels=False)
+    silent = Example(
+        0,
+        *(example.image, example.frames, example.analog),
+        {name: np.zeros_like(spikes) for name, spikes in example.spikes.items()},
+        *(np.zeros_like(example.step_logits), 0),
+    )
+    assert all(layer.spikes == 0 for layer in pictures(silent).layers)
+    assert "no label" in charts.logits(silent, charts.WIDE)
+    assert "It has no label" in html(report_of(graph), silent)
+
+
+def decoded(address):
+    import base64
+    import io
+
+    from matplotlib.image import imread
+
+    return imread(io.BytesIO(base64.b64decode(address.split(",")[1])), format="png")
+
+
+def test_pictures_show_every_spike_where_it_is():
+    spikes = np.zeros((2, 3, 4, 5), np.uint8)
+    spikes[0, 1, 2, 3] = spikes[1, :, 0, 0] = 1
+    vector = np.array([[0, 1, 0, 0], [0, 0, 0, 1]], np.uint8)
+    image = np.full((1, 4, 5), 7, np.uint8)
+    example = Example(
+        0, image, np.repeat(image[None], 2, 0), np.array([True, False]), {"a": spikes, "b": vector}, np.zeros((2, 3)), 1
+    )
+    first, second = pictures(example).layers
+    maps = decoded(first.maps)[..., 3]  # squares of 5 with a margin of 1 at each side
+    assert maps.shape == (5, 14)
+    assert maps[2, 1 + 3] == pytest.approx(1 / 3, abs=0.04)
+    assert maps[0, 7 + 1] == 1
+    assert np.count_nonzero(maps) == 2
+    assert np.array_equal(decoded(second.raster)[..., 3], vector)
+    assert np.array_equal(decoded(second.maps)[:, 1:3, 3], [[0, 1], [0, 0]])
+    assert first.neurons == 60
+    assert first.spikes == 4
+    assert decoded(pictures(example).image)[0, 0, 0] == pytest.approx(7 / 255)
+
+
+def test_pictures_of_a_deep_network_over_many_steps_stay_small():
+    rng = np.random.default_rng(0)
+    steps = 100
+    spikes = {f"block{i}": (rng.random((steps, 8, 16, 16)) < 0.3).astype(np.uint8) for i in range(60)}
+    image = rng.integers(0, 256, (3, 32, 32), dtype=np.uint8)
+    frames = np.repeat(image[None], steps, 0)
+    example = Example(0, image, frames, np.ones(steps, bool), spikes, rng.random((steps, 100)), 3, 4)
+    drawn = pictures(example)
+    assert len(drawn.steps) == MOST_STEPS
+    assert drawn.steps[0], drawn.steps[-1] == (0, steps - 1)
+    assert sum(len(layer.maps) + len(layer.raster) for layer in drawn.layers) + len(drawn.frames) < 700_000
+    assert len(charts.logits(example, charts.WIDE)) < 120_000
+
+
+def test_an_example_needs_its_sample_and_its_trace():
+    graph = small_lenet()
+    images = np.zeros((2, 1, 8, 8), np.uint8)
+    with pytest.raises(InputError, match=r"--sample 2: there are 2 samples"):
+        Example.of(graph, images, Trace("x", np.zeros((2, 5))), 2)
+    with pytest.raises(InputError, match="spikes and step logits"):
+        Example.of(graph, images, Trace("x", np.zeros((2, 5))), 0)
+
+
+def test_odd_names_are_escaped_everywhere(report):
+    odd = '<i>&"x'
+    layers = [{**layer, "name": odd + layer["name"]} for layer in report["layers"]]
+    verify = {**report["verify"], "targets": {odd: report["verify"]["targets"]["reference-fixed"]}}
+    fits = {odd: fit(report, 4, names=[odd])}
+    page = html({**report, "layers": layers, "verify": verify, "fit": fits, "data": odd, "network": odd})
+    assert "<i>&" not in page
+    assert "&lt;i&gt;&amp;" in page

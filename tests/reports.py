@@ -1,0 +1,143 @@
+"""Reports for tests: a small network's counts with every section, the rarer ones made up."""
+
+from __future__ import annotations
+
+import numpy as np
+from networks import random_images, small_lenet
+
+from asnn_deploy.energy import Counter, load_profiles
+from asnn_deploy.reference import run
+from asnn_deploy.report import Example, build
+from asnn_deploy.trace import Record
+
+EVERYTHING = Record(spikes=True, step_logits=True)
+
+
+def report_of(graph, labels=True, profiles=None, samples=6, **sections):
+    """A report on random images; a third of the labels is wrong."""
+    images = random_images(graph, samples)
+    trace = run(graph, images, EVERYTHING)
+    right = np.where(np.arange(samples) % 3, trace.predictions, (trace.predictions + 1) % graph.classes)
+    counter = Counter(graph)
+    counter.add(images, trace, right if labels else None)
+    return build(graph, counter.result(), load_profiles() if profiles is None else profiles, **sections)
+
+
+def example_of(graph, labels=True):
+    """The second of three random images."""
+    images = random_images(graph, 3)
+    trace = run(graph, images, EVERYTHING)
+    return Example.of(graph, images, trace, 1, trace.predictions + 1 if labels else None)
+
+
+def full_report(cores=40, **graph):
+    """Every section that a page can have."""
+    graph = small_lenet(**graph)
+    plain = report_of(graph)
+    base = plain["profiles"]["loihi1-davies-2018"]
+    return report_of(
+        graph,
+        data="digits",
+        network="digits-lenet",
+        samples_sha256="ab" * 32,
+        early_exit=early_exit(plain),
+        simulated={"loihi1-sanafe": simulated(base)},
+        fit={"loihi1": fit(plain, cores), "loihi2": fit(plain, 3, fits=False)},
+        quantization=quantization(plain),
+        verify=verified(plain),
+    )
+
+
+def early_exit(report):
+    steps, curve = report["time_steps"], []
+    for margin, mean_steps in ((0.0, 1.0), (0.5, 1 + steps / 3), (1.01, float(steps))):
+        share = mean_steps / steps
+        curve.append(
+            {
+                "margin": margin,
+                "calibration_accuracy": 0.5 + 0.4 * share,
+                "accuracy": 0.5 + 0.3 * share,
+                "mean_steps": mean_steps,
+                "sops": report["totals"]["sops"] * share,
+                "energy_joules": {n: p["energy_joules"]["mid"] * share for n, p in report["profiles"].items()},
+                "exits": [1 / steps] * steps,
+            }
+        )
+    return {
+        "meaning": "A sample's answer is taken once its margin is reached",
+        "calibration": {"split": "train", "samples": 500},
+        "curve": curve,
+        "chosen": {"margin": 0.5, "tolerance": 0.005},
+    }
+
+
+def simulated(base):
+    mid = base["energy_joules"]["mid"]
+    return {
+        "energy_joules": {"low": 2 * mid, "mid": 2 * mid, "high": 2 * mid},
+        "breakdown": {"synapses": 1.5 * mid, "neurons": 0.5 * mid, "spikes": 0.0, "memory": 0.0, "static": 0.0},
+        "latency_seconds": 1.5e-3,
+        "kind": "simulated",
+        "source": "made up",
+        "constant_based": "loihi1-davies-2018",
+    }
+
+
+def fit(report, cores, fits=True, names=None):
+    names = names or [layer["name"] for layer in report["layers"] if layer["kind"] == "neuron"]
+    owners = [names[i * len(names) // cores] for i in range(cores)]
+    binding = {"layer": names[0], "constraint": "neurons per core", "value": 900, "limit": 1024}
+    tables = {"difference_bytes": 40, "per_step_bytes": 140, "static_bytes": 100, "cores": cores, "static_cores": cores}
+    return {
+        "chip": "loihi1",
+        "fits": fits,
+        "cores": cores,
+        "chips": -(-cores // 128),
+        "binding": binding,
+        "next_binding": binding | {"constraint": "synaptic memory"},
+        "suggestion": None if fits else "fewer channels",
+        "features": {"fits": fits, "missing": [] if fits else [binding | {"constraint": "per-step parameters"}]},
+        "capacity": {"fits": True, "binding": binding},
+        "layers": [
+            {"name": n, "cores": owners.count(n), "neurons": 9, "synapse_bytes": 64, "constraint": "neurons per core"}
+            for n in names
+        ],
+        "unverified": ["memory per core"],
+        "step_tables": tables,
+        "map": [
+            {"core": i, "chip": i // 128, "layer": n, "neurons": 900, "synapse_bytes": 64, "utilisation": 0.5 + 0.4 * (i % 2)}
+            for i, n in enumerate(owners)
+        ],
+    }
+
+
+def quantization(report):
+    layers = []
+    for layer in report["layers"]:
+        if layer["kind"] == "neuron":
+            figures = {"membrane_bits": 20, "product_bits": 28, "spike_disagreement": [0.01] * report["time_steps"]}
+        else:
+            figures = {"bits": 8, "weights": 100, "saturated": 2, "accumulator_bits": 14}
+        layers.append({"name": layer["name"], "kind": layer["kind"], **figures})
+    return {
+        **{"samples": 6, "time_steps": report["time_steps"], "bits": 8, "accuracy": 0.5, "accuracy_float": 0.6},
+        **{"spike_disagreement": 0.01, "registers": {"membrane_bits": 24, "accumulator_bits": 32}, "layers": layers},
+    }
+
+
+def verified(report):
+    def target(against, wrong):
+        neurons = [layer for layer in report["layers"] if layer["kind"] == "neuron"]
+        layers = [
+            {"name": n["name"], "per_step_mismatches": [wrong] * report["time_steps"], "per_step_spikes": [9] * 4}
+            for n in neurons
+        ]
+        first = {"layer": "lif1", "step": 0, "sample": 0, "index": [0], "expected": 0.0, "got": 1.0}
+        return {
+            **{"against": against, "exact": not wrong, "spikes_compared": 1000, "argmax_mismatches": 0},
+            **{"spike_mismatches": wrong * len(neurons), "max_abs_logit_diff": 0.0, "accuracy": 0.5},
+            **{"first_divergence": first if wrong else None, "layers": layers},
+        }
+
+    targets = {"lava": target("reference", 0), "reference-fixed": target("reference", 3)}
+    return {"samples": 6, "time_steps": report["time_steps"], "targets": targets}
