@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from asnn_deploy.report import numbers
@@ -86,7 +87,9 @@ def early_exit(compared: Mapping[str, Any], width: float) -> str:
     left, right, top, bottom = 56.0, width - 16.0, 30.0, 252.0
 
     def place(point: Mapping[str, Any]) -> tuple[float, float]:
-        return left + point["sops"] / most * (right - left), bottom - (point["accuracy"] - lowest) / rise * (bottom - top)
+        return left + point["sops"] / most * (right - left), bottom - (point["accuracy"] - lowest) / rise * (
+            bottom - top
+        )
 
     canvas.text(2, 10, "accuracy", "muted", 11)
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -98,13 +101,13 @@ def early_exit(compared: Mapping[str, Any], width: float) -> str:
     canvas.text(right, bottom + 34, "synaptic operations per sample", "muted", 11, ha="right")
     for side, points in curves.items():
         spots = [place(point) for point in points]
-        for (x, y), (u, v) in zip(spots, spots[1:]):
+        for (x, y), (u, v) in pairwise(spots):
             canvas.line((x, u), (y, v), ROLES[side], 1.6)
         for x, y in spots:
             canvas.box(x - 3, y - 3, 6, 6, ROLES[side], rounding=2.9)
     said = "; ".join(
-        f"{side.upper()} from {numbers.share(points[0]['accuracy'])} with {numbers.count(points[0]['sops'])} operations "
-        f"to {numbers.share(points[-1]['accuracy'])} with {numbers.count(points[-1]['sops'])}"
+        f"{side.upper()} from {numbers.share(points[0]['accuracy'])} with {numbers.count(points[0]['sops'])} "
+        f"operations to {numbers.share(points[-1]['accuracy'])} with {numbers.count(points[-1]['sops'])}"
         for side, points in curves.items()
     )
     return canvas.svg(f"Accuracy against synaptic operations with early exit. {said}. A table follows.")

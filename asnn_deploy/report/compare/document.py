@@ -117,7 +117,7 @@ def _early_exit(a: Mapping[str, Any], b: Mapping[str, Any], profiles: Mapping[st
 
     Null where one of the reports has no curve.
     """
-    curves = [(report.get("early_exit") or {}).get("curve") for report in (a, b)]
+    curves = [(report.get("early_exit") or {}).get("curve") or [] for report in (a, b)]
     if not all(curves):
         return None
     shown = [[_point(point, profiles) for point in curve] for curve in curves]
@@ -127,7 +127,7 @@ def _early_exit(a: Mapping[str, Any], b: Mapping[str, Any], profiles: Mapping[st
         min((p for p in points if p["accuracy"] >= target), key=lambda point: point["mean_steps"]) for points in shown
     ]
     return {
-        "meaning": "equal accuracy: for each network the point of its curve with the fewest steps whose accuracy "
+        "meaning": "Equal accuracy: for each network the point of its curve with the fewest steps whose accuracy "
         "reaches the target, the lower of the two curves' highest accuracies. These points are picked on the samples "
         "that they are reported on, so they flatter both networks; the chosen ones are not.",
         "curves": dict(zip("ab", shown)),

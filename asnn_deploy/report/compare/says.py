@@ -33,7 +33,9 @@ def interval(difference: Mapping[str, Any], spoken: Callable[[float], str]) -> s
     """`−1.2 to +3.4 points`; a dash where there is none."""
     if difference["low95"] is None:
         return "–"
-    return f"{signed(difference['low95'], spoken)} to {signed(difference['high95'], spoken)}"
+    low, high = (signed(difference[end], spoken) for end in ("low95", "high95"))
+    number, space, unit = low.rpartition(" ")
+    return f"{number if space and high.endswith(' ' + unit) else low} to {high}"
 
 
 def conclusions(compared: Mapping[str, Any]) -> list[str]:
@@ -49,7 +51,7 @@ def conclusions(compared: Mapping[str, Any]) -> list[str]:
 def _accuracy(difference: Mapping[str, Any]) -> str:
     mean = difference["mean"]
     if mean:
-        said = f"B answers {points(mean)} {'more' if mean > 0 else 'fewer'} of the samples right than A"
+        said = f"B’s accuracy is {points(mean)} {'higher' if mean > 0 else 'lower'} than A’s"
     else:
         said = "A and B answer equally many samples right"
     return said + _verdict(difference, interval(difference, points))
@@ -69,7 +71,8 @@ def _energy(name: str, row: Mapping[str, Any]) -> str:
     difference = row["difference"]
     mean = difference["mean"]
     if mean:
-        said = f"Under {name} (mid), B takes {joules(mean)} {'more' if mean > 0 else 'less'} per sample than A{_times(row)}"
+        more = f"{joules(mean)} {'more' if mean > 0 else 'less'}"
+        said = f"Under {name} (mid), B takes {more} per sample than A{_times(row)}"
     else:
         said = f"Under {name} (mid), A and B take the same energy"
     return said + _verdict(difference, interval(difference, joules))
