@@ -14,7 +14,10 @@ import click
 from asnn_deploy.errors import AsnnDeployError
 from asnn_deploy.version import __version__
 
-COMMANDS = ("quickstart", "train", "export", "run", "verify", "quantize", "sweep", "report", "fit", "inspect", "list")
+COMMANDS = (
+    *("quickstart", "train", "export", "run", "verify", "quantize"),
+    *("sweep", "report", "compare", "fit", "inspect", "list"),
+)
 INTERRUPTED = 130
 
 

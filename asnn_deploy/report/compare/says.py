@@ -1,0 +1,90 @@
+"""A comparison's conclusions as sentences: each says what the interval allows to say, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from asnn_deploy.report import numbers
+from asnn_deploy.report.compare.document import TITLES
+
+
+def points(value: float) -> str:
+    """A difference of shares in percentage points, without its sign."""
+    return f"{100 * abs(value):.2f} points"
+
+
+def amount(value: float) -> str:
+    """A count without its sign."""
+    return numbers.count(abs(value))
+
+
+def joules(value: float) -> str:
+    """An energy without its sign."""
+    return numbers.joules(abs(value)) if value else "0 J"
+
+
+def signed(value: float, spoken: Callable[[float], str]) -> str:
+    """With a sign in front; 0 has none."""
+    return ("+" if value > 0 else "−" if value < 0 else "") + spoken(value)
+
+
+def interval(difference: Mapping[str, Any], spoken: Callable[[float], str]) -> str:
+    """`−1.2 to +3.4 points`; a dash where there is none."""
+    if difference["low95"] is None:
+        return "–"
+    low, high = (signed(difference[end], spoken) for end in ("low95", "high95"))
+    number, space, unit = low.rpartition(" ")
+    return f"{number if space and high.endswith(' ' + unit) else low} to {high}"
+
+
+def conclusions(compared: Mapping[str, Any]) -> list[str]:
+    """One sentence for the accuracy, one for the operations, one for the spikes, one for each profile."""
+    measures = compared["measures"]
+    return [
+        _accuracy(measures["accuracy"]["difference"]),
+        *(_count(TITLES[name], measures[name]) for name in ("sops", "spikes")),
+        *(_energy(name, row) for name, row in compared["profiles"].items()),
+    ]
+
+
+def _accuracy(difference: Mapping[str, Any]) -> str:
+    mean = difference["mean"]
+    if mean:
+        said = f"B’s accuracy is {points(mean)} {'higher' if mean > 0 else 'lower'} than A’s"
+    else:
+        said = "A and B answer equally many samples right"
+    return said + _verdict(difference, interval(difference, points))
+
+
+def _count(title: str, row: Mapping[str, Any]) -> str:
+    difference = row["difference"]
+    mean = difference["mean"]
+    if mean:
+        said = f"B makes {amount(mean)} {'more' if mean > 0 else 'fewer'} {title} per sample than A{_times(row)}"
+    else:
+        said = f"A and B make equally many {title} per sample"
+    return said + _verdict(difference, interval(difference, amount))
+
+
+def _energy(name: str, row: Mapping[str, Any]) -> str:
+    difference = row["difference"]
+    mean = difference["mean"]
+    if mean:
+        more = f"{joules(mean)} {'more' if mean > 0 else 'less'}"
+        said = f"Under {name} (mid), B takes {more} per sample than A{_times(row)}"
+    else:
+        said = f"Under {name} (mid), A and B take the same energy"
+    return said + _verdict(difference, interval(difference, joules))
+
+
+def _times(row: Mapping[str, Any]) -> str:
+    return "" if row["ratio"] is None else f", {numbers.significant(row['ratio'], 3)} times A’s"
+
+
+def _verdict(difference: Mapping[str, Any], said: str) -> str:
+    if difference["excludes_zero"] is None:
+        return "; one sample has no interval."
+    if difference["excludes_zero"]:
+        return f"; the 95 % interval, {said}, excludes 0."
+    return f"; the 95 % interval, {said}, includes 0, so these samples do not tell the two apart."
