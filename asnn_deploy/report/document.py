@@ -102,13 +102,18 @@ def _constants(profile: Profile) -> list[dict[str, Any]]:
         named[width] = profile.qnn.multiply_accumulate
     if profile.static is not None:
         named |= {"static power": profile.static.power, "time step, at least": profile.static.step}
-    listed = [{"name": name} | value.model_dump(exclude={"note"}) for name, value in named.items() if value is not None]
+    known = {"kind": profile.kind, "process": profile.process}
+    listed = [
+        {"name": name} | known | value.model_dump(exclude={"note"}, exclude_none=True)
+        for name, value in named.items()
+        if value is not None
+    ]
     points = profile.memory.points if profile.memory is not None else ()
     source = profile.memory.source if profile.memory is not None else ""
     for point in points:
         amounts = dict.fromkeys(("low", "mid", "high"), point.energy)
         name = f"memory access, {point.bytes // 1024:,} KiB"
-        listed.append({"name": name, **amounts, "unit": point.unit, "source": source})
+        listed.append({"name": name, **amounts, "unit": point.unit, "source": source} | known)
     return listed
 
 
