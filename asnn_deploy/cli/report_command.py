@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import DEFAULT_BATCH, data_option, limit_option, percent, source_argument
+from asnn_deploy.cli.simulation import (
+    SAMPLES,
+    add_simulated,
+    profile_option,
+    profiles_and_simulators,
+    simulate,
+    simulate_option,
+)
 
 if TYPE_CHECKING:
     from asnn_deploy.source import Source
@@ -19,20 +27,22 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report.")
 @data_option
 @limit_option
-@click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Energy profile; default: all there are.")
-def command(source: Path, out: Path, data_spec: str | None, limit: int | None, profiles: tuple[str, ...]) -> None:
+@profile_option
+@simulate_option
+def command(
+    source: Path, out: Path, data_spec: str | None, limit: int | None, profiles: tuple[str, ...], simulate_samples: int
+) -> None:
     """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
     from asnn_deploy.bundle import claim_folder
     from asnn_deploy.cli.common import load_samples
-    from asnn_deploy.energy import load_profiles
     from asnn_deploy.source import open_source
 
-    load_profiles(profiles or None)
+    profiles_and_simulators(profiles)
     claim_folder(out, "report.json")
     opened = open_source(source)
     with opened.deployment:
         images, labels, spec = load_samples(opened, data_spec, "test", limit)
-        report = make_report(opened, images, labels, spec, profiles, out)
+        report = make_report(opened, images, labels, spec, profiles, out, simulate_samples)
     totals = report["totals"]
     click.echo(
         f"{out / 'report.html'}: {percent(report['accuracy'])} accuracy, {totals['sops']:,.0f} synaptic operations "
@@ -41,22 +51,29 @@ def command(source: Path, out: Path, data_spec: str | None, limit: int | None, p
 
 
 def make_report(
-    source: Source, images: Array, labels: Array, spec: str, profiles: tuple[str, ...], out: Path
+    source: Source,
+    images: Array,
+    labels: Array,
+    spec: str,
+    profiles: tuple[str, ...],
+    out: Path,
+    simulate_samples: int = SAMPLES,
 ) -> dict[str, Any]:
     """Run the reference, count, and write the three files; returns what report.json holds."""
     from asnn_deploy.cli.common import batches
-    from asnn_deploy.energy import Counter, load_profiles
+    from asnn_deploy.energy import Counter
     from asnn_deploy.plugins import available
     from asnn_deploy.report import build, write
     from asnn_deploy.trace import Record
 
+    priced, simulators = profiles_and_simulators(profiles)
+    simulated = simulate(source, images, simulators, simulate_samples)
     counter = Counter(source.graph)
     record = Record(spikes=True, step_logits=True)
     with available("targets", "reference").open(source.deployment, DEFAULT_BATCH) as session:
         for cut in batches(len(images), DEFAULT_BATCH, "report"):
             counter.add(images[cut], session.run(images[cut], record), labels[cut])
-    report: dict[str, Any] = build(
-        source.graph, counter.result(), load_profiles(profiles or None), data=spec, network=source.path.name
-    )
+    report: dict[str, Any] = build(source.graph, counter.result(), priced, data=spec, network=source.path.name)
+    add_simulated(report, simulated)
     write(report, out)
     return report

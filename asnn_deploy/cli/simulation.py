@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import click
+
 if TYPE_CHECKING:
     from asnn_deploy.energy import Profile
     from asnn_deploy.energy.estimate import Energy
@@ -15,6 +17,22 @@ if TYPE_CHECKING:
 
 SAMPLES = 3
 """Samples that a simulator replays where nobody says how many."""
+
+profile_option = click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="NAME",
+    help="Energy profile, FILE.toml of your own, or a simulator (see `list`); default: all profiles, no simulator.",
+)
+simulate_option = click.option(
+    "--simulate-samples",
+    type=click.IntRange(min=1),
+    default=SAMPLES,
+    show_default=True,
+    metavar="N",
+    help="Samples that a simulator replays.",
+)
 
 
 def profiles_and_simulators(asked: tuple[str, ...]) -> tuple[list[Profile], list[Simulator]]:
@@ -66,6 +84,11 @@ def simulate(
 
 
 def add_simulated(report: dict[str, Any], simulated: list[tuple[Simulation, str, Energy]]) -> None:
-    """Put simulations into a report: their energies among the profiles', the rest under `simulated`."""
+    """Put simulations into a report: their energies among the profiles', the rest under `simulated`.
+
+    No conventional network runs on a simulated chip of spikes, so the baselines have none there.
+    """
+    for baseline in ("ann", "qnn"):
+        report["baselines"][baseline]["energy_joules"] |= dict.fromkeys((s.name for s, _, _ in simulated), None)
     report["profiles"] |= {simulation.name: simulation.as_profile() for simulation, _, _ in simulated}
     report["simulated"] = {s.name: s.beside(profile, energy) for s, profile, energy in simulated}
