@@ -1,12 +1,13 @@
-"""What an exporter and a target are, and how they are found.
+"""What an exporter, a target and a simulator are, and how they are found.
 
-Built-in and third-party ones register alike, by the entry-point groups `asnn_deploy.exporters` and
-`asnn_deploy.targets`; each entry point names an object with the attributes below. Nothing is imported before it is
-asked for by name.
+Built-in and third-party ones register alike, by the entry-point groups `asnn_deploy.exporters`, `asnn_deploy.targets`
+and `asnn_deploy.simulators`; each entry point names an object with the attributes below. Nothing is imported before it
+is asked for by name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -20,6 +21,7 @@ from asnn_deploy.trace import Record, Trace
 
 if TYPE_CHECKING:
     from asnn_deploy.deployment import Deployment
+    from asnn_deploy.energy.simulation import Simulation
 
 
 class Exporter(Protocol):
@@ -76,17 +78,48 @@ class Target(Protocol):
         """Load the network."""
 
 
+class Simulator(Protocol):
+    """Simulates the energy and the time of a chip from recorded spikes.
+
+    name: what `--profile` calls it.
+    chip: the chip whose placement it needs (see `asnn_deploy.fit`).
+    constant_based: the energy profile that its figures are held against.
+    source: where it comes from, one line for `list`.
+    """
+
+    name: str
+    chip: str
+    constant_based: str
+    source: str
+
+    def unavailable(self) -> str | None:
+        """Why it cannot be used here, in one line; None where it can."""
+
+    def simulate(
+        self,
+        graph: DeployGraph,
+        images: Array,
+        trace: Trace,
+        placement: Any,
+        progress: Callable[[list[int]], Iterable[int]] = ...,
+    ) -> Simulation:
+        """Replay the trace of uint8 images `[N, C, H, W]`; placement: `core_of` by layer, and `cores`.
+
+        progress: passed the samples' indices, gives them back one by one.
+        """
+
+
 def _entry_points(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=f"asnn_deploy.{group}"), key=lambda p: p.name)}
 
 
 def names(group: str) -> list[str]:
-    """The registered names of a group, "exporters" or "targets"."""
+    """The registered names of a group: "exporters", "targets" or "simulators"."""
     return list(_entry_points(group))
 
 
 def find(group: str, name: str) -> Any:
-    """The exporter or target of that name, whether or not it is available.
+    """The exporter, target or simulator of that name, whether or not it is available.
 
     Raises InputError where the name is not registered, MissingDependency where its module cannot be imported.
     """

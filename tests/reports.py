@@ -105,7 +105,14 @@ def fit(report, cores, fits=True, names=None):
         "unverified": ["memory per core"],
         "step_tables": tables,
         "map": [
-            {"core": i, "chip": i // 128, "layer": n, "neurons": 900, "synapse_bytes": 64, "utilisation": 0.5 + 0.4 * (i % 2)}
+            {
+                "core": i,
+                "chip": i // 128,
+                "layer": n,
+                "neurons": 900,
+                "synapse_bytes": 64,
+                "utilisation": 0.5 + 0.4 * (i % 2),
+            }
             for i, n in enumerate(owners)
         ],
     }
@@ -120,8 +127,14 @@ def quantization(report):
             figures = {"bits": 8, "weights": 100, "saturated": 2, "accumulator_bits": 14}
         layers.append({"name": layer["name"], "kind": layer["kind"], **figures})
     return {
-        **{"samples": 6, "time_steps": report["time_steps"], "bits": 8, "accuracy": 0.5, "accuracy_float": 0.6},
-        **{"spike_disagreement": 0.01, "registers": {"membrane_bits": 24, "accumulator_bits": 32}, "layers": layers},
+        "samples": 6,
+        "time_steps": report["time_steps"],
+        "bits": 8,
+        "accuracy": 0.5,
+        "accuracy_float": 0.6,
+        "spike_disagreement": 0.01,
+        "registers": {"membrane_bits": 24, "accumulator_bits": 32},
+        "layers": layers,
     }
 
 
@@ -134,9 +147,15 @@ def verified(report):
         ]
         first = {"layer": "lif1", "step": 0, "sample": 0, "index": [0], "expected": 0.0, "got": 1.0}
         return {
-            **{"against": against, "exact": not wrong, "spikes_compared": 1000, "argmax_mismatches": 0},
-            **{"spike_mismatches": wrong * len(neurons), "max_abs_logit_diff": 0.0, "accuracy": 0.5},
-            **{"first_divergence": first if wrong else None, "layers": layers},
+            "against": against,
+            "exact": not wrong,
+            "spikes_compared": 1000,
+            "argmax_mismatches": 0,
+            "spike_mismatches": wrong * len(neurons),
+            "max_abs_logit_diff": 0.0,
+            "accuracy": 0.5,
+            "first_divergence": first if wrong else None,
+            "layers": layers,
         }
 
     targets = {"lava": target("reference", 0), "reference-fixed": target("reference", 3)}

@@ -7,7 +7,7 @@ import click
 
 @click.command("list", epilog="Example: asnn-deploy list")
 def command() -> None:
-    """Show presets, codings, exporters, targets (available or why not), chips and energy profiles."""
+    """Show presets, codings, exporters, targets, simulators (available or why not), chips and energy profiles."""
     from asnn_deploy.cli.common import table
     from asnn_deploy.coding import CODINGS
     from asnn_deploy.energy import NO_PROFILE, load_profile, profile_names
@@ -20,7 +20,7 @@ def command() -> None:
         [(n, p["coding"], p["time_steps"], p["data"]) for n, p in PRESETS.items()],
     )
     table("Codings", ["name", ""], [(c.name, c.summary) for c in CODINGS.values()])
-    for group in ("exporters", "targets"):
+    for group in ("exporters", "targets", "simulators"):
         table(group.capitalize(), ["name", ""], plugin_rows(group))
     table("Chips", ["name", ""], [(n, load_chip(n).title) for n in chip_names()])
     table(
@@ -33,7 +33,7 @@ def command() -> None:
 
 
 def plugin_rows(group: str) -> list[tuple[str, str]]:
-    """Each registered exporter or target: available, or why not."""
+    """Each registered exporter, target or simulator: available, or why not."""
     from asnn_deploy.errors import MissingDependency
     from asnn_deploy.plugins import find, names
 

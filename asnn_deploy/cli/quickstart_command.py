@@ -109,7 +109,7 @@ def write_report(source: Source, out: Path, images: Array, labels: Array) -> dic
     """The energy report."""
     from asnn_deploy.cli.report_command import make_report
 
-    return make_report(source, images, labels, str(source.data), (), out / "report")
+    return make_report(source, images, labels, str(source.data), out / "report")
 
 
 def write_fit(source: Source, out: Path) -> dict[str, Any]:

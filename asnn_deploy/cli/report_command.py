@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import DEFAULT_BATCH, data_option, limit_option, percent, source_argument
+from asnn_deploy.cli.common import data_option, limit_option, percent, source_argument
+from asnn_deploy.cli.simulation import SAMPLES, profile_option, profiles_and_simulators, simulate, simulate_option
 
 if TYPE_CHECKING:
     from asnn_deploy.report import Example
@@ -17,9 +18,24 @@ if TYPE_CHECKING:
     from asnn_deploy.step_table import Array
 
 CHIPS = ("loihi1", "loihi2")
+EXIT_SAMPLES = 1000
+"""Training samples on which the margins of early exits are chosen."""
 QUANTIZATION_SAMPLES = 256
 """The integer network is held against the float one on so many of the samples; whole traces are kept meanwhile."""
+PACKET_SAMPLES = 64
+"""Spike packets between cores are counted on so many of the samples, for the same reason."""
 VERIFY_FILE = "verify.json"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a report shall show. chips: to fit onto. sample: the one shown spike by spike."""
+
+    profiles: tuple[str, ...] = ()
+    chips: tuple[str, ...] = ()
+    verify_file: Path | None = None
+    sample: int = 0
+    simulate_samples: int = SAMPLES
 
 
 @click.command(epilog="Example: asnn-deploy report run.lava --limit 200 --out report")
@@ -27,7 +43,8 @@ VERIFY_FILE = "verify.json"
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report.")
 @data_option
 @limit_option
-@click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Energy profile; default: all there are.")
+@profile_option
+@simulate_option
 @click.option(
     "--chip", "chips", multiple=True, metavar="NAME", help=f"Fit onto this chip; default: {' and '.join(CHIPS)}."
 )
@@ -40,30 +57,26 @@ VERIFY_FILE = "verify.json"
 @click.option(
     "--sample", type=click.IntRange(min=0), default=0, show_default=True, help="The sample to show spike by spike."
 )
-def command(
-    source: Path,
-    out: Path,
-    data_spec: str | None,
-    limit: int | None,
-    profiles: tuple[str, ...],
-    chips: tuple[str, ...],
-    verify_file: Path | None,
-    sample: int,
-) -> None:
+def command(source: Path, out: Path, data_spec: str | None, limit: int | None, **wishes: Any) -> None:
     """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
     from asnn_deploy.bundle import claim_folder
     from asnn_deploy.cli.common import load_samples
-    from asnn_deploy.energy import load_profiles
+    from asnn_deploy.fit import load_chip
+    from asnn_deploy.report.verified import read_verify
     from asnn_deploy.source import open_source
 
-    load_profiles(profiles or None)
+    wish = Wish(**wishes)
+    profiles_and_simulators(wish.profiles)
+    for chip in wish.chips:
+        load_chip(chip)
+    if wish.verify_file is not None:
+        read_verify(wish.verify_file)
     claim_folder(out, "report.json")
-    verified = read_verify(verify_file) if verify_file is not None else None
     opened = open_source(source)
     with opened.deployment:
         images, labels, spec = load_samples(opened, data_spec, "test", limit)
-        check_sample(sample, len(images))
-        report = make_report(opened, images, labels, spec, profiles, out, chips, verified, sample)
+        check_sample(wish.sample, len(images))
+        report = make_report(opened, images, labels, spec, out, wish)
     totals = report["totals"]
     click.echo(
         f"{out / 'report.html'}: {percent(report['accuracy'])} accuracy, {totals['sops']:,.0f} synaptic operations "
@@ -72,46 +85,34 @@ def command(
 
 
 def make_report(
-    source: Source,
-    images: Array,
-    labels: Array,
-    spec: str,
-    profiles: tuple[str, ...],
-    out: Path,
-    chips: Sequence[str] = (),
-    verified: Mapping[str, Any] | None = None,
-    sample: int = 0,
+    source: Source, images: Array, labels: Array, spec: str, out: Path, wish: Wish | None = None
 ) -> dict[str, Any]:
-    """Run the reference, count, and write the three files; returns what report.json holds.
-
-    chips: names to fit onto, those of `CHIPS` if there are none. verified: what `verify --json` writes; by default what
-    SOURCE holds. sample: the one shown spike by spike.
-    """
-    from asnn_deploy.cli.common import batches
-    from asnn_deploy.energy import Counter, load_profiles
-    from asnn_deploy.plugins import available
+    """Run the reference, count, and write the report's files; returns what report.json holds."""
+    from asnn_deploy.cli.common import load_samples, track
+    from asnn_deploy.energy.measure import measure
     from asnn_deploy.report import build, write
-    from asnn_deploy.trace import Record
+    from asnn_deploy.report.verified import read_verify
 
-    fits = fitted(source, chips)
-    if verified is None and (source.path / VERIFY_FILE).is_file():
-        verified = read_verify(source.path / VERIFY_FILE)
-    counter = Counter(source.graph)
-    record = Record(spikes=True, step_logits=True)
-    with available("targets", "reference").open(source.deployment, DEFAULT_BATCH) as session:
-        for cut in batches(len(images), DEFAULT_BATCH, "report"):
-            counter.add(images[cut], session.run(images[cut], record), labels[cut])
+    wish = wish or Wish()
+    verify_file = wish.verify_file or source.path / VERIFY_FILE
+    profiles, simulators = profiles_and_simulators(wish.profiles)
+    simulated = simulate(source, images, simulators, wish.simulate_samples)
+    calibration = load_samples(source, spec, "train", EXIT_SAMPLES)[:2]
+    measured = measure(source.graph, images, labels, profiles, calibration, track)
     report: dict[str, Any] = build(
         source.graph,
-        counter.result(),
-        load_profiles(profiles or None),
+        measured.counts,
+        profiles,
         data=spec,
         network=source.path.name,
-        fit=fits,
+        samples_sha256=measured.fingerprint,
+        early_exit=measured.early_exit,
+        simulated=simulated,
+        fit=fitted(source, wish.chips, images),
         quantization=quantized(source, images, labels),
-        verify=verified,
+        verify=read_verify(verify_file) if verify_file.is_file() else None,
     )
-    write(report, out, example_of(source, images, labels, sample))
+    write(report, out, example_of(source, images, labels, wish.sample), measured.samples)
     return report
 
 
@@ -119,21 +120,33 @@ def example_of(source: Source, images: Array, labels: Array, sample: int) -> Exa
     """The reference's run of one sample, as the page draws it; it keeps its number."""
     from dataclasses import replace
 
-    from asnn_deploy.plugins import available
+    from asnn_deploy.reference import run
     from asnn_deploy.report import Example
     from asnn_deploy.trace import Record
 
     one = slice(sample, sample + 1)
-    with available("targets", "reference").open(source.deployment, 1) as session:
-        trace = session.run(images[one], Record(spikes=True, step_logits=True))
+    trace = run(source.graph, images[one], Record(spikes=True, step_logits=True))
     return replace(Example.of(source.graph, images[one], trace, 0, labels[one]), index=sample)
 
 
-def fitted(source: Source, chips: Sequence[str]) -> dict[str, Any]:
-    """The network on each chip, as `fit --json` has it."""
+def fitted(source: Source, chips: Sequence[str], images: Array) -> dict[str, Any]:
+    """The network on each chip, as `fit --json` has it, with the packets that its spikes become there."""
+    from asnn_deploy.energy.packets import packets
     from asnn_deploy.fit import fit, load_chip
+    from asnn_deploy.reference import run
+    from asnn_deploy.trace import Record
 
-    return {name: fit(source.graph, load_chip(name)).to_json() for name in dict.fromkeys(chips or CHIPS)}
+    images = images[:PACKET_SAMPLES]
+    trace = run(source.graph, images, Record(spikes=True))
+    found = {}
+    for name in dict.fromkeys(chips or CHIPS):
+        placed = fit(source.graph, load_chip(name))
+        sent = packets(source.graph, placed.placement.destinations, images, trace)
+        means = {layer: float(count.mean()) for layer, count in sent.items()}
+        found[placed.placement.chip.name] = placed.to_json() | {
+            "packets": {"samples": len(images), "total": sum(means.values()), "sources": means}
+        }
+    return found
 
 
 def quantized(source: Source, images: Array, labels: Array) -> dict[str, Any] | None:
@@ -154,44 +167,3 @@ def check_sample(sample: int, count: int) -> None:
 
     if sample >= count:
         raise InputError(f"--sample {sample}: there are {count} samples, numbered 0 to {count - 1}")
-
-
-def read_verify(path: Path) -> dict[str, Any]:
-    """What `verify --json` wrote. Raises InputError where the file is anything else."""
-    from asnn_deploy.errors import InputError
-
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        _check_verify(found)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give a file by verify --json") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise InputError(f"{path}: was not written by verify --json ({what}); run verify with --json FILE") from None
-    return found  # type: ignore[no-any-return]
-
-
-def _check_verify(found: Any) -> None:
-    """Hold a file against the contract. Raises KeyError, TypeError, ValueError or AttributeError."""
-    steps = found["time_steps"]
-    _number(found["samples"], "samples")
-    for name, target in found["targets"].items():
-        if not isinstance(target["against"], str) or not isinstance(target["exact"], bool):
-            raise ValueError(f"target {name}: against must be a text, exact true or false")
-        for key in ("spikes_compared", "spike_mismatches", "argmax_mismatches", "max_abs_logit_diff"):
-            _number(target[key], f"{name}.{key}")
-        if target["accuracy"] is not None:
-            _number(target["accuracy"], f"{name}.accuracy")
-        if target["first_divergence"] is not None:
-            _ = [target["first_divergence"][key] for key in ("layer", "step", "sample", "expected", "got")]
-        for layer in target["layers"]:
-            counts = layer["per_step_mismatches"]
-            if not isinstance(layer["name"], str) or not isinstance(counts, list) or len(counts) != steps:
-                raise ValueError(f"target {name}: a layer needs a name and {steps} mismatch counts")
-            for count in counts:
-                _number(count, f"{name}.{layer['name']}")
-
-
-def _number(value: Any, key: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise ValueError(f"{key} = {value!r} is no count")

@@ -32,6 +32,7 @@ NO_PROFILE = {
 Text = Annotated[str, Field(min_length=1)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Level = Literal["low", "mid", "high"]
+Kind = Literal["measured", "simulated", "estimated"]
 
 
 class Section(BaseModel):
@@ -41,13 +42,15 @@ class Section(BaseModel):
 
 
 class Range(Section):
-    """A published amount, with what is known of its range."""
+    """A published amount, with what is known of its range. kind, process: where they differ from the profile's."""
 
     low: Amount
     mid: Amount
     high: Amount
     source: Text
     note: str = ""
+    kind: Kind | None = None
+    process: Text | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Range:
@@ -152,7 +155,7 @@ class Profile(Section):
 
     name: Text
     title: Text
-    kind: Literal["measured", "simulated", "estimated"]
+    kind: Kind
     process: Text
     source: Text
     counts: Literal["accumulates", "graded"]
@@ -170,10 +173,11 @@ def profile_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
-def load_profile(name_or_path: str | Path) -> Profile:
+def load_profile(name_or_path: str | Path, others: Sequence[str] = ()) -> Profile:
     """A built-in profile by name, or anyone's by the path of a .toml file.
 
-    Raises InputError for an unknown name or an unreadable file, ConfigError for a file that breaks the schema.
+    others: further names that the asker knows, for the error's text. Raises InputError for an unknown name (with the
+    nearest ones) or an unreadable file, ConfigError for a file that breaks the schema.
     """
     text = str(name_or_path)
     if text in profile_names():
@@ -183,12 +187,13 @@ def load_profile(name_or_path: str | Path) -> Profile:
     plain = "".join(c for c in text.lower() if c.isalnum())
     if plain in NO_PROFILE:
         raise InputError(f"energy profile {text!r}: {NO_PROFILE[plain]} (allowed: {', '.join(profile_names())})")
-    raise InputError(f"{unknown_name('energy profile', text, profile_names())}; a file of your own must end in .toml")
+    allowed = (*profile_names(), *others)
+    raise InputError(f"{unknown_name('energy profile', text, allowed)}; a file of your own must end in .toml")
 
 
-def load_profiles(names: Sequence[str | Path] | None = None) -> list[Profile]:
-    """The named profiles, or all built-in ones. Raises InputError where two have the same name."""
-    profiles = [load_profile(name) for name in names or profile_names()]
+def load_profiles(names: Sequence[str | Path] | None = None, others: Sequence[str] = ()) -> list[Profile]:
+    """The named profiles, or all built-in ones; see `load_profile`. Raises InputError where two have the same name."""
+    profiles = [load_profile(name, others) for name in names or profile_names()]
     twice = [p.name for i, p in enumerate(profiles) if p.name in {q.name for q in profiles[:i]}]
     if twice:
         raise InputError(f"energy profile {twice[0]!r} is given twice; every profile needs a file name of its own")

@@ -31,8 +31,8 @@ CONVENTIONS = {
     "not_counted": "Pooling, adding and flattening of signals, pointwise factors (scaling, averaging, the readout's "
     "weighted mean over time) and the encoding of the input are not synaptic operations.",
     "mean": "All counts and energies are means per sample; spread is over the samples (population standard deviation).",
-    "interval": "95 % intervals of a mean: mean -+ 1.96 s / sqrt(n) with the samples' standard deviation s (n - 1 in "
-    "its denominator), the normal approximation; null for one sample, too narrow for fewer than about 30.",
+    "interval": "95 % intervals of a mean by Student's t: mean -+ t s / sqrt(n) with the samples' standard deviation s "
+    "(n - 1 in its denominator); null for one sample.",
     "memory": "weight_fetches: one per synaptic operation. state_reads and state_writes: the sum that each synaptic "
     "operation adds to, and each state variable at each neuron update.",
     "by_step": "What the network would have answered, and spent, had it stopped after this time step.",

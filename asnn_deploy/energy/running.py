@@ -13,6 +13,13 @@ NORMAL_95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution."""
 
 
+def half_width(std: float, count: int) -> float:
+    """Half of the 95 % interval of a mean by Student's t; std: of the `count` samples, at least 2 (n - 1 in it)."""
+    from scipy.special import stdtrit  # imported late: it takes longer than most commands
+
+    return float(stdtrit(count - 1, 0.975)) * std / math.sqrt(count)
+
+
 @dataclass(frozen=True)
 class Spread:
     """Over the samples; std is the population's."""
@@ -27,8 +34,8 @@ class Spread:
 class Interval:
     """A mean over samples and where the mean of all possible samples lies, with 95 % confidence.
 
-    std: of the samples (n - 1 in the denominator). low95, high95: mean -+ 1.96 std / sqrt(n), the normal
-    approximation, cut off at 0 since counts are not negative. All three None where there is one sample only.
+    std: of the samples (n - 1 in the denominator). low95, high95: by Student's t, cut off at 0 since counts are not
+    negative. All three None where there is one sample only.
     """
 
     mean: float
@@ -67,5 +74,5 @@ class Running:
         if self.count < 2:
             return Interval(mean, None, None, None)
         std = math.sqrt(self.squares[at] / (self.count - 1))
-        half = NORMAL_95 * std / math.sqrt(self.count)
+        half = half_width(std, self.count)
         return Interval(mean, std, max(0.0, mean - half), mean + half)

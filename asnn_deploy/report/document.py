@@ -8,9 +8,10 @@ from typing import Any
 
 from asnn_deploy.energy.baselines import BREAK_EVEN_PROFILE, Baselines, baselines
 from asnn_deploy.energy.counts import CONVENTIONS
-from asnn_deploy.energy.estimate import energy
+from asnn_deploy.energy.estimate import Energy, energy
 from asnn_deploy.energy.profiles import Profile, Range
 from asnn_deploy.energy.results import ClassCount, Counts, LayerCount
+from asnn_deploy.energy.simulation import Simulation
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.version import __version__
 
@@ -27,7 +28,7 @@ def build(
     *,
     samples_sha256: str | None = None,
     early_exit: Mapping[str, Any] | None = None,
-    simulated: Mapping[str, Mapping[str, Any]] | None = None,
+    simulated: Sequence[tuple[Simulation, str, Energy]] = (),
     fit: Mapping[str, Mapping[str, Any]] | None = None,
     quantization: Mapping[str, Any] | None = None,
     verify: Mapping[str, Any] | None = None,
@@ -36,10 +37,10 @@ def build(
 
     counts: from a Counter of the same graph; accuracy: overrides the one that the counter found; data, network: what
     the report calls the data set and the network. Every count and energy is a mean per sample, but in `spread`.
-    samples_sha256: of images and labels in order. early_exit: the curve over margins. simulated: profile name to what a
-    simulator found, with the keys of a profile (`energy_joules`, `breakdown`, ...) and `constant_based`, the profile
-    that prices the same chip by constants; the ratio of the two is added. fit: chip to `Fit.to_json()`. quantization:
-    from `quantization_report`. verify: from `verify --json`. What is None or empty is left out of the pages.
+    samples_sha256: of images and labels in order. early_exit: the curve over margins. simulated: what simulators found,
+    each with the profile that prices the same chip by constants and that one's energy of the same samples. fit: chip to
+    `Fit.to_json()`. quantization: from `quantization_report`. verify: from `verify --json`. What is None or empty is
+    left out of the pages.
     """
     compared = baselines(list(profiles), counts)
     priced = {profile.name: _profile(profile, counts) for profile in profiles}
@@ -66,9 +67,9 @@ def build(
         "by_step": _by_step(profiles, counts),
         "by_class": [_class(row) for row in counts.by_class],
         "early_exit": early_exit and dict(early_exit),
-        "profiles": priced | {name: _simulated_profile(values) for name, values in (simulated or {}).items()},
-        "simulated": {name: _against_constants(values, priced) for name, values in (simulated or {}).items()},
-        "baselines": _baselines(compared),
+        "profiles": priced | {found.name: found.as_profile() for found, _, _ in simulated},
+        "simulated": {found.name: found.beside(profile, constants) for found, profile, constants in simulated},
+        "baselines": _baselines(compared, [found.name for found, _, _ in simulated]),
         "break_even_spike_rate": compared.break_even_spike_rate,
         "break_even": {
             "meaning": "spikes per neuron and time step at which the spiking network costs as much as the ANN, all "
@@ -108,20 +109,6 @@ def _class(row: ClassCount) -> dict[str, Any]:
     return {"class": values.pop("label"), **values}
 
 
-def _simulated_profile(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A simulated profile with every key that a profile has."""
-    bare: dict[str, Any] = {"latency_is_lower_bound": False, "title": "", "process": "", "spike_counts": "accumulates"}
-    bare |= {"leaves_out": [], "constants": []}
-    return bare | {key: value for key, value in values.items() if key != "constant_based"}
-
-
-def _against_constants(values: Mapping[str, Any], priced: Mapping[str, Any]) -> dict[str, Any]:
-    """What a simulator found, and its ratio to the estimate from constants; null where that is absent or nothing."""
-    constant = priced.get(values["constant_based"])
-    estimate = constant["energy_joules"]["mid"] if constant else 0.0
-    return {**values, "ratio": values["energy_joules"]["mid"] / estimate if estimate else None}
-
-
 def _layer(layer: LayerCount) -> dict[str, Any]:
     return {
         "name": layer.name,
@@ -136,6 +123,8 @@ def _layer(layer: LayerCount) -> dict[str, Any]:
 
 def _totals(counts: Counts) -> dict[str, float]:
     totals = {key: counts.total(key) for key in TOTALS}
+    for access in ("weight_fetches", "state_reads", "state_writes"):
+        totals[access] = sum(getattr(layer, access) for layer in counts.layers)
     return totals | {"sops": totals["acs"] + totals["macs"], "spikes": counts.total("spikes_out")}
 
 
@@ -160,25 +149,29 @@ def _constants(profile: Profile) -> list[dict[str, Any]]:
         named[width] = profile.qnn.multiply_accumulate
     if profile.static is not None:
         named |= {"static power": profile.static.power, "time step, at least": profile.static.step}
-    listed = [{"name": name} | value.model_dump(exclude={"note"}) for name, value in named.items() if value is not None]
+    known = {"kind": profile.kind, "process": profile.process}
+    listed = [
+        {"name": name} | known | value.model_dump(exclude={"note"}, exclude_none=True)
+        for name, value in named.items()
+        if value is not None
+    ]
     points = profile.memory.points if profile.memory is not None else ()
     source = profile.memory.source if profile.memory is not None else ""
     for point in points:
         amounts = dict.fromkeys(("low", "mid", "high"), point.energy)
         name = f"memory access, {point.bytes // 1024:,} KiB"
-        listed.append({"name": name, **amounts, "unit": point.unit, "source": source})
+        listed.append({"name": name, **amounts, "unit": point.unit, "source": source} | known)
     return listed
 
 
-def _baselines(compared: Baselines) -> dict[str, Any]:
+def _baselines(compared: Baselines, simulated: Sequence[str]) -> dict[str, Any]:
+    """The conventional networks; none runs on a simulated chip of spikes."""
+    none = dict.fromkeys(simulated, None)
+    ann, qnn = (
+        {name: value and asdict(value) for name, value in found.items()} | none
+        for found in (compared.ann, compared.qnn)
+    )
     return {
-        "ann": {
-            "macs": compared.macs,
-            "energy_joules": {name: value and asdict(value) for name, value in compared.ann.items()},
-        },
-        "qnn": {
-            "bits": compared.qnn_bits,
-            "macs": compared.macs,
-            "energy_joules": {name: value and asdict(value) for name, value in compared.qnn.items()},
-        },
+        "ann": {"macs": compared.macs, "energy_joules": ann},
+        "qnn": {"bits": compared.qnn_bits, "macs": compared.macs, "energy_joules": qnn},
     }

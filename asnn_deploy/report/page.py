@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
@@ -16,18 +18,31 @@ from asnn_deploy.report.example import Example
 from asnn_deploy.report.folder import write_files
 from asnn_deploy.report.pictures import pictures
 from asnn_deploy.report.view import differing_shares, range_text, view
+from asnn_deploy.step_table import Array
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write(report: Mapping[str, Any], folder: Path, example: Example | None = None) -> list[Path]:
-    """Write the three files into a folder, all or none, and return their paths. Raises InputError."""
-    texts = {
+def write(
+    report: Mapping[str, Any],
+    folder: Path,
+    example: Example | None = None,
+    samples: Mapping[str, Array] | None = None,
+) -> list[Path]:
+    """Write the report's files into a folder, all or none, and return their paths. Raises InputError.
+
+    samples: of `energy.measure`, what each single sample did; goes into `samples.npz`, for `compare`.
+    """
+    files: dict[str, str | bytes] = {
         "report.html": html(report, example),
         "report.json": json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         "report.md": markdown(report),
     }
-    return write_files(texts, folder)
+    if samples is not None:
+        buffer = BytesIO()
+        np.savez_compressed(buffer, **samples)  # type: ignore[arg-type]
+        files["samples.npz"] = buffer.getvalue()
+    return write_files(files, folder)
 
 
 def html(report: Mapping[str, Any], example: Example | None = None) -> str:

@@ -358,7 +358,7 @@ def test_intervals_and_classes_are_those_of_the_single_samples():
             ):
                 assert interval.mean == pytest.approx(values.mean())
                 assert interval.std == pytest.approx(values.std(ddof=1), abs=1e-9)
-                half = 1.959963984540054 * values.std(ddof=1) / np.sqrt(12)
+                half = 2.200985160082949 * values.std(ddof=1) / np.sqrt(12)  # Student's t, 11 degrees
                 assert interval.high95 == pytest.approx(values.mean() + half)
                 assert interval.low95 == pytest.approx(max(0, values.mean() - half), abs=1e-6)
     sops = np.concatenate(tables)[:, :, :2].sum(axis=(1, 2))

@@ -125,9 +125,13 @@ def test_parts_add_up_to_the_middle_of_an_ordered_range(profile, arithmetic):
 def test_profiles_have_only_the_parts_that_they_know(lenet_counts):
     zero = {p.name: {k for k in PARTS if not getattr(energy(p, lenet_counts).breakdown, k)} for p in load_profiles()}
     assert zero == {
+        "cpu": {"spikes", "memory", "static"},
+        "gpu": {"spikes", "memory", "static"},
         "horowitz-45nm": {"spikes", "memory", "static"},
         "lemaire-2022": {"spikes", "static"},
         "loihi1-davies-2018": {"memory"},
+        "spinnaker2": {"spikes", "memory", "static"},
+        "truenorth-merolla-2014": {"neurons", "spikes", "memory", "static"},
     }
 
 

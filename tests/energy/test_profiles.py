@@ -19,7 +19,15 @@ def changed(tmp_path, old, new, text=HOROWITZ):
 
 
 def test_the_folder_is_the_registry():
-    assert profile_names() == ("horowitz-45nm", "lemaire-2022", "loihi1-davies-2018")
+    assert profile_names() == (
+        "cpu",
+        "gpu",
+        "horowitz-45nm",
+        "lemaire-2022",
+        "loihi1-davies-2018",
+        "spinnaker2",
+        "truenorth-merolla-2014",
+    )
     assert [profile.name for profile in load_profiles()] == list(profile_names())
 
 
@@ -31,11 +39,39 @@ def test_every_constant_names_its_source_and_every_profile_what_it_leaves_out(pr
     assert all(constant.source for _, constant in profile.constants if constant is not None)
 
 
-def test_published_constants():
-    horowitz, lemaire, loihi = (load_profile(name).constants for name in profile_names())
+@pytest.mark.parametrize("profile", load_profiles(), ids=lambda profile: profile.name)
+def test_every_profile_says_that_static_power_and_the_host_are_left_out_or_inside(profile):
+    said = " ".join(profile.leaves_out).lower()
+    assert "host" in said
+    assert profile.static is not None or "static" in said or "baseline power" in said or "whole processor" in said
 
-    def levels(constant):
-        return (constant.low, constant.mid, constant.high)
+
+def levels(constant):
+    return (constant.low, constant.mid, constant.high)
+
+
+def test_one_figure_for_everything():
+    """TrueNorth's figure is a total, so nothing else is charged; KerasSpiking's table has one value per device."""
+    truenorth = load_profile("truenorth-merolla-2014").constants
+    assert levels(truenorth.accumulate) == levels(truenorth.multiply_accumulate) == (pytest.approx(1000 / 400), 26, 26)
+    assert {key for key, value in truenorth if value is not None} == {"accumulate", "multiply_accumulate"}
+    for name, synapse, neuron in (("cpu", 8600, 8600), ("gpu", 300, 300), ("spinnaker2", 450, 2190)):
+        profile = load_profile(name)
+        assert "KerasSpiking" in profile.title
+        assert levels(profile.constants.accumulate) == levels(profile.constants.multiply_accumulate) == (synapse,) * 3
+        assert levels(profile.constants.neuron_active) == levels(profile.constants.neuron_inactive) == (neuron,) * 3
+
+
+def test_a_constant_may_have_a_kind_of_its_own(tmp_path):
+    assert load_profile("loihi1-davies-2018").static.power.kind == "estimated"
+    path = changed(tmp_path, 'unit = "pJ"', 'kind = "guessed"\nunit = "pJ"')
+    with pytest.raises(ConfigError, match=r"multiply_accumulate\.kind: input should be 'measured', 'simulated' or"):
+        load_profile(path)
+
+
+def test_published_constants():
+    named = ("horowitz-45nm", "lemaire-2022", "loihi1-davies-2018")
+    horowitz, lemaire, loihi = (load_profile(name).constants for name in named)
 
     assert levels(horowitz.multiply_accumulate) == (0.23, 1.5, 4.6)
     assert levels(horowitz.accumulate) == levels(horowitz.add) == (0.03, 0.4, 0.9)
@@ -73,6 +109,20 @@ def test_a_file_of_ones_own_is_named_after_the_file(tmp_path):
         ('unit = "pJ"', 'unit = "nJ"', r"multiply_accumulate\.unit: input should be 'pJ', found 'nJ'"),
         ("low = 0.23", "low = 2.3", r"multiply_accumulate: low <= mid <= high must hold, found 2\.3, 1\.5, 4\.6"),
         ("low = 0.23", "low = -1", r"multiply_accumulate\.low: input should be greater than or equal to 0, found -1"),
+        (
+            "high = 4.6",
+            "high = -4.6",
+            r"multiply_accumulate\.high: input should be greater than or equal to 0, found -4\.6",
+        ),
+        ("high = 4.6", "high = 0.5", r"multiply_accumulate: low <= mid <= high must hold, found 0\.23, 1\.5, 0\.5"),
+        ("mid = 1.5\n", "", r"multiply_accumulate\.mid: is missing"),
+        ("mid = 1.5", "mid = inf", r"multiply_accumulate\.mid: .*finite"),
+        ("mid = 1.5", "typical = 1.5", r"multiply_accumulate\.typical: unknown key 'typical'"),
+        (
+            'source = "Horowitz 2014: multiply and',
+            'source = ""\nnote = "',
+            r"multiply_accumulate\.source: .*at least 1",
+        ),
         ("low = 0.23", "low = nan", r"multiply_accumulate\.low: .*finite"),
         ("low = 0.23", 'low = "a"', r"multiply_accumulate\.low: .*found 'a'"),
         ('kind = "estimated"', 'kind = "guessed"', r"kind: input should be 'measured', 'simulated' or 'estimated'"),
@@ -95,6 +145,8 @@ def test_memory_points_must_ascend(tmp_path):
 def test_an_unknown_name_gets_the_nearest_one():
     with pytest.raises(InputError, match=r"unknown energy profile 'lemaire-2021'; did you mean 'lemaire-2022'\?"):
         load_profile("lemaire-2021")
+    with pytest.raises(InputError, match=r"unknown energy profile 'loihi1-sanaf'; did you mean 'loihi1-sanafe'\?"):
+        load_profile("loihi1-sanaf", ["loihi1-sanafe"])
 
 
 @pytest.mark.parametrize("name", ["loihi2", "Loihi-2", "loihi_2"])

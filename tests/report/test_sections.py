@@ -88,7 +88,9 @@ def test_sections_without_figures_are_left_out():
 def test_break_even_is_told_against_each_network_with_and_without_memory(report, page):
     table = page[page.index("<h3>Break-even") :]
     table = table[: table.index("</table>")]
-    rows = re.findall(r"<tr><th scope=\"row\">([^<]+)</th><td class=\"word\">(\w+)</td><td class=\"word\">([\w ]+)</td>", table)
+    rows = re.findall(
+        r"<tr><th scope=\"row\">([^<]+)</th><td class=\"word\">(\w+)</td><td class=\"word\">([\w ]+)</td>", table
+    )
     against = report["break_even"]["against"]
     assert len(rows) == len(against) >= 4
     assert {("lemaire-2022", "ANN", "counted"), ("horowitz-45nm", "QNN", "left out")} <= set(rows)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnn_deploy.energy.running import NORMAL_95
+from asnn_deploy.energy.running import NORMAL_95, half_width
 from asnn_deploy.step_table import Array
 
 METHOD = {
     "difference": "B minus A, sample by sample, then the mean.",
-    "counts and energies": "Mean of the paired differences -+ 1.96 s / sqrt(n), with their standard deviation s (n - 1 "
-    "in the denominator): the normal approximation. With fewer than 30 samples it is too narrow, by a tenth at 12.",
+    "counts and energies": "Mean of the paired differences -+ t s / sqrt(n) by Student's t, with their standard "
+    "deviation s (n - 1 in the denominator).",
     "accuracy": "Adjusted Wald interval for paired proportions (Bonett and Price 2012, J. Educ. Behav. Stat. 37, "
     "479-488): with b samples that only B answers right and a that only A does, p = (b + 1) / (n + 2) and "
     "q = (a + 1) / (n + 2), the interval is p - q -+ 1.96 sqrt((p + q - (p - q)^2) / (n + 2)). Its centre is drawn "
@@ -47,8 +47,9 @@ def difference_of_means(a: Array, b: Array) -> Difference:
     mean = float(apart.mean())
     if len(apart) < 2:
         return Difference(mean, None, None, None)
-    error = float(apart.std(ddof=1)) / math.sqrt(len(apart))
-    return Difference(mean, error, mean - NORMAL_95 * error, mean + NORMAL_95 * error)
+    std = float(apart.std(ddof=1))
+    half = half_width(std, len(apart))
+    return Difference(mean, std / math.sqrt(len(apart)), mean - half, mean + half)
 
 
 def difference_of_shares(a: Array, b: Array) -> Difference:
