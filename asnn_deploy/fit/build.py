@@ -54,6 +54,11 @@ class Path:
     index: tuple[int, ...]
     late: int = 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing was pooled on the way."""
+        return all(np.array_equal(w.touches, np.eye(w.outputs, dtype=bool)) for w in (self.rows, self.cols))
+
 
 def build(graph: DeployGraph) -> Network:
     """The network of a graph. Raises UnsupportedError naming the layer where signals of different layouts meet."""
@@ -191,7 +196,7 @@ class _Builder:
                     groups=groups,
                     index=_joined(path.index, layer.weight),
                     steps_late=path.late + edge.delay,
-                    dense=isinstance(layer, Linear),
+                    dense=isinstance(layer, Linear) and path.plain,
                 )
             )
         return found

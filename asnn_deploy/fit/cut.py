@@ -7,7 +7,7 @@ core, a cut by rows only a few.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from asnn_deploy.fit.chip import Chip
 from asnn_deploy.fit.limits import Use, core_uses
-from asnn_deploy.fit.load import Load, core_load, slots_out
+from asnn_deploy.fit.load import Load, core_load, population_axons, slots_out
 from asnn_deploy.fit.network import Block, Geometry, Network, Population, Projection
 from asnn_deploy.graph import INPUT
 from asnn_deploy.step_table import Array
@@ -51,30 +51,55 @@ class Grid:
         c, r, w = np.ix_(*places)
         return (c * self.counts[1] + r) * self.counts[2] + w  # type: ignore[no-any-return]
 
-    def sums(self, values: Array) -> Array:
-        """The sum of values, of the population's geometry, over each box: `[cores]`."""
-        for axis in range(3):
-            values = np.add.reduceat(values, self.cuts(axis)[:-1], axis=axis)
-        return values.ravel()
 
+@dataclass(frozen=True, eq=False)
+class Outgoing:
+    """What one projection asks of its source's table of outgoing axons, given the target's cut.
 
-def outgoing(chip: Chip, projection: Projection, grid: Grid) -> Array:
-    """Entries of the table of outgoing axons that each neuron of the source needs for a target cut like this, of the
-    source's geometry."""
-    channels = np.zeros(projection.inputs, dtype=np.int64)
-    each_in, each_out = projection.inputs // projection.groups, projection.outputs // projection.groups
-    for start, stop in grid.ranges(0):
-        channels[start // each_out * each_in : ((stop - 1) // each_out + 1) * each_in] += 1
-    rows = projection.rows.chunks_reached(grid.cuts(1))
-    cols = projection.cols.chunks_reached(grid.cuts(2))
-    return np.multiply.outer(np.multiply.outer(channels, rows), cols) * slots_out(chip, projection)
+    first, last: the target's channel ranges that each source channel reaches, `[channels]`. rows, cols: how many of
+    the target's ranges each position reaches. slots: entries for each target core. shared: one entry serves all
+    channels of a position that lie on one core.
+    """
+
+    first: Array
+    last: Array
+    rows: Array
+    cols: Array
+    slots: int
+    shared: bool
+
+    @classmethod
+    def of(cls, chip: Chip, projection: Projection, grid: Grid) -> Outgoing:
+        """Of a projection whose target is cut by the grid."""
+        each_in, each_out = projection.inputs // projection.groups, projection.outputs // projection.groups
+        group = np.arange(projection.inputs) // each_in
+        cuts = grid.cuts(0)
+        return cls(
+            first=np.searchsorted(cuts, group * each_out, side="right") - 1,
+            last=np.searchsorted(cuts, (group + 1) * each_out - 1, side="right") - 1,
+            rows=projection.rows.chunks_reached(grid.cuts(1)),
+            cols=projection.cols.chunks_reached(grid.cuts(2)),
+            slots=slots_out(chip, projection),
+            shared=population_axons(chip, projection) is not None,
+        )
+
+    def entries(self, grid: Grid) -> Array:
+        """Entries in each core of the source, cut by a grid: `[cores]`."""
+        starts = grid.cuts(0)[:-1]
+        if self.shared:
+            channels = self.last[grid.cuts(0)[1:] - 1] - self.first[starts] + 1
+        else:
+            channels = np.add.reduceat(self.last - self.first + 1, starts)
+        rows = np.add.reduceat(self.rows, grid.cuts(1)[:-1])
+        cols = np.add.reduceat(self.cols, grid.cuts(2)[:-1])
+        return np.multiply.outer(np.multiply.outer(channels, rows), cols).ravel() * self.slots
 
 
 class Cutter:
-    """Finds the grid of one population. axons: outgoing entries of each of its neurons, of its geometry."""
+    """Finds the grid of one population. outgoing: what the projections that leave it ask of it."""
 
-    def __init__(self, chip: Chip, network: Network, population: Population, axons: Array) -> None:
-        self.chip, self.network, self.population, self.axons = chip, network, population, axons
+    def __init__(self, chip: Chip, network: Network, population: Population, outgoing: Sequence[Outgoing]) -> None:
+        self.chip, self.network, self.population, self.outgoing = chip, network, population, outgoing
         self._loads: dict[tuple[object, ...], Load] = {}
 
     def best(self) -> tuple[Grid, list[Use]]:
@@ -94,15 +119,18 @@ class Cutter:
 
     def loads(self, grid: Grid) -> list[Load]:
         """What each core of a grid holds."""
-        sums = grid.sums(self.axons).tolist()
-        return [self._load(block, out) for block, out in zip(grid.blocks(), sums)]
+        return [self._load(block, out) for block, out in zip(grid.blocks(), self.axons_out(grid).tolist())]
+
+    def axons_out(self, grid: Grid) -> Array:
+        """Outgoing entries of each core of a grid, `[cores]`."""
+        return sum((x.entries(grid) for x in self.outgoing), start=np.zeros(grid.cores, dtype=np.int64))
 
     def _grids(self, ignored: set[str]) -> list[Grid]:
         """Grids by number of cores, from the least that neurons and outgoing axons allow."""
         limits, geometry = self.chip.limits, self.population.geometry
         least = 1 if "neurons per core" in ignored else -(-self.population.neurons // limits.neurons.value)
         if limits.axons_out is not None and "axons out per core" not in ignored:
-            least = max(least, -(-int(self.axons.sum()) // limits.axons_out.value))
+            least = max(least, -(-int(self.axons_out(Grid(geometry, (1, 1, 1)))[0]) // limits.axons_out.value))
         c, r, w = (sorted({-(-n // size) for size in range(1, n + 1)}) for n in geometry)
         grids = (Grid(geometry, counts) for counts in product(c, r, w))
         return sorted((g for g in grids if g.cores >= least), key=lambda g: g.cores)
@@ -112,7 +140,7 @@ class Cutter:
 
     def _worst(self, grid: Grid) -> list[Use]:
         """The largest use of each limit over a grid's cores: one core of each kind, with the most axons of any."""
-        most = int(grid.sums(self.axons).max())
+        most = int(self.axons_out(grid).max())
         c, r, w = (_kinds(grid, axis, self.population) for axis in range(3))
         worst: dict[str, Use] = {}
         for block in product(c, r, w):
@@ -132,17 +160,11 @@ class Cutter:
         limit = self.chip.limits.axons_out
         own = total = 0
         for p in self.population.projections:
-            axons = self._axons_of(p, grid)
+            source = (p.inputs, p.rows.inputs, p.cols.inputs)
+            axons = int(Outgoing.of(self.chip, p, grid).entries(Grid(source, (1, 1, 1)))[0])
             total += axons
             own += axons * (p.source != INPUT)
         return own / limit.value if limit is not None else 0.0, total
-
-    def _axons_of(self, p: Projection, grid: Grid) -> int:
-        each_in, each_out = p.inputs // p.groups, p.outputs // p.groups
-        channels = sum(((b - 1) // each_out - a // each_out + 1) * each_in for a, b in grid.ranges(0))
-        rows = int(p.rows.chunks_reached(grid.cuts(1)).sum())
-        cols = int(p.cols.chunks_reached(grid.cuts(2)).sum())
-        return channels * rows * cols * slots_out(self.chip, p)
 
 
 def _kinds(grid: Grid, axis: int, population: Population) -> list[tuple[int, int]]:

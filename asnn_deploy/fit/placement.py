@@ -11,7 +11,7 @@ import numpy as np
 from asnn_deploy.errors import GraphError
 from asnn_deploy.fit.build import build
 from asnn_deploy.fit.chip import Chip
-from asnn_deploy.fit.cut import Cutter, Grid, outgoing
+from asnn_deploy.fit.cut import Cutter, Grid, Outgoing
 from asnn_deploy.fit.limits import Use, core_uses
 from asnn_deploy.fit.load import Load
 from asnn_deploy.fit.network import Block, Network, Population
@@ -110,7 +110,7 @@ def place_network(network: Network, chip: Chip) -> Placement:
         broken: list[Use] = []
         content: dict[str, list[Load]] = {}
         for p in reversed(network.populations):
-            cutter = Cutter(chip, network, p, _axons_out(chip, network, p, grids))
+            cutter = Cutter(chip, network, p, _outgoing(chip, network, p, grids))
             grids[p.name], found = cutter.best()
             content[p.name] = cutter.loads(grids[p.name])
             broken += found
@@ -125,13 +125,10 @@ def _cores(p: Population, grids: Mapping[str, Grid], content: Mapping[str, list[
     return list(zip(grids[p.name].blocks(), content[p.name]))
 
 
-def _axons_out(chip: Chip, network: Network, population: Population, grids: Mapping[str, Grid]) -> Array:
-    """Outgoing entries of each neuron, of the population's geometry, to all targets that are cut already."""
-    total = np.zeros(population.geometry, dtype=np.int64)
-    for target, projection in network.leaving(population.name):
-        if target.name in grids:
-            total += outgoing(chip, projection, grids[target.name])
-    return total
+def _outgoing(chip: Chip, network: Network, population: Population, grids: Mapping[str, Grid]) -> list[Outgoing]:
+    """What a population's projections ask of it, to all targets that are cut already."""
+    leaving = network.leaving(population.name)
+    return [Outgoing.of(chip, x, grids[target.name]) for target, x in leaving if target.name in grids]
 
 
 def _has_loops(network: Network) -> bool:
