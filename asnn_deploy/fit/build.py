@@ -171,7 +171,16 @@ class _Builder:
     def _identity(self, path: Path, reader: Layer) -> Projection:
         c = path.channels
         return Projection(
-            reader.name, path.source, path.rows, path.cols, c, c, c, path.index, path.late, dense=False, unit=True
+            reader.name,
+            path.source,
+            path.rows.of_ones(),
+            path.cols.of_ones(),
+            c,
+            c,
+            c,
+            path.index,
+            path.late,
+            unit=True,
         )
 
     def _synapses(self, layer: Conv | Linear) -> list[Projection]:
@@ -206,7 +215,7 @@ class _Builder:
         found = []
         for path in self._paths(edge.source):
             windows = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), path.rows, path.cols)
-            rows, cols = _folded(windows[0], path.rows), _folded(windows[1], path.cols)
+            rows, cols = _folded(windows[0], path.rows).of_ones(), _folded(windows[1], path.cols).of_ones()
             c, late = path.channels, path.late + edge.delay
             found.append(Projection(layer.name, path.source, rows, cols, c, c, c, path.index, late, unit=True))
         return found

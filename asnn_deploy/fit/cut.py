@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise, product
 
 import numpy as np
@@ -100,57 +101,58 @@ class Cutter:
 
     def __init__(self, chip: Chip, network: Network, population: Population, outgoing: Sequence[Outgoing]) -> None:
         self.chip, self.network, self.population, self.outgoing = chip, network, population, outgoing
-        self._loads: dict[tuple[object, ...], Load] = {}
+        self._signatures: dict[tuple[object, ...], int] = {}
+        self._loads: dict[tuple[int, int, int, int], Load] = {}
+        self._alike = cache(self._ranges_alike)
 
-    def best(self) -> tuple[Grid, list[Use]]:
-        """The grid, and the limits that not even one neuron on a core of its own keeps."""
+    def best(self, least_cores: int = 1) -> Grid:
+        """The grid of the fewest cores, at least so many. Limits that not even one neuron on a core keeps are left
+        out of account."""
         geometry = self.population.geometry
-        broken = [use for use in self._worst(Grid(geometry, geometry)) if use.broken]
-        ignored = {use.constraint for use in broken}
-        found, least = Grid(geometry, geometry), (float("inf"), float("inf"))
-        for grid in self._grids(ignored):
+        finest = Grid(geometry, geometry)
+        ignored = {use.constraint for use in self._worst(finest) if use.broken}
+        found, least = finest, (float("inf"), float("inf"))
+        for grid in self._grids(ignored, least_cores):
             if grid.cores > least[0]:
                 break
             pressure = self._pressure(grid)
             score = (grid.cores + pressure[0], pressure[1])
-            if score < least and self._keeps(grid, ignored):
+            if score < least and not any(use.broken and use.constraint not in ignored for use in self._worst(grid)):
                 found, least = grid, score
-        return found, broken
+        return found
 
     def loads(self, grid: Grid) -> list[Load]:
         """What each core of a grid holds."""
-        return [self._load(block, out) for block, out in zip(grid.blocks(), self.axons_out(grid).tolist())]
+        alike = [self._alike(axis, grid.counts[axis])[0] for axis in range(3)]
+        kinds = product(alike[0], alike[1], alike[2])
+        axons = self.axons_out(grid).tolist()
+        return [self._load(block, kind, out) for block, kind, out in zip(grid.blocks(), kinds, axons)]
 
     def axons_out(self, grid: Grid) -> Array:
         """Outgoing entries of each core of a grid, `[cores]`."""
         return sum((x.entries(grid) for x in self.outgoing), start=np.zeros(grid.cores, dtype=np.int64))
 
-    def _grids(self, ignored: set[str]) -> list[Grid]:
+    def _grids(self, ignored: set[str], least: int) -> list[Grid]:
         """Grids by number of cores, from the least that neurons and outgoing axons allow."""
         limits, geometry = self.chip.limits, self.population.geometry
-        least = 1 if "neurons per core" in ignored else -(-self.population.neurons // limits.neurons.value)
+        if "neurons per core" not in ignored:
+            least = max(least, -(-self.population.neurons // limits.neurons.value))
         if limits.axons_out is not None and "axons out per core" not in ignored:
             least = max(least, -(-int(self.axons_out(Grid(geometry, (1, 1, 1)))[0]) // limits.axons_out.value))
         c, r, w = (sorted({-(-n // size) for size in range(1, n + 1)}) for n in geometry)
         grids = (Grid(geometry, counts) for counts in product(c, r, w))
         return sorted((g for g in grids if g.cores >= least), key=lambda g: g.cores)
 
-    def _keeps(self, grid: Grid, ignored: set[str]) -> bool:
-        return not any(use.broken and use.constraint not in ignored for use in self._worst(grid))
-
-    def _worst(self, grid: Grid) -> list[Use]:
-        """The largest use of each limit over a grid's cores: one core of each kind, with the most axons of any."""
+    def _worst(self, grid: Grid) -> Iterator[Use]:
+        """Uses that no core of a grid exceeds: one core of each kind, with the most axons of any."""
         most = int(self.axons_out(grid).max())
-        c, r, w = (_kinds(grid, axis, self.population) for axis in range(3))
-        worst: dict[str, Use] = {}
-        for block in product(c, r, w):
-            for use in core_uses(self.population.name, self._load(block, most), self.chip):
-                if use.constraint not in worst or use.value > worst[use.constraint].value:
-                    worst[use.constraint] = use
-        return list(worst.values())
+        c, r, w = (self._alike(axis, grid.counts[axis])[1].items() for axis in range(3))
+        for (c_kind, channels), (r_kind, rows), (w_kind, cols) in product(c, r, w):
+            load = self._load((channels, rows, cols), (c_kind, r_kind, w_kind), most)
+            yield from core_uses(self.population.name, load, self.chip)
 
-    def _load(self, block: Block, axons_out: int) -> Load:
-        key = (_signature(self.population, block), axons_out)
+    def _load(self, block: Block, kind: tuple[int, int, int], axons_out: int) -> Load:
+        key = (*kind, axons_out)
         if key not in self._loads:
             self._loads[key] = core_load(self.chip, self.network, self.population, block, axons_out)
         return self._loads[key]
@@ -166,18 +168,19 @@ class Cutter:
             own += axons * (p.source != INPUT)
         return own / limit.value if limit is not None else 0.0, total
 
+    def _ranges_alike(self, axis: int, count: int) -> tuple[list[int], dict[int, tuple[int, int]]]:
+        """Of an axis cut into so many ranges: the kind of each, and one range of each kind."""
+        counts: Geometry = (count, count, count)
+        kinds, found = [], {}
+        for each in Grid(self.population.geometry, counts).ranges(axis):
+            signature = (axis, *_signature(self.population, axis, each))
+            kind = self._signatures.setdefault(signature, len(self._signatures))
+            kinds.append(kind)
+            found[kind] = each
+        return kinds, found
 
-def _kinds(grid: Grid, axis: int, population: Population) -> list[tuple[int, int]]:
-    """One range of each kind along an axis: those that hold the same."""
-    found = {_axis_signature(population, axis, each): each for each in grid.ranges(axis)}
-    return list(found.values())
 
-
-def _signature(population: Population, block: Block) -> tuple[object, ...]:
-    return tuple(_axis_signature(population, axis, each) for axis, each in enumerate(block))
-
-
-def _axis_signature(population: Population, axis: int, each: tuple[int, int]) -> tuple[object, ...]:
+def _signature(population: Population, axis: int, each: tuple[int, int]) -> tuple[object, ...]:
     """What of a range along one axis a core's content depends on."""
     if axis == 0:
         overlaps = tuple(tuple(sorted(p.overlaps(*each).items())) for p in population.projections)

@@ -97,6 +97,9 @@ def synapse_bits(chip: Chip, projection: Projection, block: Block, weight_bits: 
     channels, rows, cols = block
     overlaps = projection.overlaps(*channels)
     bits = 1 if projection.unit else weight_bits
+    by_row, by_col = projection.rows.reach(*rows), projection.cols.reach(*cols)
+    if not by_row.inputs or not by_col.inputs:
+        return 0  # they read padding only
     if chip.storage.sharing == "kernels":
         kernel = projection.rows.kernel * projection.cols.kernel
         return projection.tables * kernel * bits * sum(size * number for size, number in overlaps.items())
@@ -104,7 +107,6 @@ def synapse_bits(chip: Chip, projection: Projection, block: Block, weight_bits: 
     assert lists is not None, "the chip's schema asks for lists"
     implied = projection.dense and population_axons(chip, projection) is None
     width = synapse_width(lists, bits, 0 if implied else neurons, projection.steps_late)
-    by_row, by_col = projection.rows.reach(*rows), projection.cols.reach(*cols)
     shared = chip.storage.sharing == "lists"
     total = 0
     for row_hits, row_count in by_row.distinct if shared else by_row.each:

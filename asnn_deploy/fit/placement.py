@@ -18,7 +18,7 @@ from asnn_deploy.fit.network import Block, Network, Population
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.step_table import Array, frozen
 
-PASSES = 4
+PASSES = 8
 """Over networks with loops, whose outgoing axons are known only when everything is cut."""
 
 
@@ -36,15 +36,13 @@ class Core:
 class Placement:
     """A network on the cores of a chip, or of several, one population's neurons on each core.
 
-    grids: each population's cut. content: the cores in order of their numbers. broken: limits that some population
-    breaks however it is cut.
+    grids: each population's cut. content: the cores in order of their numbers.
     """
 
     chip: Chip
     network: Network
     grids: Mapping[str, Grid]
     content: tuple[Core, ...]
-    broken: tuple[Use, ...]
 
     @property
     def cores(self) -> int:
@@ -83,6 +81,11 @@ class Placement:
                     worst[key] = use
         return list(worst.values())
 
+    @property
+    def broken(self) -> list[Use]:
+        """The limits of a core that some population breaks, because no cut keeps them."""
+        return [use for use in self.uses() if use.broken]
+
 
 def place(graph: DeployGraph, chip: Chip) -> Placement:
     """Place a network. What a float graph needs is taken from its integer version, where it has one.
@@ -103,26 +106,23 @@ def integers(graph: DeployGraph) -> DeployGraph:
 
 
 def place_network(network: Network, chip: Chip) -> Placement:
-    """Cut all populations, the last first: a population's outgoing axons depend on how its targets are cut."""
+    """Cut all populations, the last first: a population's outgoing axons depend on how its targets are cut.
+
+    Around a loop that takes several passes; should they not settle, `Placement.broken` says what is exceeded.
+    """
     grids: dict[str, Grid] = {}
-    for _ in range(PASSES):
+    for _ in range(PASSES if _has_loops(network) else 1):
         before = dict(grids)
-        broken: list[Use] = []
-        content: dict[str, list[Load]] = {}
         for p in reversed(network.populations):
-            cutter = Cutter(chip, network, p, _outgoing(chip, network, p, grids))
-            grids[p.name], found = cutter.best()
-            content[p.name] = cutter.loads(grids[p.name])
-            broken += found
-        if grids == before or not _has_loops(network):
+            least = before[p.name].cores if p.name in before else 1
+            grids[p.name] = Cutter(chip, network, p, _outgoing(chip, network, p, grids)).best(least)
+        if grids == before:
             break
-    final = [(p.name, block, load) for p in network.populations for block, load in _cores(p, grids, content)]
-    cores = tuple(Core(i, *each) for i, each in enumerate(final))
-    return Placement(chip, network, MappingProxyType(grids), cores, tuple(reversed(broken)))
-
-
-def _cores(p: Population, grids: Mapping[str, Grid], content: Mapping[str, list[Load]]) -> list[tuple[Block, Load]]:
-    return list(zip(grids[p.name].blocks(), content[p.name]))
+    content: list[Core] = []
+    for p in network.populations:
+        loads = Cutter(chip, network, p, _outgoing(chip, network, p, grids)).loads(grids[p.name])
+        content += (Core(n, p.name, *x) for n, x in enumerate(zip(grids[p.name].blocks(), loads), len(content)))
+    return Placement(chip, network, MappingProxyType(grids), tuple(content))
 
 
 def _outgoing(chip: Chip, network: Network, population: Population, grids: Mapping[str, Grid]) -> list[Outgoing]:

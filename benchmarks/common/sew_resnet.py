@@ -38,7 +38,9 @@ class _Stack:
         """Neurons with a leak and a gain for each step."""
         draw = [self.rng.uniform(0.3, 0.9, self.steps).astype(np.float32) for _ in range(2)]
         tables = {"leak": StepTable.per_step(draw[0]), "gain": StepTable.per_step(draw[1])}
-        return self.put(Neuron(name, "lif", tables | {"threshold": StepTable.constant(np.float32(1), self.steps)}), source)
+        return self.put(
+            Neuron(name, "lif", tables | {"threshold": StepTable.constant(np.float32(1), self.steps)}), source
+        )
 
     def spiking_conv(self, name: str, source: str, shape: tuple[int, int], kernel: int, stride: int) -> str:
         """A convolution and its neurons."""
