@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise, product
 
 import numpy as np
@@ -106,12 +106,10 @@ class Cutter:
         self._alike = cache(self._ranges_alike)
 
     def best(self, least_cores: int = 1) -> Grid:
-        """The grid of the fewest cores, at least so many. Limits that not even one neuron on a core keeps are left
-        out of account."""
+        """The grid of the fewest cores, at least so many. Limits in `unkept` are left out of account."""
         geometry = self.population.geometry
-        finest = Grid(geometry, geometry)
-        ignored = {use.constraint for use in self._worst(finest) if use.broken}
-        found, least = finest, (float("inf"), float("inf"))
+        ignored = {use.constraint for use in self.unkept}
+        found, least = Grid(geometry, geometry), (float("inf"), float("inf"))
         for grid in self._grids(ignored, least_cores):
             if grid.cores > least[0]:
                 break
@@ -120,6 +118,15 @@ class Cutter:
             if score < least and not any(use.broken and use.constraint not in ignored for use in self._worst(grid)):
                 found, least = grid, score
         return found
+
+    @cached_property
+    def unkept(self) -> list[Use]:
+        """The limits that not even one neuron on a core of its own keeps, and how much it needs."""
+        worst: dict[str, Use] = {}
+        for use in self._worst(Grid(self.population.geometry, self.population.geometry)):
+            if use.broken and (use.constraint not in worst or use.value > worst[use.constraint].value):
+                worst[use.constraint] = use
+        return list(worst.values())
 
     def loads(self, grid: Grid) -> list[Load]:
         """What each core of a grid holds."""

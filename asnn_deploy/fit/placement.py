@@ -36,13 +36,15 @@ class Core:
 class Placement:
     """A network on the cores of a chip, or of several, one population's neurons on each core.
 
-    grids: each population's cut. content: the cores in order of their numbers.
+    grids: each population's cut. content: the cores in order of their numbers. unkept: limits of a core that one
+    neuron alone breaks, so that no cut keeps them, and what that neuron needs.
     """
 
     chip: Chip
     network: Network
     grids: Mapping[str, Grid]
     content: tuple[Core, ...]
+    unkept: tuple[Use, ...]
 
     @property
     def cores(self) -> int:
@@ -72,18 +74,19 @@ class Placement:
         return [core for core in self.content if core.layer == layer]
 
     def uses(self) -> list[Use]:
-        """For each population and limit of a core, the use in the core that uses most of it."""
+        """For each population and limit of a core, the use in the core that uses most of it; of a limit that no cut
+        keeps, what one neuron needs."""
         worst: dict[tuple[str, str], Use] = {}
         for core in self.content:
             for use in core_uses(core.layer, core.load, self.chip):
                 key = (use.layer, use.constraint)
                 if key not in worst or use.value > worst[key].value:
                     worst[key] = use
-        return list(worst.values())
+        return list((worst | {(use.layer, use.constraint): use for use in self.unkept}).values())
 
     @property
     def broken(self) -> list[Use]:
-        """The limits of a core that some population breaks, because no cut keeps them."""
+        """The limits of a core that some population breaks."""
         return [use for use in self.uses() if use.broken]
 
 
@@ -119,10 +122,13 @@ def place_network(network: Network, chip: Chip) -> Placement:
         if grids == before:
             break
     content: list[Core] = []
+    unkept: list[Use] = []
     for p in network.populations:
-        loads = Cutter(chip, network, p, _outgoing(chip, network, p, grids)).loads(grids[p.name])
+        cutter = Cutter(chip, network, p, _outgoing(chip, network, p, grids))
+        loads = cutter.loads(grids[p.name])
+        unkept += cutter.unkept
         content += (Core(n, p.name, *x) for n, x in enumerate(zip(grids[p.name].blocks(), loads), len(content)))
-    return Placement(chip, network, MappingProxyType(grids), tuple(content))
+    return Placement(chip, network, MappingProxyType(grids), tuple(content), tuple(unkept))
 
 
 def _outgoing(chip: Chip, network: Network, population: Population, grids: Mapping[str, Grid]) -> list[Outgoing]:

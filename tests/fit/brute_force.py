@@ -16,8 +16,6 @@ import numpy as np
 from asnn_deploy.graph import INPUT
 from asnn_deploy.neurons import model_of
 
-RELAYS = ("max",)
-
 
 class Origin(NamedTuple):
     source: str
@@ -57,7 +55,6 @@ def positions(layer, place):
 def connections(graph):
     """{population: {target element: [Synapse]}}, before the waiting that unequal paths need."""
     still = (0,) * graph.time_steps
-    pooled = set()
     found = {}
 
     def neurons(name):
@@ -81,28 +78,28 @@ def connections(graph):
     for layer in graph.layers:
         inputs = [later(signals[e.source], e.delay) for e in graph.inputs_of[layer.name]]
         if is_population(layer):
-            synapses = gather(layer, inputs[0], pooled)
-            found[layer.name] = synapses
+            found[layer.name] = gather(layer, inputs[0])
         else:
-            signals[layer.name] = step(graph, layer, inputs, pooled)
+            signals[layer.name] = step(graph, layer, inputs)
     return found
 
 
-def gather(layer, signal, pooled):
+def gather(layer, signal):
     if layer.kind == "pool":
-        signal = windowed(layer, signal, None)
-    return {
-        e: [
-            o
-            if isinstance(o, Synapse)
-            else Synapse(layer.name, o.source, o.element, o.delay, o.tables, ("one", e[0]), False)
-            for o in signal[e]
-        ]
-        for e in np.ndindex(*signal.shape)
-    }
+        signal = windowed(layer, signal)
+    found = {}
+    for e in np.ndindex(*signal.shape):
+        merged = defaultdict(set)  # currents that are pooled: one synapse with the sum of the weights
+        for o in signal[e]:
+            if isinstance(o, Synapse):
+                merged[o._replace(weight=())].update(o.weight)
+            else:
+                merged[Synapse(layer.name, o.source, o.element, o.delay, o.tables, (), False)].update(("one", e[0]))
+        found[e] = [key._replace(weight=tuple(sorted(weights, key=repr))) for key, weights in merged.items()]
+    return found
 
 
-def windowed(layer, signal, shape):
+def windowed(layer, signal):
     c, *size = signal.shape
     outputs = [(n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, layer.kernel, layer.stride, layer.padding)]
     out = np.empty((c, *outputs), dtype=object)
@@ -115,7 +112,7 @@ def windowed(layer, signal, shape):
     return out
 
 
-def step(graph, layer, inputs, pooled):
+def step(graph, layer, inputs):
     if layer.kind == "flatten":
         out = np.empty(inputs[0].size, dtype=object)
         for i, e in enumerate(np.ndindex(*inputs[0].shape)):
@@ -127,9 +124,13 @@ def step(graph, layer, inputs, pooled):
             out[e] = [o for x in inputs for o in x[e]]
         return out
     if layer.kind == "pool":
-        return windowed(layer, inputs[0], None)
+        return windowed(layer, inputs[0])
     out = np.empty(graph.shapes[layer.name], dtype=object)
     (x,) = inputs
+    if layer.kind == "scale":
+        for e in np.ndindex(*x.shape):
+            out[e] = [o._replace(tables=steps_of(layer.factor, o.tables)) for o in x[e]]
+        return out
     # An input element that is the sum of several origins was pooled: then a linear layer is a convolution's like.
     plain = len({o.element for e in np.ndindex(*x.shape) for o in x[e]}) == x.size and all(
         len({o.element for o in x[e]}) == 1 for e in np.ndindex(*x.shape)
@@ -175,16 +176,12 @@ def with_waiting(graph, found):
     return result
 
 
-def box(element):
-    """Channel, row, column."""
-    return (element[0], element[1] if len(element) > 1 else 0, element[2] if len(element) > 2 else 0)
-
-
 class Content:
     """Every core's content, by counting."""
 
-    def __init__(self, graph, chip, placement):
+    def __init__(self, graph, chip, placement, unflattened=None):
         self.graph, self.chip, self.placement = graph, chip, placement
+        self.unflattened = unflattened or {}
         self.core_of = {name: np.asarray(cores) for name, cores in placement.core_of.items()}
         self.targets = with_waiting(graph, connections(graph))
         self.bits = graph.quantization.bits
@@ -225,14 +222,20 @@ class Content:
         return axons
 
     def source_shape(self, name):
-        return box_shape(self.graph.shapes[name])
+        return box_shape(self.unflattened.get(name, self.graph.shapes[name]))
+
+    def box(self, name, element):
+        """Channel, row, column of a population's neuron."""
+        if name in self.unflattened:
+            element = tuple(int(i) for i in np.unravel_index(element[0], self.unflattened[name]))
+        return (*element, 0, 0)[:3]
 
     def _axons(self, key, members, figures):
         name, _, source, _, tables = key
         axons, k = self._population_axons(members, key), len(set(tables))
         reached = defaultdict(set)  # target core -> source elements
         for e, s in members:
-            reached[self.core_of[name][e]].add(box(s.element))
+            reached[self.core_of[name][e]].add(self.box(source, s.element))
         for core, elements in reached.items():
             if axons is None:
                 figures[core]["axons_in"] += k * len(elements)
@@ -245,7 +248,8 @@ class Content:
             return
         sends = defaultdict(set)  # (source core, neuron or position) -> target cores
         for e, s in members:
-            who = box(s.element) if axons is None else box(s.element)[1:]
+            who = self.box(source, s.element)
+            who = who if axons is None else who[1:]
             sends[self.core_of[source][s.element], who].add(self.core_of[name][e])
         wide = axons is not None and self.source_shape(source)[0] > axons.narrow
         for (core, _), targets in sends.items():
@@ -254,11 +258,11 @@ class Content:
     def _synapses(self, key, members, figures, stored):
         name, layer, source, delay, tables = key
         sharing, k = self.chip.storage.sharing, len(set(tables))
-        unit = members[0][1].weight[0] == "one"
+        unit = "one" in members[0][1].weight
         bits = 1 if unit else self.bits
         by_core = defaultdict(lambda: defaultdict(list))
         for e, s in members:
-            by_core[self.core_of[name][e]][box(s.element)].append((box(e), s.weight))
+            by_core[self.core_of[name][e]][self.box(source, s.element)].append((self.box(name, e), s.weight))
         for core, lists in by_core.items():
             if sharing == "kernels":
                 self._kernels(key, core, lists, unit, stored, bits * k)
@@ -288,14 +292,14 @@ class Content:
         layer, total = self.graph.by_name[name], 0
         shape = self.graph.shapes[name]
         tables = [
-            (t, ACCUMULATOR_BITS if layer.kind == "readout" and key == "bias" else PARAMETER_BITS[key], False)
+            (t, ACCUMULATOR_BITS if layer.kind == "readout" and key == "bias" else PARAMETER_BITS[key])
             for key, t in layer.tables().items()
         ]
         for synaptic in {s.layer for synapses in self.targets[name].values() for s in synapses} - {name}:
             bias = getattr(self.graph.by_name[synaptic], "bias", None)
             if bias is not None:
-                tables.append((bias, STATE_BITS, True))
-        for table, bits, _ in tables:
+                tables.append((bias, STATE_BITS))
+        for table, bits in tables:
             ids = np.arange(math.prod(table.shape)).reshape(table.shape)
             if ids.ndim == 1 and len(shape) > 1:
                 ids = ids.reshape(-1, *(1,) * (len(shape) - 1))
