@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from networks import random_images, small_lenet
 
-from asnn_deploy.energy import Counter, load_profiles
+from asnn_deploy.energy import Breakdown, Counter, Energy, JouleRange, load_profiles
+from asnn_deploy.energy.simulation import Simulation
 from asnn_deploy.reference import run
 from asnn_deploy.report import Example, build
 from asnn_deploy.trace import Record
@@ -34,14 +35,13 @@ def full_report(cores=40, **graph):
     """Every section that a page can have."""
     graph = small_lenet(**graph)
     plain = report_of(graph)
-    base = plain["profiles"]["loihi1-davies-2018"]
     return report_of(
         graph,
         data="digits",
         network="digits-lenet",
         samples_sha256="ab" * 32,
         early_exit=early_exit(plain),
-        simulated={"loihi1-sanafe": simulated(base)},
+        simulated=[simulated()],
         fit={"loihi1": fit(plain, cores), "loihi2": fit(plain, 3, fits=False)},
         quantization=quantization(plain),
         verify=verified(plain),
@@ -71,16 +71,22 @@ def early_exit(report):
     }
 
 
-def simulated(base):
-    mid = base["energy_joules"]["mid"]
-    return {
-        "energy_joules": {"low": 2 * mid, "mid": 2 * mid, "high": 2 * mid},
-        "breakdown": {"synapses": 1.5 * mid, "neurons": 0.5 * mid, "spikes": 0.0, "memory": 0.0, "static": 0.0},
-        "latency_seconds": 1.5e-3,
-        "kind": "simulated",
-        "source": "made up",
-        "constant_based": "loihi1-davies-2018",
-    }
+def simulated():
+    """A simulation of two samples of twice the energy of a constant-based figure of 1 uJ."""
+    parts = {"synapses": 1.5e-6, "neurons": 0.5e-6, "spikes": 0.0, "memory": 0.0, "static": 0.0}
+    both = {part: np.full(2, amount) for part, amount in parts.items()}
+    found = Simulation(
+        *("loihi1-sanafe", "A simulation", "14 nm", "made up", ("The host",), ()),
+        parts=both,
+        alone=np.zeros(2),
+        latency=np.full(2, 1.5e-3),
+        events=np.full(2, 100),
+        cores=40,
+        connections=1000,
+        steps=7,
+    )
+    base = Energy(JouleRange(1e-6, 1e-6, 1e-6), Breakdown(1e-6, 0, 0, 0, 0), None, "simulated", "made up")
+    return found, "loihi1-davies-2018", base
 
 
 def fit(report, cores, fits=True, names=None):

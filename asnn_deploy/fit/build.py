@@ -54,6 +54,11 @@ class Path:
     index: tuple[int, ...]
     late: int = 0
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing was pooled on the way."""
+        return all(np.array_equal(w.touches, np.eye(w.outputs, dtype=bool)) for w in (self.rows, self.cols))
+
 
 def build(graph: DeployGraph) -> Network:
     """The network of a graph. Raises UnsupportedError naming the layer where signals of different layouts meet."""
@@ -166,7 +171,16 @@ class _Builder:
     def _identity(self, path: Path, reader: Layer) -> Projection:
         c = path.channels
         return Projection(
-            reader.name, path.source, path.rows, path.cols, c, c, c, path.index, path.late, dense=False, unit=True
+            reader.name,
+            path.source,
+            path.rows.of_ones(),
+            path.cols.of_ones(),
+            c,
+            c,
+            c,
+            path.index,
+            path.late,
+            unit=True,
         )
 
     def _synapses(self, layer: Conv | Linear) -> list[Projection]:
@@ -191,7 +205,7 @@ class _Builder:
                     groups=groups,
                     index=_joined(path.index, layer.weight),
                     steps_late=path.late + edge.delay,
-                    dense=isinstance(layer, Linear),
+                    dense=isinstance(layer, Linear) and path.plain,
                 )
             )
         return found
@@ -201,7 +215,7 @@ class _Builder:
         found = []
         for path in self._paths(edge.source):
             windows = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), path.rows, path.cols)
-            rows, cols = _folded(windows[0], path.rows), _folded(windows[1], path.cols)
+            rows, cols = _folded(windows[0], path.rows).of_ones(), _folded(windows[1], path.cols).of_ones()
             c, late = path.channels, path.late + edge.delay
             found.append(Projection(layer.name, path.source, rows, cols, c, c, c, path.index, late, unit=True))
         return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asnn_deploy.fit.chip import Chip, Lists
+from asnn_deploy.fit.chip import Chip, Lists, PopulationAxons
 from asnn_deploy.fit.network import Block, Geometry, Network, Population, Projection
 
 
@@ -73,21 +73,22 @@ def axons_in(chip: Chip, projection: Projection, block: Block) -> int:
     channels, rows, cols = block
     positions = projection.rows.reach(*rows).inputs * projection.cols.reach(*cols).inputs
     reached = sum(projection.overlaps(*channels).values())
-    if carries_channel(chip, projection):
-        assert chip.storage.population_axons is not None
-        reached = -(-reached // chip.storage.population_axons.channels)
-    return positions * reached * projection.tables
+    axons = population_axons(chip, projection)
+    return positions * projection.tables * (reached if axons is None else -(-reached // axons.channels))
 
 
-def carries_channel(chip: Chip, projection: Projection) -> bool:
-    """Whether an axon stands for a position and the spike tells the channel."""
-    return chip.storage.population_axons is not None and not projection.dense
+def population_axons(chip: Chip, projection: Projection) -> PopulationAxons | None:
+    """The kind of axons that stand for a position while the spike tells the channel, where the projection uses them:
+    convolutions do, and linear layers with more inputs than a core has axons."""
+    limit = chip.limits.axons_in
+    sources = projection.inputs * projection.rows.inputs * projection.cols.inputs * projection.tables
+    return None if projection.dense and (limit is None or sources <= limit.value) else chip.storage.population_axons
 
 
 def slots_out(chip: Chip, projection: Projection) -> int:
-    """Entries of the table of outgoing axons that a source neuron needs for each core that it reaches."""
-    axons = chip.storage.population_axons
-    wide = axons is not None and not projection.dense and projection.inputs > axons.narrow
+    """Entries of the table of outgoing axons for each core that a source (neuron or position) reaches."""
+    axons = population_axons(chip, projection)
+    wide = axons is not None and projection.inputs > axons.narrow
     return projection.tables * (axons.wide_slots if axons is not None and wide else 1)
 
 
@@ -96,13 +97,16 @@ def synapse_bits(chip: Chip, projection: Projection, block: Block, weight_bits: 
     channels, rows, cols = block
     overlaps = projection.overlaps(*channels)
     bits = 1 if projection.unit else weight_bits
+    by_row, by_col = projection.rows.reach(*rows), projection.cols.reach(*cols)
+    if not by_row.inputs or not by_col.inputs:
+        return 0  # they read padding only
     if chip.storage.sharing == "kernels":
         kernel = projection.rows.kernel * projection.cols.kernel
         return projection.tables * kernel * bits * sum(size * number for size, number in overlaps.items())
     lists = chip.storage.lists
     assert lists is not None, "the chip's schema asks for lists"
-    width = synapse_width(lists, bits, neurons, projection)
-    by_row, by_col = projection.rows.reach(*rows), projection.cols.reach(*cols)
+    implied = projection.dense and population_axons(chip, projection) is None
+    width = synapse_width(lists, bits, 0 if implied else neurons, projection.steps_late)
     shared = chip.storage.sharing == "lists"
     total = 0
     for row_hits, row_count in by_row.distinct if shared else by_row.each:
@@ -112,11 +116,11 @@ def synapse_bits(chip: Chip, projection: Projection, block: Block, weight_bits: 
     return projection.tables * total
 
 
-def synapse_width(lists: Lists, weight_bits: int, neurons: int, projection: Projection) -> int:
-    """Bits of one synapse in a list: weight, target within the core where it is not implied, delay where there is."""
+def synapse_width(lists: Lists, weight_bits: int, targets: int, steps_late: int) -> int:
+    """Bits of one synapse in a list: weight, target among so many (0: implied by the order), delay where there is."""
     weight = _at_least(lists.weight_widths, weight_bits)
-    target = 0 if projection.dense else _at_least(lists.index_widths, (neurons - 1).bit_length())
-    return weight + target + projection.steps_late.bit_length()
+    target = _at_least(lists.index_widths, (targets - 1).bit_length()) if targets else 0
+    return weight + target + steps_late.bit_length()
 
 
 def _at_least(widths: tuple[int, ...], bits: int) -> int:

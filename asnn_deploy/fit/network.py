@@ -30,7 +30,7 @@ class Projection:
     rows, cols: the windows along the source's axes. inputs: the source's channels; outputs: the population's.
     pattern: how many steps' worth of different weights, `index [T]` of them.
     steps_late: time steps between a spike's arrival and its effect beyond the usual one.
-    dense: weights of a linear layer, stored without the targets' indices.
+    dense: a linear layer's synapses, which can be stored without the targets' indices.
     unit: weights are all 1 (relays, identity).
     """
 

@@ -11,14 +11,14 @@ import numpy as np
 from asnn_deploy.errors import GraphError
 from asnn_deploy.fit.build import build
 from asnn_deploy.fit.chip import Chip
-from asnn_deploy.fit.cut import Cutter, Grid, cores_reached, outgoing
+from asnn_deploy.fit.cut import Cutter, Grid, Outgoing
 from asnn_deploy.fit.limits import Use, core_uses
 from asnn_deploy.fit.load import Load
 from asnn_deploy.fit.network import Block, Network, Population
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.step_table import Array, frozen
 
-PASSES = 4
+PASSES = 8
 """Over networks with loops, whose outgoing axons are known only when everything is cut."""
 
 
@@ -36,15 +36,15 @@ class Core:
 class Placement:
     """A network on the cores of a chip, or of several, one population's neurons on each core.
 
-    grids: each population's cut. content: the cores in order of their numbers. broken: limits that some population
-    breaks however it is cut.
+    grids: each population's cut. content: the cores in order of their numbers. unkept: limits of a core that one
+    neuron alone breaks, so that no cut keeps them, and what that neuron needs.
     """
 
     chip: Chip
     network: Network
     grids: Mapping[str, Grid]
     content: tuple[Core, ...]
-    broken: tuple[Use, ...]
+    unkept: tuple[Use, ...]
 
     @property
     def cores(self) -> int:
@@ -76,7 +76,8 @@ class Placement:
         found: dict[str, Array] = {}
         for population in self.network.populations:
             for projection in population.projections:
-                reached = cores_reached(projection, self.grids[population.name]).reshape(-1)
+                outgoing = Outgoing.of(self.chip, projection, self.grids[population.name])
+                reached = outgoing.cores_reached().reshape(-1)
                 found[projection.source] = found.get(projection.source, 0) + reached
         return MappingProxyType(found)
 
@@ -85,14 +86,20 @@ class Placement:
         return [core for core in self.content if core.layer == layer]
 
     def uses(self) -> list[Use]:
-        """For each population and limit of a core, the use in the core that uses most of it."""
+        """For each population and limit of a core, the use in the core that uses most of it; of a limit that no cut
+        keeps, what one neuron needs."""
         worst: dict[tuple[str, str], Use] = {}
         for core in self.content:
             for use in core_uses(core.layer, core.load, self.chip):
                 key = (use.layer, use.constraint)
                 if key not in worst or use.value > worst[key].value:
                     worst[key] = use
-        return list(worst.values())
+        return list((worst | {(use.layer, use.constraint): use for use in self.unkept}).values())
+
+    @property
+    def broken(self) -> list[Use]:
+        """The limits of a core that some population breaks."""
+        return [use for use in self.uses() if use.broken]
 
 
 def place(graph: DeployGraph, chip: Chip) -> Placement:
@@ -114,35 +121,32 @@ def integers(graph: DeployGraph) -> DeployGraph:
 
 
 def place_network(network: Network, chip: Chip) -> Placement:
-    """Cut all populations, the last first: a population's outgoing axons depend on how its targets are cut."""
+    """Cut all populations, the last first: a population's outgoing axons depend on how its targets are cut.
+
+    Around a loop that takes several passes; should they not settle, `Placement.broken` says what is exceeded.
+    """
     grids: dict[str, Grid] = {}
-    for _ in range(PASSES):
+    for _ in range(PASSES if _has_loops(network) else 1):
         before = dict(grids)
-        broken: list[Use] = []
-        content: dict[str, list[Load]] = {}
         for p in reversed(network.populations):
-            cutter = Cutter(chip, network, p, _axons_out(chip, network, p, grids))
-            grids[p.name], found = cutter.best()
-            content[p.name] = cutter.loads(grids[p.name])
-            broken += found
-        if grids == before or not _has_loops(network):
+            least = before[p.name].cores if p.name in before else 1
+            grids[p.name] = Cutter(chip, network, p, _outgoing(chip, network, p, grids)).best(least)
+        if grids == before:
             break
-    final = [(p.name, block, load) for p in network.populations for block, load in _cores(p, grids, content)]
-    cores = tuple(Core(i, *each) for i, each in enumerate(final))
-    return Placement(chip, network, MappingProxyType(grids), cores, tuple(reversed(broken)))
+    content: list[Core] = []
+    unkept: list[Use] = []
+    for p in network.populations:
+        cutter = Cutter(chip, network, p, _outgoing(chip, network, p, grids))
+        loads = cutter.loads(grids[p.name])
+        unkept += cutter.unkept
+        content += (Core(n, p.name, *x) for n, x in enumerate(zip(grids[p.name].blocks(), loads), len(content)))
+    return Placement(chip, network, MappingProxyType(grids), tuple(content), tuple(unkept))
 
 
-def _cores(p: Population, grids: Mapping[str, Grid], content: Mapping[str, list[Load]]) -> list[tuple[Block, Load]]:
-    return list(zip(grids[p.name].blocks(), content[p.name]))
-
-
-def _axons_out(chip: Chip, network: Network, population: Population, grids: Mapping[str, Grid]) -> Array:
-    """Outgoing entries of each neuron, of the population's geometry, to all targets that are cut already."""
-    total = np.zeros(population.geometry, dtype=np.int64)
-    for target, projection in network.leaving(population.name):
-        if target.name in grids:
-            total += outgoing(chip, projection, grids[target.name])
-    return total
+def _outgoing(chip: Chip, network: Network, population: Population, grids: Mapping[str, Grid]) -> list[Outgoing]:
+    """What a population's projections ask of it, to all targets that are cut already."""
+    leaving = network.leaving(population.name)
+    return [Outgoing.of(chip, x, grids[target.name]) for target, x in leaving if target.name in grids]
 
 
 def _has_loops(network: Network) -> bool:

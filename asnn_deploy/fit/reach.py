@@ -68,6 +68,10 @@ class Window:
         """This window pooling what synapses send, as one window of synapses."""
         return Window(np.einsum("op,pik->oik", self.touches, synapses.reads) > 0)
 
+    def of_ones(self) -> Window:
+        """This window with one weight for all kernel positions."""
+        return Window(self.touches[:, :, None])
+
     @cached_property
     def touches(self) -> Array:
         """Which output reads which input, `[outputs, inputs]` bool."""

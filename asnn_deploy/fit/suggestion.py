@@ -62,12 +62,18 @@ def _sizes(network: Network, fit: Fit) -> list[list[tuple[str, Change]]]:
 
 def _least(fit: Fit, network: Network, tries: Sequence[tuple[str, Change]]) -> str | None:
     """The first of the changes, each smaller than the last, with which there is room; found by halving."""
-    if not tries or not fit.changed(tries[-1][1](network)).capacity_fits:
+    if not tries or not _has_room(fit, tries[-1][1](network)):
         return None
     low, high = 0, len(tries) - 1
     while low < high:
         middle = (low + high) // 2
-        enough = fit.changed(tries[middle][1](network)).capacity_fits
-        low, high = (low, middle) if enough else (middle + 1, high)
+        low, high = (low, middle) if _has_room(fit, tries[middle][1](network)) else (middle + 1, high)
     says, change = tries[low]
     return f"{says} ({fit.changed(change(network)).placement.cores:,} cores)"
+
+
+def _has_room(fit: Fit, network: Network) -> bool:
+    """Whether a changed network's sizes fit; not placed where its neurons alone are too many."""
+    limits = fit.placement.chip.limits
+    least = sum(-(-p.neurons // limits.neurons.value) for p in network.populations)
+    return least <= limits.cores.value * fit.chips and fit.changed(network).capacity_fits

@@ -1,13 +1,14 @@
 """The page's sections: what each says, the zero cases, and what stays legible when there is much of it."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from networks import small_lenet
-from reports import example_of, fit, full_report, report_of
+from reports import example_of, fit, full_report, report_of, simulated
 
-from asnn_deploy.energy import energy, load_profile
+from asnn_deploy.energy import JouleRange, energy, load_profile
 from asnn_deploy.errors import InputError
 from asnn_deploy.report import Example, charts, html, markdown
 from asnn_deploy.report.charts.cores import MOST_TILES, cores_per_tile
@@ -56,10 +57,12 @@ def test_a_simulation_stands_beside_its_constants_with_the_ratio(report, page):
     assert report["profiles"]["loihi1-sanafe"]["latency_seconds"] == 1.5e-3
 
 
-def test_a_simulation_without_its_constants_has_no_ratio():
-    found = {**full_report()["simulated"]["loihi1-sanafe"], "constant_based": "absent"}
-    report = report_of(small_lenet(), simulated={"sim": found})
-    assert report["simulated"]["sim"]["ratio"] is None
+def test_a_simulation_beside_nothing_has_no_ratio():
+    found, profile, constants = simulated()
+    nothing = replace(constants, energy_joules=JouleRange(0.0, 0.0, 0.0))
+    report = report_of(small_lenet(), simulated=[(found, profile, nothing)])
+    assert report["simulated"]["loihi1-sanafe"]["ratio"] is None
+    assert report["baselines"]["ann"]["energy_joules"]["loihi1-sanafe"] is None
     assert "Simulated beside" in html(report)
 
 
