@@ -24,7 +24,7 @@ CANDIDATES = 12
 TOLERANCE = 0.005
 """Accuracy that an early exit may cost on the calibration split: half a point."""
 MEANING = (
-    "a sample is answered at the first time step where its softmax margin (largest minus second largest probability of "
+    "A sample is answered at the first time step where its softmax margin (largest minus second largest probability of "
     "the softmax of the logits summed so far) reaches the margin, else after the last step; the chosen margin is the "
     "smallest whose accuracy on the calibration split is within the tolerance of all steps'"
 )
