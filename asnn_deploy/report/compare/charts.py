@@ -62,8 +62,7 @@ def energies(compared: Mapping[str, Any], width: float) -> str:
             canvas.box(14, y, max(levels[side]["mid"] * scale, 1), BAR, ROLES[side], rounding=2)
             canvas.text(2, y + BAR / 2, side.upper(), "muted", 11)
             _whisker(canvas, levels[side], scale, y + BAR + 4)
-            end = 14 + levels[side]["high"] * scale
-            canvas.text(end + 8, y + BAR / 2, numbers.joules(levels[side]["mid"]))
+            canvas.text(22 + levels[side]["mid"] * scale, y + BAR / 2, numbers.joules(levels[side]["mid"]))
             spoken.append(f"{name}, {side.upper()}: {numbers.joules(levels[side]['mid'])}")
     return canvas.svg(f"Energy per sample of both networks, one pair for each profile. {'; '.join(spoken)}.")
 

@@ -86,7 +86,7 @@ def _cells(row: Mapping[str, Any], shown: Callable[[float], str], spoken: Callab
 
 def _exits(early: Mapping[str, Any]) -> dict[str, Any]:
     """Rows of early exit: `kind`, network, and a point of its curve."""
-    kinds = {"chosen on the calibration split": early["chosen"], "equal accuracy": early["equal_accuracy"]}
+    kinds = {"chosen": early["chosen"], "equal accuracy": early["equal_accuracy"]}
     summary = [(kind, side.upper(), points[side]) for kind, points in kinds.items() for side in "ab" if points[side]]
     curve = [(side.upper(), point) for side, points in early["curves"].items() for point in points]
     profiles = list(curve[0][1]["energy_joules"])
