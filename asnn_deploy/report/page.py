@@ -52,12 +52,12 @@ def html(report: Mapping[str, Any], example: Example | None = None) -> str:
         for name, draw in _drawings(report, example).items()
     }
     shown = None if example is None else {"sample": example, "pictures": pictures(example)}
-    return _environment().get_template("report.html").render(view(report), charts=drawn, example=shown)
+    return environment().get_template("report.html").render(view(report), charts=drawn, example=shown)
 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """The report's tables as Markdown."""
-    return _environment().get_template("report.md").render(view(report))
+    return environment().get_template("report.md").render(view(report))
 
 
 def _drawings(report: Mapping[str, Any], example: Example | None) -> dict[str, Callable[[float], str]]:
@@ -82,7 +82,7 @@ def _drawings(report: Mapping[str, Any], example: Example | None) -> dict[str, C
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(["html"]),

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from html_page import Page
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import random_images, small_lenet
-from test_report import Page
 
 from asnn_deploy.cli import run as command_line
 from asnn_deploy.energy import load_profiles
@@ -226,7 +226,7 @@ def test_pages_say_what_the_intervals_allow(compared):
         assert "Bonett and Price 2012" in page
         assert "B − A" in page
     for sentence in said:
-        assert sentence.endswith("excludes 0.") or sentence.endswith("do not tell the two apart.")
+        assert sentence.endswith(("excludes 0.", "do not tell the two apart."))
 
 
 def test_names_are_escaped(folders):

@@ -13,7 +13,7 @@ from asnn_deploy.report import numbers
 from asnn_deploy.report.compare import charts, says
 from asnn_deploy.report.compare.document import TITLES
 from asnn_deploy.report.folder import write_files
-from asnn_deploy.report.page import _environment as environment
+from asnn_deploy.report.page import environment
 
 
 def write(compared: Mapping[str, Any], folder: Path) -> list[Path]:
