@@ -14,6 +14,7 @@ from html_page import Page
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import random_images, small_lenet
+from scipy.stats import t as student
 
 from asnn_deploy.cli import run as command_line
 from asnn_deploy.energy import load_profiles
@@ -105,9 +106,10 @@ def test_the_interval_of_a_mean_is_its_formula(pairs):
     apart = [y - x for x, y in pairs]
     mean = math.fsum(apart) / len(apart)
     error = math.sqrt(math.fsum((d - mean) ** 2 for d in apart) / (len(apart) - 1) / len(apart))
+    t = student.ppf(0.975, len(apart) - 1)
     assert found.mean == pytest.approx(mean, abs=1e-6)
     assert found.standard_error == pytest.approx(error, abs=1e-6)
-    assert (found.low95, found.high95) == pytest.approx((mean - 1.959964 * error, mean + 1.959964 * error), abs=1e-3)
+    assert (found.low95, found.high95) == pytest.approx((mean - t * error, mean + t * error), rel=1e-9, abs=1e-5)
     back = difference_of_means(b, a)
     assert (back.low95, back.high95) == pytest.approx((-found.high95, -found.low95))
 
