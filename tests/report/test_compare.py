@@ -121,8 +121,8 @@ def test_the_interval_of_paired_proportions_by_hand():
     found = difference_of_shares(a, b)
     assert found.mean == pytest.approx(5 / 20)
     error = math.sqrt((9 / 22 - (5 / 22) ** 2) / 22)
-    assert found.standard_error == pytest.approx(error) == pytest.approx(0.12749, abs=1e-5)
-    assert (found.low95, found.high95) == pytest.approx((-0.02260, 0.47714), abs=1e-5)
+    assert found.standard_error == pytest.approx(error) == pytest.approx(0.127464, abs=1e-6)
+    assert (found.low95, found.high95) == pytest.approx((-0.022553, 0.477098), abs=1e-6)
     assert found.excludes_zero is False
 
 
