@@ -24,11 +24,13 @@ class Canvas:
         self, x: float, y: float, width: float, height: float, role: str, alpha: float = 1, rounding: float = 0
     ) -> None:
         """A filled rectangle."""
-        corners = f' rx="{_n(rounding)}"' if rounding else ""
-        self._drawn.append(
-            f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(max(width, 0))}" height="{_n(max(height, 0))}"{corners}'
-            f"{_colour('fill', role)}{_opacity(alpha)}/>"
-        )
+        width, height = max(width, 0), max(height, 0)
+        if rounding:
+            size = f'width="{_n(width)}" height="{_n(height)}" rx="{_n(rounding)}"'
+            shape = f'<rect x="{_n(x)}" y="{_n(y)}" {size}'
+        else:  # the shorter form: a page has thousands
+            shape = f'<path d="M{_n(x)} {_n(y)}h{_n(width)}v{_n(height)}h-{_n(width)}z"'
+        self._drawn.append(f"{shape}{_colour('fill', role)}{_opacity(alpha)}/>")
 
     def line(
         self, xs: Sequence[float], ys: Sequence[float], role: str, width: float = 1.0, dashed: bool = False
@@ -97,4 +99,4 @@ def _colour(attribute: str, role: str) -> str:
 
 
 def _opacity(alpha: float) -> str:
-    return "" if alpha == 1 else f' fill-opacity="{alpha:.2g}"'
+    return "" if alpha == 1 else f' opacity="{alpha:.2g}"'

@@ -23,7 +23,7 @@ SHADES = 15
 LARGEST_SIDE = 32
 MOST_STEPS = 12
 """Maps of at most so many steps are drawn, spread over the run."""
-PIXELS = 260_000
+PIXELS = 140_000
 """All rasters and all maps of a page have at most about so many pixels each."""
 
 

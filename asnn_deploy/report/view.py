@@ -9,6 +9,9 @@ from asnn_deploy.energy.estimate import PARTS
 from asnn_deploy.report import numbers
 from asnn_deploy.report.charts.cores import cores_per_tile
 
+MOST_COLUMNS = 16
+"""Tables over the steps have at most so many columns; `report.json` has every step."""
+
 
 def view(report: Mapping[str, Any]) -> dict[str, Any]:
     """The templates' variables."""
@@ -19,6 +22,7 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
         "title": report["network"] or "Spiking network",
         "parts": PARTS,
         "steps": range(report["time_steps"]),
+        "columns": range(0, report["time_steps"], -(-report["time_steps"] // MOST_COLUMNS)),
         "synaptic": [_summed(layer) for layer in layers if layer["kind"] != "neuron"],
         "neuronal": [_summed(layer) for layer in layers if layer["kind"] == "neuron"],
         "accuracy_interval": _accuracy_interval(report),

@@ -9,26 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from html_page import Page
-from networks import random_images, small_lenet
+from networks import small_lenet
+from reports import report_of
 
-from asnn_deploy.energy import PARTS, Counter, load_profiles
+from asnn_deploy.energy import PARTS
 from asnn_deploy.errors import InputError
 from asnn_deploy.layers import Neuron
-from asnn_deploy.reference import run
-from asnn_deploy.report import build, html, markdown, write
+from asnn_deploy.report import html, markdown, write
 from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record
 
 STEP_KEYS = {"macs", "acs", "spikes_in", "spikes_out", "neuron_updates"}
-EVERYTHING = Record(spikes=True, step_logits=True)
-
-
-def report_of(graph, labels=True, profiles=None, **names):
-    images = random_images(graph, 6)
-    trace = run(graph, images, EVERYTHING)
-    counter = Counter(graph)
-    counter.add(images, trace, np.where(np.arange(6) % 3, trace.predictions, -1) if labels else None)
-    return build(graph, counter.result(), load_profiles() if profiles is None else profiles, **names)
 
 
 def silent_lenet():
@@ -211,7 +201,7 @@ def test_markdown_tables_are_rectangular(report):
     rows = [line for line in markdown(report).splitlines() if line.startswith("|")]
     widths = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
     tables = [width for row, width in zip(rows, widths) if set(row) <= set("|-: ")]
-    assert len(tables) == 6
+    assert len(tables) == 8
     lines = markdown(report).splitlines()
     for before, row in itertools.pairwise(lines):
         if before.startswith("|") and row.startswith("|"):

@@ -13,7 +13,7 @@ from asnn_deploy.report.numbers import interval, joules, share
 
 HEIGHT, TOP, BOTTOM = 250.0, 40.0, 44.0
 NAMED_CLASSES = 12
-"""With more classes only the label, the answer and the largest logits are named."""
+"""With more classes only the label, the answer and the largest logits are lines, the others a band."""
 
 
 def over_steps(report: Mapping[str, Any], width: float) -> str:
@@ -180,13 +180,15 @@ def logits(example: Example, width: float) -> str:
     if example.label is not None and example.label != example.prediction:
         special[example.prediction] = "warm"
     order = sorted(range(classes), key=lambda c: (c in special, ends[c]))
+    if classes > NAMED_CLASSES:
+        others, order = order[: -len(special)], order[-len(special) - 4 :]
+        pixels = [plane.x(x) for x in xs]
+        lows, highs = ([plane.y(float(v)) for v in edge] for edge in (sums[:, others].min(1), sums[:, others].max(1)))
+        canvas.area(pixels, lows, highs, "muted")
     for c in order:
         role, line = (special[c], 2.2) if c in special else ("faint", 1.2)
         plane.line(xs, [float(v) for v in sums[:, c]], role, line, dots=c in special and steps <= 40)
-    named = (
-        range(classes) if classes <= NAMED_CLASSES else [*special, *[c for c in order[::-1] if c not in special][:4]]
-    )
-    _names(plane, [(float(ends[c]), _class_name(example, c), special.get(c, "muted")) for c in named])
+    _names(plane, [(float(ends[c]), _class_name(example, c), special.get(c, "muted")) for c in order])
     return canvas.svg(
         f"Logits of {classes} classes over {steps} steps. Answer: class {example.prediction}"
         + (f", label: class {example.label}." if example.label is not None else ", no label.")

@@ -47,7 +47,7 @@ def _panel(canvas: Canvas, name: str, profile: Mapping[str, Any], top: float) ->
     for part in PARTS:
         length = profile["breakdown"][part] * scale
         if length > 0:
-            canvas.box(x, bar, max(length - 1, 0.6), BAR, part)
+            canvas.box(x, bar, max(length - 1, 0.6), BAR, part, rounding=0.5)
             if length > 40:
                 fraction = profile["breakdown"][part] / energy["mid"]
                 canvas.text(x + length / 2, bar + BAR / 2, f"{100 * fraction:.0f} %", "on-part", 11, ha="center")

@@ -11,6 +11,8 @@ from asnn_deploy.report.charts.layout import WIDE, legend
 from asnn_deploy.report.numbers import share, short
 
 GAP = 2.0
+MOST_CELLS = 960
+"""More layers times steps than this have several steps in a cell."""
 SPOKEN_LAYERS = 12
 """A screen reader is told the totals of at most so many layers; the table has the rest."""
 PALEST, DARKEST = 0.05, 0.5
@@ -88,6 +90,9 @@ def _scaled(values: Sequence[float], peak: float) -> list[float]:
 
 
 def _draw(rows: Sequence[Row], width: float, keys: list[tuple[str, str]], label: str, total: str = "all") -> str:
+    time_steps = len(rows[0].texts) if rows else 0
+    each = -(-len(rows) * time_steps // MOST_CELLS)
+    rows = rows if each <= 1 else [_merged(row, each) for row in rows]
     steps = len(rows[0].texts) if rows else 0
     height = 30.0 if len(rows) <= 16 else 22.0 if len(rows) <= 32 else 16.0
     right = 56.0 if width >= WIDE else 40.0
@@ -97,14 +102,22 @@ def _draw(rows: Sequence[Row], width: float, keys: list[tuple[str, str]], label:
     canvas = Canvas(width, 30 + height * len(rows) + 12 + (20 if len(keys) == 1 or width >= WIDE else 40))
     canvas.text(left - 10, 12, "time step", "muted", 11, ha="right")
     canvas.text(width - 2, 12, total, "muted", 11, ha="right")
-    every = next(k for k in (1, 2, 5, 10, 20, 50, 100, 1000) if k * cell >= text_width(str(steps), 11) + 3)
+    every = next(k for k in (1, 2, 5, 10, 20, 50, 100, 1000) if k * cell >= text_width(str(time_steps), 11) + 3)
     for t in range(0, steps, every):
-        canvas.text(left + (t + 0.5) * cell, 12, str(t), "muted", 11, ha="center")
+        canvas.text(left + (t + 0.5) * cell, 12, str(t * max(each, 1)), "muted", 11, ha="center")
     for i, row in enumerate(rows):
         _row(canvas, row, (left, 24 + height * i, cell, height), size, width)
     if rows:
         legend(canvas, 2, 24 + height * len(rows) + 20, keys, width)
     return canvas.svg(label)
+
+
+def _merged(row: Row, each: int) -> Row:
+    """A row with so many steps in a cell, which has their mean shade and no text."""
+    starts = range(0, len(row.texts), each)
+    shades = None if row.shades is None else [sum(s := row.shades[i : i + each]) / len(s) for i in starts]
+    roles = None if row.roles is None else [row.roles[i] for i in starts]
+    return Row(row.name, [""] * len(starts), shades, row.total, roles)
 
 
 def _row(canvas: Canvas, row: Row, place: tuple[float, float, float, float], size: float, width: float) -> None:
@@ -122,7 +135,7 @@ def _row(canvas: Canvas, row: Row, place: tuple[float, float, float, float], siz
             shade = PALEST + (DARKEST - PALEST) * row.shades[t]
             canvas.box(x + gap / 2, y + gap / 2, cell - gap, height - gap, role, shade, 3 if height > 20 and gap else 0)
         letters = min(size, cell / text_width(text, 1)) if len(text) > 4 else size
-        if letters >= 7:
+        if letters >= 7 and text:
             canvas.text(x + cell / 2, middle, text, quiet, letters, ha="center")
     canvas.text(width - 2, middle, row.total, "muted", min(12, height - 4), ha="right")
 

@@ -1,0 +1,86 @@
+"""`report`: the sample, the verification and the chips that it is told to show."""
+
+import json
+
+import pytest
+
+from asnn_deploy.cli import run
+
+GOOD = {
+    "samples": 2,
+    "time_steps": 3,
+    "targets": {
+        "lava": {
+            "against": "reference",
+            "exact": True,
+            "spikes_compared": 9,
+            "spike_mismatches": 0,
+            "argmax_mismatches": 0,
+            "max_abs_logit_diff": 0.0,
+            "accuracy": None,
+            "first_divergence": None,
+            "layers": [{"name": "conv1", "per_step_mismatches": [0, 0, 0], "per_step_spikes": [1, 2, 3]}],
+        }
+    },
+}
+
+
+def changed(key, value):
+    return json.dumps({**GOOD, "targets": {"lava": {**GOOD["targets"]["lava"], key: value}}})
+
+
+def test_everything_that_is_asked_for_is_on_the_page(run_folder, tmp_path):
+    verify = tmp_path / "v.json"
+    verify.write_text(json.dumps(GOOD))
+    arguments = ["--limit", "20", "--sample", "3", "--chip", "loihi2", "--verify", str(verify)]
+    assert run(["report", str(run_folder), "--out", str(tmp_path / "r"), *arguments]) == 0
+    report = json.loads((tmp_path / "r" / "report.json").read_text())
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert list(report["fit"]) == ["loihi2"]
+    assert report["verify"] == GOOD
+    assert report["quantization"]["bits"] == 8
+    assert "Sample 3 of this run" in page
+    assert page.count("data:image/png;base64,") == 2 + 2 * len([x for x in report["layers"] if x["neurons"]])
+    assert len(page.encode()) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "was not written by verify --json"),
+        ("[1]", "was not written by verify --json"),
+        ("{}", "lacks 'time_steps'"),
+        ('{"samples": 1, "time_steps": 3, "targets": []}', "was not written by verify --json"),
+        (changed("exact", "yes"), "exact true or false"),
+        (changed("spike_mismatches", -1), "lava.spike_mismatches = -1 is no count"),
+        (changed("layers", [{"name": "conv1", "per_step_mismatches": [0]}]), "3 mismatch counts"),
+        (changed("first_divergence", {"layer": "conv1"}), "lacks 'step'"),
+    ],
+)
+def test_a_file_that_verify_did_not_write_is_refused(run_folder, tmp_path, capsys, text, message):
+    verify = tmp_path / "v.json"
+    verify.write_text(text)
+    out = tmp_path / "r"
+    assert run(["report", str(run_folder), "--out", str(out), "--limit", "2", "--verify", str(verify)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {verify}: ")
+    assert message in line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--verify", "absent.json"], "absent.json: cannot be read"),
+        (["--sample", "2"], "--sample 2: there are 2 samples, numbered 0 to 1"),
+        (["--sample", "-1"], "--sample"),
+        (["--chip", "loihi3"], "loihi3"),
+    ],
+)
+def test_what_is_not_there_is_refused(run_folder, tmp_path, capsys, arguments, message):
+    out = tmp_path / "r"
+    assert run(["report", str(run_folder), "--out", str(out), "--limit", "2", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+    assert not out.exists()
