@@ -13,6 +13,7 @@ from asnn_deploy.plugins import find, names
 
 BUILT_IN = {
     "exporters": ["lava", "nir", "onnx"],
+    "simulators": ["loihi1-sanafe"],
     "targets": [
         "lava",
         "lava-fixed",

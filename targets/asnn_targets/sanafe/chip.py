@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import io
 import re
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import redirect_stdout
 from importlib.resources import files
 from math import ceil
 from pathlib import Path
@@ -95,7 +93,7 @@ class Chip:
     def idle(self) -> dict[str, float]:
         """What one step costs in which nothing happens, by SANA-FE's parts, joules."""
         self._chip.reset()
-        with muted():
+        with redirect_stdout(io.StringIO()):
             return dict(self._chip.sim(1, timing_model="detailed")["energy"])
 
     def sample(self, index: int) -> tuple[dict[str, float], float, int]:
@@ -104,7 +102,7 @@ class Chip:
         energy: dict[str, float] = {}
         seconds, events = 0.0, 0
         driven: dict[str, Array] = {}
-        with muted():
+        with redirect_stdout(io.StringIO()):
             for step in range(self.wiring.steps):
                 driven = self._drive(index, step, driven)
                 done = self._chip.sim(1, timing_model="detailed")
@@ -158,17 +156,3 @@ def _connect(source: Any, target: Any, projection: Projection) -> None:
         pairs = list(zip(sources[cut].tolist(), targets[cut].tolist()))
         nothing = [0.0] * len(pairs)  # events arrive and cost; who fires is known already
         source.connect_neurons_sparse(target, {"weight": nothing}, pairs)
-
-
-@contextmanager
-def muted() -> Iterator[None]:
-    """SANA-FE prints from C++, where only the file descriptor can be turned away."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
