@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/fit.py [--rounds N] [--seed N] [--out FILE]
 
-Weights are random: only sizes matter. For each network and chip: seconds of the placement alone, and of everything that
-`fit --json` writes (the cost of per-step parameters and the search for a change that fits included), best of `--rounds`;
+Weights are random: only sizes matter. For each network and chip: seconds of the placement alone, and of all that
+`fit --json` writes (what per-step parameters cost and the search for a change that fits included), best of `--rounds`;
 cores, chips, and what binds. Making the integer version is not counted.
 """
 
