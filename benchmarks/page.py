@@ -155,7 +155,7 @@ def fit() -> str:
         for chip, row in chips.items()
     ]
     return (
-        "## Fit\n\nSeconds to place a network of 8-bit weights on a chip's cores, and for all that `fit --json` writes: "
+        "## Fit\n\nSeconds to place a network with 8-bit weights on cores, and for all that `fit --json` writes: "
         "what per-step parameters cost, and the search for a change with which it would fit.\n\n"
         f"{measured(found, 'fit')}\n| network | chip | placement, s | in all, s | cores |\n|---|---|---|---|---|\n"
         + "\n".join(rows)
