@@ -20,6 +20,7 @@ from typing import Any
 if __name__ == "__main__":
     sys.path[:1] = [str(Path(__file__).resolve().parent / "common")]
 
+import torch
 from provenance import provenance
 from sew_resnet import sew_resnet
 
@@ -35,9 +36,15 @@ CHIPS = ("loihi1", "loihi2")
 HERE = Path(__file__).resolve().parent
 
 
-def cifar_lenet() -> DeployGraph:
-    """The preset, untrained."""
-    return lower(build_model(make_config(preset("cifar-lenet"), "preset cifar-lenet"), (3, 32, 32), 10).eval())
+def cifar_lenet(seed: int) -> DeployGraph:
+    """The preset, untrained, with another leak, gain and readout scale at each step, as training leaves them."""
+    torch.manual_seed(seed)
+    network = build_model(make_config(preset("cifar-lenet"), "preset cifar-lenet"), (3, 32, 32), 10)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith(("leak", "gain", "scale")):
+                parameter.uniform_(0.3, 0.9)
+    return lower(network.eval())
 
 
 def seconds(work: Callable[[], object], rounds: int) -> float:
@@ -71,11 +78,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results" / "fit.json")
     options = parser.parse_args()
     networks = {
-        "cifar-lenet": cifar_lenet(),
+        "cifar-lenet": cifar_lenet(options.seed),
         "SEW-ResNet-18, 3x32x32": sew_resnet(32, seed=options.seed),
         "SEW-ResNet-18, 3x64x64": sew_resnet(64, seed=options.seed),
     }
-    report: dict[str, Any] = {**provenance(options.seed, "numpy"), "networks": {}}
+    report: dict[str, Any] = {**provenance(options.seed, "numpy", "torch"), "networks": {}}
     for name, graph in networks.items():
         whole = integers(graph)
         report["networks"][name] = {chip: measure(whole, load_chip(chip), options.rounds) for chip in CHIPS}
