@@ -146,6 +146,23 @@ def counting() -> str:
     )
 
 
+def fit() -> str:
+    """How long placement on chips takes."""
+    found = results("fit")
+    rows = [
+        f"| {name} | `{chip}` | {row['place_seconds']:.2f} | {row['fit_seconds']:.2f} | {row['cores']:,} |"
+        for name, chips in found["networks"].items()
+        for chip, row in chips.items()
+    ]
+    return (
+        "## Fit\n\nSeconds to place a network with 8-bit weights on cores, and for all that `fit --json` writes: "
+        "what per-step parameters cost, and the search for a change with which it would fit.\n\n"
+        f"{measured(found, 'fit')}\n| network | chip | placement, s | in all, s | cores |\n|---|---|---|---|---|\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+
+
 def main() -> None:
     """Write the page."""
     head = (
@@ -153,7 +170,7 @@ def main() -> None:
         "the reference LeNet on 28x28 images, T = 7, unless something else is said. Absolute figures belong to the "
         "machine; ratios are of one run.\n"
     )
-    PAGE.write_text("\n".join([head, fixed(), lava(), onnx(), counting(), cli()]), encoding="utf-8")
+    PAGE.write_text("\n".join([head, fixed(), lava(), onnx(), counting(), fit(), cli()]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import re
 import runpy
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -54,8 +55,10 @@ def fashion(tmp_path):
 def test_readme(fashion, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = list(commands("README.md"))
-    assert [line[0] for line in lines] == ["train", "export", "verify", "report", "sweep"]
+    assert [line[0] for line in lines] == ["train", "export", "verify", "report", "compare", "fit", "sweep"]
     for line in lines:
+        if line[0] == "compare":
+            shutil.copytree("report", "report-lif")
         assert run([word.replace("fashion-mnist:DIR", f"fashion-mnist:{fashion}") for word in line]) == 0, line
     (code,) = python_blocks("README.md")
     images = np.zeros((2, 28, 28), np.uint8)

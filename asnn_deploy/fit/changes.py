@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import gcd
 
@@ -59,9 +60,7 @@ def _between(x: Projection, inputs: int, outputs: int) -> Projection:
     return replace(x, inputs=inputs, outputs=outputs, groups=groups)
 
 
-def _over_time(network: Network, change: object) -> Network:
-    assert callable(change)
-
+def _over_time(network: Network, change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Network:
     def tables(old: tuple[Table, ...]) -> tuple[Table, ...]:
         return tuple(replace(t, index=change(t.index)) for t in old)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -56,7 +57,7 @@ class Placement:
         """Number of chips."""
         return -(-self.cores // self.chip.limits.cores.value)
 
-    @property
+    @cached_property
     def core_of(self) -> Mapping[str, Array]:
         """Population name to the core of each neuron, int32 of the layer's shape, numbered over the whole network.
 

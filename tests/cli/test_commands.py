@@ -284,7 +284,14 @@ def test_quickstart_at_tiny_size(tmp_path):
         assert asnn("quickstart", "--out", out, "--epochs", 1, "--limit", 20) == 0
     summary = finite_json(out / "summary.json")
     assert all(target["exact"] for name, target in summary["targets"].items() if name != "reference-fixed")
-    for name in ("run/model.safetensors", "network.nir", "network.onnx", "lava/manifest.json", "report/report.html"):
+    for name in (
+        "run/model.safetensors",
+        "network.nir",
+        "network.onnx",
+        "lava/manifest.json",
+        "report/report.html",
+        "fit.json",
+    ):
         assert (out / name).is_file()
 
 

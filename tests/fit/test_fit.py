@@ -4,16 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from fit import networks as kinds
 from fit.brute_force import Content
 from fit.chips import chip
 from networks import small_lenet
+from runs import tiny_config
 
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.fit import fit, load_chip, place
 from asnn_deploy.fit.placement import integers
 from asnn_deploy.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.layers import Add, Conv, Flatten, Linear, Pool
+from asnn_deploy.lowering import lower
+from asnn_deploy.models import build_model
 from asnn_deploy.quantization import Quantization
 
 CONTRACT = ("chip", "fits", "cores", "chips", "binding", "layers", "unverified")
@@ -235,3 +239,16 @@ def test_places_are_boxes_that_differ_by_at_most_one():
     sizes = np.bincount(placement.core_of["lif1"].ravel())
     assert sizes.max() <= 23
     assert sizes.sum() == 6 * 64
+
+
+def test_what_is_suggested_for_loihi_1_is_a_network_that_fits():
+    """The words are options of `train`: a network made with them fits, one made without any of them does not."""
+    changes = {"coding": "latency", "model__neuron": "lif", "model__reset": "zero"}
+    for left_out in (None, *changes):
+        kept = {key: value for key, value in changes.items() if key != left_out}
+        network = build_model(tiny_config(**kept), (1, 8, 8), 10).eval()
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                if parameter.requires_grad and name.endswith(("leak", "gain", "scale")):
+                    parameter.copy_(torch.linspace(0.3, 0.9, len(parameter)))
+        assert fit(lower(network), load_chip("loihi1")).fits is (left_out is None), left_out

@@ -1,0 +1,40 @@
+"""Placement is quick: networks as large as people train."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from asnn_deploy.config import make_config
+from asnn_deploy.fit import fit, load_chip
+from asnn_deploy.fit.placement import integers
+from asnn_deploy.lowering import lower
+from asnn_deploy.models import build_model
+from asnn_deploy.presets import preset
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "common"))
+
+
+@pytest.mark.parametrize(("chip", "fits"), [("loihi1", False), ("loihi2", True)])
+def test_the_reference_network_in_under_a_second(chip, fits):
+    graph = integers(lower(build_model(make_config(preset("cifar-lenet"), "preset"), (3, 32, 32), 10).eval()))
+    start = time.perf_counter()
+    result = fit(graph, load_chip(chip))
+    found = result.to_json()
+    assert time.perf_counter() - start < 1
+    assert found["fits"] is fits
+    assert found["capacity"]["fits"] is True
+
+
+@pytest.mark.parametrize("size", [32, pytest.param(64, marks=pytest.mark.slow)])
+def test_a_residual_network_of_eighteen_layers_in_under_ten(size):
+    from sew_resnet import sew_resnet
+
+    graph = integers(sew_resnet(size))
+    for chip in ("loihi1", "loihi2"):
+        start = time.perf_counter()
+        found = fit(graph, load_chip(chip)).to_json()
+        assert time.perf_counter() - start < 10
+        assert found["capacity"]["fits"] is False
+        assert found["capacity"]["binding"]["constraint"] == "cores"
