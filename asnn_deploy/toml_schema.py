@@ -41,7 +41,7 @@ def read_toml(path: Path, what: str, model: type[M]) -> M:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{what} {path}: is not TOML: {error}") from error
     if "name" in data:
-        raise ConfigError(f"{what} {path}: key 'name' is not allowed; a {what} has the name of its file")
+        raise ConfigError(f"{what} {path}: key 'name' is not allowed; the name is that of the file")
     try:
         return model.model_validate({"name": path.stem, **data})
     except ValidationError as error:

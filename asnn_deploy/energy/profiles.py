@@ -6,22 +6,18 @@ else knows the list. Every constant names its unit, its range and its source; se
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from asnn_deploy.errors import ConfigError, InputError
+from asnn_deploy.errors import InputError
 from asnn_deploy.suggest import unknown_name
+from asnn_deploy.toml_schema import Section, Text, read_toml
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+WHAT = "energy profile"
 FOLDER = Path(__file__).parent / "profiles"
 NO_PROFILE = {
     "loihi2": "no energy per operation of Loihi 2 has been published, so there is no profile; figures exist for whole "
@@ -29,16 +25,9 @@ NO_PROFILE = {
 }
 """Chips without a profile, and why."""
 
-Text = Annotated[str, Field(min_length=1)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Level = Literal["low", "mid", "high"]
 Kind = Literal["measured", "simulated", "estimated"]
-
-
-class Section(BaseModel):
-    """A table of the TOML file: no unknown key passes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Range(Section):
@@ -181,9 +170,9 @@ def load_profile(name_or_path: str | Path, others: Sequence[str] = ()) -> Profil
     """
     text = str(name_or_path)
     if text in profile_names():
-        return _read(FOLDER / f"{text}.toml")
+        return read_toml(FOLDER / f"{text}.toml", WHAT, Profile)
     if text.endswith(".toml"):
-        return _read(Path(text))
+        return read_toml(Path(text), WHAT, Profile)
     plain = "".join(c for c in text.lower() if c.isalnum())
     if plain in NO_PROFILE:
         raise InputError(f"energy profile {text!r}: {NO_PROFILE[plain]} (allowed: {', '.join(profile_names())})")
@@ -198,50 +187,3 @@ def load_profiles(names: Sequence[str | Path] | None = None, others: Sequence[st
     if twice:
         raise InputError(f"energy profile {twice[0]!r} is given twice; every profile needs a file name of its own")
     return profiles
-
-
-def _read(path: Path) -> Profile:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"energy profile {path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"energy profile {path}: is not TOML: {error}") from error
-    if "name" in data:
-        raise ConfigError(f"energy profile {path}: key 'name' is not allowed; a profile has the name of its file")
-    try:
-        return Profile(name=path.stem, **data)
-    except ValidationError as error:
-        raise ConfigError(f"energy profile {path}: {_explain(error)}") from None
-
-
-def _explain(error: ValidationError) -> str:
-    """The first problem as `key: what is wrong, what was found`."""
-    problems = error.errors(include_url=False)
-    # A misspelt key is also a missing one; the spelling is what the user can mend.
-    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    path = [str(part) for part in first["loc"]]
-    key = ".".join(path)
-    if first["type"] == "extra_forbidden":
-        return f"{key}: {unknown_name('key', path[-1], _allowed(path[:-1]))}"
-    if first["type"] == "missing":
-        return f"{key}: is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    found: Any = first["input"]
-    shown = "" if isinstance(found, (dict, BaseModel)) else f", found {found!r}"
-    return f"{key}: {message[0].lower()}{message[1:]}{shown}"
-
-
-def _allowed(path: Sequence[str]) -> list[str]:
-    """The keys of the table at a path."""
-    tables: dict[str, type[Section]] = {
-        "": Profile,
-        "constants": Constants,
-        "memory": Memory,
-        "memory.points": MemoryPoint,
-        "static": Static,
-        "qnn": IntegerNetwork,
-    }
-    plain = ".".join(part for part in path if not part.isdigit())
-    fields = tables.get(plain, Picojoules).model_fields
-    return [name for name in fields if plain or name != "name"]

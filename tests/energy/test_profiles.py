@@ -126,7 +126,7 @@ def test_a_file_of_ones_own_is_named_after_the_file(tmp_path):
         ("low = 0.23", "low = nan", r"multiply_accumulate\.low: .*finite"),
         ("low = 0.23", 'low = "a"', r"multiply_accumulate\.low: .*found 'a'"),
         ('kind = "estimated"', 'kind = "guessed"', r"kind: input should be 'measured', 'simulated' or 'estimated'"),
-        ("title =", "name = 'x'\ntitle =", r"key 'name' is not allowed; a profile has the name of its file"),
+        ("title =", "name = 'x'\ntitle =", r"key 'name' is not allowed; the name is that of the file"),
         ("title =", "title", "is not TOML"),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_copy_of_generic_is_a_chip_of_ones_own(tmp_path):
             "storage.lists: weight_widths must ascend, found [4, 2]",
         ),
         ("resets = [", 'resets = ["never", ', "resets.0: input should be 'zero' or 'subtract', found 'never'"),
-        ("title =", 'name = "x"\ntitle =', "key 'name' is not allowed; a chip has the name of its file"),
+        ("title =", 'name = "x"\ntitle =', "key 'name' is not allowed; the name is that of the file"),
         ("title =", "title", "is not TOML"),
     ],
 )
