@@ -269,7 +269,7 @@ def test_list_names_everything(capsys):
 def test_report(bundles, tmp_path):
     out = tmp_path / "report"
     assert asnn("report", bundles / "onnx", "--limit", 30, "--out", out, "--profile", "horowitz-45nm") == 0
-    assert {p.name for p in out.iterdir()} == {"report.html", "report.json", "report.md"}
+    assert {p.name for p in out.iterdir()} == {"report.html", "report.json", "report.md", "samples.npz"}
     report = finite_json(out / "report.json")
     assert list(report["profiles"]) == ["horowitz-45nm"]
     assert report["samples"] == 30
