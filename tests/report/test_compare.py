@@ -336,3 +336,10 @@ def test_out_may_be_neither_a_report_nor_anybody_elses(pair, tmp_path, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")
     assert "was not made by this command" in refusal(capsys, *pair, tmp_path / "mine")
+
+
+def test_networks_of_the_same_name_are_told_apart_by_their_reports_folders(pair):
+    for folder in pair:
+        change_json(folder, network="run")
+    compared = compare(*map(read_report, pair))
+    assert (compared["a"]["name"], compared["b"]["name"]) == ("one", "two")

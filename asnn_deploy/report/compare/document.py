@@ -35,8 +35,8 @@ def compare(a: Recorded, b: Recorded) -> dict[str, Any]:
         "data": a.report["data"],
         "samples": len(a.labels),
         "samples_sha256": a.report["samples_sha256"],
-        "a": _network(a, "A"),
-        "b": _network(b, "B"),
+        "a": _network(a, "A", b),
+        "b": _network(b, "B", a),
         "answers": _answers(a, b),
         "measures": {
             "accuracy": _accuracy(a, b),
@@ -49,10 +49,12 @@ def compare(a: Recorded, b: Recorded) -> dict[str, Any]:
     }
 
 
-def _network(recorded: Recorded, letter: str) -> dict[str, Any]:
-    report = recorded.report
+def _network(recorded: Recorded, letter: str, other: Recorded) -> dict[str, Any]:
+    """What a network is called: by its report, or by the report's folder where both are called the same."""
+    report, folder = recorded.report, recorded.folder.resolve().name
     about = {key: report[key] for key in ("network", "coding", "arithmetic", "time_steps")}
-    return {"letter": letter, "name": report["network"] or recorded.folder.resolve().name, **about}
+    alike = report["network"] == other.report["network"]
+    return {"letter": letter, "name": folder if alike else report["network"] or folder, **about}
 
 
 def _answers(a: Recorded, b: Recorded) -> dict[str, int]:
