@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ if __name__ == "__main__":
 import torch
 from provenance import provenance
 from sew_resnet import sew_resnet
+from timing import seconds
 
 from asnn_deploy.config import make_config
 from asnn_deploy.fit import Chip, fit, load_chip, place
@@ -45,16 +44,6 @@ def cifar_lenet(seed: int) -> DeployGraph:
             if name.endswith(("leak", "gain", "scale")):
                 parameter.uniform_(0.3, 0.9)
     return lower(network.eval())
-
-
-def seconds(work: Callable[[], object], rounds: int) -> float:
-    """The fastest of several rounds."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def measure(graph: DeployGraph, chip: Chip, rounds: int) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -31,6 +30,7 @@ import numpy as np
 import torch
 from lenet import pictures, reference_lenet
 from provenance import provenance
+from timing import seconds
 from torch.nn import functional
 
 from asnn_deploy import reference
@@ -51,17 +51,6 @@ KERNEL_BATCH = 64
 BATCHES = (16, 64, 256, 1024)
 HERE = Path(__file__).resolve().parent
 Array = np.ndarray[Any, Any]
-
-
-def seconds(work: Callable[[], object], rounds: int) -> float:
-    """The fastest of several rounds, behind one that compiles."""
-    work()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def synaptic_inputs(graph: DeployGraph, images: Array) -> dict[str, Array]:

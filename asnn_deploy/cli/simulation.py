@@ -64,12 +64,11 @@ def simulate(
     from asnn_deploy.cli.common import track
     from asnn_deploy.energy import Counter, energy, load_profile
     from asnn_deploy.fit import load_chip, place
-    from asnn_deploy.plugins import available
+    from asnn_deploy.reference import run
     from asnn_deploy.trace import Record
 
     images = images[:samples]
-    with available("targets", "reference").open(source.deployment, len(images)) as session:
-        trace = session.run(images, Record(spikes=True))
+    trace = run(source.graph, images, Record(spikes=True))
     counter = Counter(source.graph)
     counter.add(images, trace)
     counts = counter.result()

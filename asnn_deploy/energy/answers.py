@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asnn_deploy.early_exit import running_logits
 from asnn_deploy.energy.results import ClassCount
 from asnn_deploy.energy.running import Running
 from asnn_deploy.step_table import Array
@@ -39,7 +40,7 @@ class Answers:
         self.correct += int(right.sum())
         if trace.step_logits is not None:
             self.stepped += len(labels)
-            answers = np.cumsum(trace.step_logits, axis=0, dtype=trace.step_logits.dtype).argmax(axis=2)
+            answers = running_logits(trace.step_logits).argmax(axis=2)
             self.correct_by_step += (answers == labels).sum(axis=1)
         for label in np.unique(labels).tolist():
             among = labels == label

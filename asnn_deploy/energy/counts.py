@@ -110,7 +110,7 @@ class Counter:
         `add` returns.
         """
         record = Record(step_logits=True, arriving=True, spike_counts=True)
-        pieces = runner.map(images, record, lambda cut, trace: (answers_of(trace), self.count(images[cut], trace)))
+        pieces = runner.map(images, record, lambda cut, trace: (without_signals(trace), self.count(images[cut], trace)))
         trace = Trace.concatenate([trace for trace, _ in pieces])
         counts = np.concatenate([counts for _, counts in pieces])
         assert trace.step_logits is not None
@@ -218,8 +218,8 @@ class Counter:
             found[:, MACS], found[:, MACS_GRADED], found[:, VALUES_IN] = once, once, nonzero
 
 
-def answers_of(trace: Trace) -> Trace:
-    """A trace without its signals."""
+def without_signals(trace: Trace) -> Trace:
+    """A trace with nothing but its logits, which is all that is kept of a piece once it is counted."""
     return Trace(trace.target, trace.logits, step_logits=trace.step_logits)
 
 

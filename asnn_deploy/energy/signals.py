@@ -71,10 +71,12 @@ class Replay:
         self.replayed = _replayed(graph)
         self.edges = {layer.name: graph.inputs_of[layer.name] for layer in graph.layers if isinstance(layer, SYNAPTIC)}
         self.read = set(synaptic_inputs(graph))
+        self.neurons = {neuron.name for neuron in graph.neurons}
 
     def arriving(self, images: Array, trace: Trace) -> dict[str, list[Array]]:
         """Synaptic layer name to its inputs, each `[T, B, ...]`."""
-        if trace.arriving.keys() >= self.read:
+        recorded = trace.arriving.keys() >= self.read and trace.spike_counts.keys() >= self.neurons
+        if recorded:
             signals = {INPUT: encode(self.graph.code, images), **trace.arriving}
         else:
             signals = self.signals(images, trace)

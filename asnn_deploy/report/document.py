@@ -55,12 +55,7 @@ def build(
         "time_steps": counts.time_steps,
         "conventions": dict(CONVENTIONS),
         "accuracy": counts.accuracy if accuracy is None else float(accuracy),
-        "input": {
-            "per_step": [
-                {"spikes": spikes, "values": values, "analog": bool(analog)}
-                for spikes, values, analog in zip(counts.input_spikes, counts.input_values, graph.code.analog)
-            ]
-        },
+        "input": _input(graph, counts),
         "layers": [_layer(layer) for layer in counts.layers],
         "totals": _totals(counts),
         "spread": {"sops": asdict(counts.sops), "spikes": asdict(counts.spikes)},
@@ -71,17 +66,27 @@ def build(
         "simulated": {found.name: found.beside(profile, constants) for found, profile, constants in simulated},
         "baselines": _baselines(compared, [found.name for found, _, _ in simulated]),
         "break_even_spike_rate": compared.break_even_spike_rate,
-        "break_even": {
-            "meaning": "spikes per neuron and time step at which the spiking network costs as much as the ANN, all "
-            "spikes behind the input thinned out or multiplied evenly, neuron updates included",
-            "profile": BREAK_EVEN_PROFILE,
-            "spike_rate": compared.spike_rate,
-            "spikes_per_synapse": compared.spikes_per_synapse,
-            "against": [asdict(row) for row in compared.break_even],
-        },
+        "break_even": _break_even(compared),
         "fit": dict(fit or {}),
         "quantization": quantization and dict(quantization),
         "verify": verify and dict(verify),
+    }
+
+
+def _input(graph: DeployGraph, counts: Counts) -> dict[str, Any]:
+    """What the coding sends at each step."""
+    sent = zip(counts.input_spikes, counts.input_values, graph.code.analog)
+    return {"per_step": [{"spikes": spikes, "values": values, "analog": bool(a)} for spikes, values, a in sent]}
+
+
+def _break_even(compared: Baselines) -> dict[str, Any]:
+    return {
+        "meaning": "spikes per neuron and time step at which the spiking network costs as much as the ANN, all "
+        "spikes behind the input thinned out or multiplied evenly, neuron updates included",
+        "profile": BREAK_EVEN_PROFILE,
+        "spike_rate": compared.spike_rate,
+        "spikes_per_synapse": compared.spikes_per_synapse,
+        "against": [asdict(row) for row in compared.break_even],
     }
 
 

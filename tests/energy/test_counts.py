@@ -375,3 +375,20 @@ def test_one_sample_has_no_interval():
     graph = small_lenet()
     step = counted(graph, random_images(graph, 1)).layers[0].intervals[0]
     assert (step.sops.std, step.sops.low95, step.sops.high95) == (None, None, None)
+
+
+def test_a_trace_without_spikes_is_refused_where_synapses_read_the_input_alone():
+    layers = [
+        Flatten("flat"),
+        Linear("fc", StepTable.constant(np.ones((2, 4), np.float32), 2)),
+        random_neuron(np.random.default_rng(0), "lif", 2),
+        Readout("readout", StepTable.constant(np.float32(1), 2)),
+    ]
+    graph = DeployGraph.chain((1, 2, 2), input_code("latency", 2), layers)
+    images = random_images(graph, 2)
+    for record in (Record(), Record(arriving=True)):
+        with pytest.raises(InputError, match="counting needs the spikes of layer 'lif'"):
+            Counter(graph).add(images, run(graph, images, record))
+    with Runner(graph) as runner:
+        _, table = Counter(graph).observe(runner, images)
+    assert np.array_equal(table, Counter(graph).add(images, run(graph, images, EVERYTHING)))

@@ -78,7 +78,7 @@ def test_packets_are_the_cores_that_each_spike_reaches(chip):
     images = random_images(graph, 3)
     trace = run(graph, images, Record(spikes=True))
     found = packets(graph, placement.destinations, images, trace)
-    # fc1 is fully connected to the readout's accumulators, and conv2 is what the pooling relays drive.
+    # The last neurons are fully connected to the readout's accumulators.
     last = graph.neurons[-1].name
     cores = len(np.unique(placement.core_of["readout"]))
     assert found[last].tolist() == (trace.spikes[last].sum(axis=(0, 2)) * cores).tolist()

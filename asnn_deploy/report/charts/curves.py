@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from asnn_deploy.early_exit import running_logits
 from asnn_deploy.energy.baselines import BREAK_EVEN_PROFILE
 from asnn_deploy.report.canvas import Canvas, text_width
 from asnn_deploy.report.charts.layout import WIDE, Plane, legend, ticks
@@ -167,7 +168,7 @@ def _mark_chosen(
 
 def logits(example: Example, width: float) -> str:
     """The class scores of one sample, summed up to each step; the label's and the answer's stand out."""
-    sums = example.step_logits.cumsum(axis=0)
+    sums = running_logits(example.step_logits)
     steps, classes = sums.shape
     ends = sums[-1]
     canvas = Canvas(width, HEIGHT)

@@ -50,32 +50,26 @@ def conclusions(compared: Mapping[str, Any]) -> list[str]:
 
 def _accuracy(difference: Mapping[str, Any]) -> str:
     mean = difference["mean"]
-    if mean:
-        said = f"B’s accuracy is {points(mean)} {'higher' if mean > 0 else 'lower'} than A’s"
-    else:
-        said = "A and B answer equally many samples right"
-    return said + _verdict(difference, interval(difference, points))
+    apart = f"B’s accuracy is {points(mean)} {'higher' if mean > 0 else 'lower'} than A’s"
+    return _sentence(difference, apart, "A and B answer equally many samples right", points)
 
 
 def _count(title: str, row: Mapping[str, Any]) -> str:
-    difference = row["difference"]
-    mean = difference["mean"]
-    if mean:
-        said = f"B makes {amount(mean)} {'more' if mean > 0 else 'fewer'} {title} per sample than A{_times(row)}"
-    else:
-        said = f"A and B make equally many {title} per sample"
-    return said + _verdict(difference, interval(difference, amount))
+    mean = row["difference"]["mean"]
+    apart = f"B makes {amount(mean)} {'more' if mean > 0 else 'fewer'} {title} per sample than A{_times(row)}"
+    return _sentence(row["difference"], apart, f"A and B make equally many {title} per sample", amount)
 
 
 def _energy(name: str, row: Mapping[str, Any]) -> str:
-    difference = row["difference"]
-    mean = difference["mean"]
-    if mean:
-        more = f"{joules(mean)} {'more' if mean > 0 else 'less'}"
-        said = f"Under {name} (mid), B takes {more} per sample than A{_times(row)}"
-    else:
-        said = f"Under {name} (mid), A and B take the same energy"
-    return said + _verdict(difference, interval(difference, joules))
+    mean = row["difference"]["mean"]
+    more = f"{joules(mean)} {'more' if mean > 0 else 'less'}"
+    apart = f"Under {name} (mid), B takes {more} per sample than A{_times(row)}"
+    return _sentence(row["difference"], apart, f"Under {name} (mid), A and B take the same energy", joules)
+
+
+def _sentence(difference: Mapping[str, Any], apart: str, alike: str, text: Callable[[float], str]) -> str:
+    """What is said where the means differ, or where they do not, with the verdict of the interval."""
+    return (apart if difference["mean"] else alike) + _verdict(difference, interval(difference, text))
 
 
 def _times(row: Mapping[str, Any]) -> str:
