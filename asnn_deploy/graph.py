@@ -7,11 +7,11 @@ when made, and imports neither torch nor any target.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from asnn_deploy.input_code import InputCode
 from asnn_deploy.layers import Add, Layer, Neuron, Readout, Shape
 from asnn_deploy.quantization import Quantization
 
+R = TypeVar("R")
 INPUT = "input"
 """The edge source that stands for the coded input frames."""
 
@@ -111,6 +112,19 @@ class DeployGraph:
     def parameter_count(self) -> int:
         """How many numbers the step tables hold."""
         return sum(table.values.size for layer in self.layers for table in layer.tables().values())
+
+
+def remembered(function: Callable[[DeployGraph], R]) -> Callable[[DeployGraph], R]:
+    """Compute a function of a graph once for each graph; every layer of an executor asks the same questions."""
+
+    @wraps(function)
+    def asked(graph: DeployGraph) -> R:
+        key = f"{function.__module__}.{function.__qualname__}"
+        if key not in vars(graph):
+            vars(graph)[key] = function(graph)
+        return vars(graph)[key]  # type: ignore[no-any-return]
+
+    return asked
 
 
 def infer_shapes(graph: DeployGraph) -> dict[str, Shape]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from asnn_deploy.fixed_point import ACCUMULATOR_BITS, LEAK_SHIFT, STATE_BITS, largest
 from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.ranges import delayed, loops, summands
 from asnn_deploy.step_table import Array, StepTable, over_axes
 
@@ -107,6 +107,11 @@ def leaving(layer: Layer, graph: DeployGraph, x: list[Interval]) -> Bounds:
         shape = graph.shapes[graph.inputs_of[layer.name][0].source]
         each = math.prod(shape[1:]) if x[0].low.shape[1] > 1 else 1
         return Bounds(Interval(x[0].low.repeat(each, axis=1), x[0].high.repeat(each, axis=1)))
+    if isinstance(layer, Reshape):
+        kept = graph.shapes[graph.inputs_of[layer.name][0].source][0] == layer.shape[0]
+        return Bounds(x[0] if kept else x[0].over_all())
+    if isinstance(layer, Scale):
+        return Bounds(_times_table(x[0], layer.factor))
     if isinstance(layer, Add):
         return Bounds(Interval(sum(i.low for i in x), sum(i.high for i in x)))  # type: ignore[arg-type]
     if isinstance(layer, Product):

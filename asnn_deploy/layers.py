@@ -8,6 +8,7 @@ Shapes are those of one sample (no batch, no time): `(C, H, W)`, `(C, L)` or `(N
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -157,6 +158,20 @@ class Flatten(Layer):
 
 
 @dataclass(frozen=True)
+class Reshape(Layer):
+    """The same elements, in C order, under other axes: `shape`, such as `(heads, C // heads, H * W)` of `(C, H, W)`."""
+
+    shape: Shape
+    kind: ClassVar[str] = "reshape"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if not self.shape or min(self.shape) < 1 or math.prod(self.shape) != math.prod(shape):
+            raise self.refuse(f"shape {self.shape} does not hold the {math.prod(shape)} elements of an input {shape}")
+        return self.shape
+
+
+@dataclass(frozen=True)
 class Neuron(Layer):
     """A population of spiking neurons of one model (see `asnn_deploy.neurons`).
 
@@ -249,7 +264,7 @@ SYNAPTIC = (Conv, Linear, Product)
 """Kinds of layers whose work is counted in synaptic operations."""
 
 LAYERS: dict[str, type[Layer]] = {
-    cls.kind: cls for cls in (Conv, Linear, Scale, Pool, Flatten, Neuron, Add, Product, Readout)
+    cls.kind: cls for cls in (Conv, Linear, Scale, Pool, Flatten, Reshape, Neuron, Add, Product, Readout)
 }
 
 

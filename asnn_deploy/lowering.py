@@ -12,10 +12,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from asnn_deploy.errors import GraphError, LoweringError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.graph import DeployGraph, Edge
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.models.cells import AdaptiveLIFCell, MultiStep
-from asnn_deploy.models.layers import PerStep, Synapses, WeightedMean
+from asnn_deploy.models.layers import Multiply, PerStep, Reshaped, Scaled, Sum, Synapses, WeightedMean
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.order_free import input_grid, snap
 from asnn_deploy.step_table import Array, StepTable
@@ -28,7 +28,8 @@ def lower(network: SpikingNetwork, dt: float = 1e-3, snapped: bool = True) -> De
     Raises LoweringError naming the path and type of a module that has no deployable counterpart.
     """
     layers = [_lower_module(name, f"layers.{name}", module) for name, module in network.layers.items()]
-    graph = DeployGraph.chain(network.input_shape, network.code, layers, dt=dt)
+    edges = [Edge(source, name) for name, sources in network.sources.items() for source in sources]
+    graph = DeployGraph(network.input_shape, network.code, tuple(layers), tuple(edges), dt=dt)
     for layer in graph.layers:
         padded = isinstance(layer, Pool) and layer.mode == "max" and any(layer.padding)
         if padded and input_grid(graph, graph.inputs_of[layer.name][0].source) is None:
@@ -68,7 +69,7 @@ def _synapses(name: str, path: str, module: Synapses) -> Layer:
     ]
     steps = range(len(module.index))
     weight = StepTable.per_step(
-        [(folded[module.index[t]][0] * module.pixel_scale[t]).astype(np.float32) for t in steps]
+        [(folded[module.index[t]][0] * module.input_scale[t]).astype(np.float32) for t in steps]
     )
     bias = StepTable.per_step([folded[module.index[t]][1].astype(np.float32) for t in steps])
     layer: Any = module.weights[0]
@@ -118,18 +119,28 @@ def _max_pool(name: str, path: str, module: nn.MaxPool2d) -> Layer:
 
 def _average_pool(name: str, path: str, module: nn.AvgPool2d) -> Layer:
     pair = lambda n: (n, n) if isinstance(n, int) else tuple(n)  # noqa: E731
-    if module.ceil_mode or not module.count_include_pad or module.divisor_override:
+    if module.ceil_mode or not module.count_include_pad or module.divisor_override not in (None, 1):
         raise LoweringError(
-            f"module '{path}' (AvgPool2d) cannot be deployed with ceil_mode, divisor_override or "
-            "count_include_pad=False"
+            f"module '{path}' (AvgPool2d) cannot be deployed with ceil_mode, count_include_pad=False or a "
+            "divisor_override other than 1"
         )
-    return Pool(name, "average", pair(module.kernel_size), pair(module.stride), pair(module.padding))
+    return Pool(
+        name,
+        "sum" if module.divisor_override else "average",
+        pair(module.kernel_size),
+        pair(module.stride),
+        pair(module.padding),
+    )
 
 
 def _flatten(name: str, path: str, module: nn.Flatten) -> Layer:
     if module.start_dim != 1 or module.end_dim != -1:
         raise LoweringError(f"module '{path}' (Flatten) cannot be deployed: it must flatten all axes but the batch")
     return Flatten(name)
+
+
+def _scaled(name: str, _path: str, module: Scaled) -> Layer:
+    return Scale(name, StepTable.constant(np.float32(module.factor), module.time_steps))
 
 
 def _readout(name: str, _path: str, module: WeightedMean) -> Layer:
@@ -142,5 +153,9 @@ RULES: dict[type[nn.Module], Callable[[str, str, Any], Layer]] = {
     nn.MaxPool2d: _max_pool,
     nn.AvgPool2d: _average_pool,
     nn.Flatten: _flatten,
+    Scaled: _scaled,
+    Sum: lambda name, _path, _module: Add(name),
+    Multiply: lambda name, _path, module: Product(name, module.equation),
+    Reshaped: lambda name, _path, module: Reshape(name, module.shape),
     WeightedMean: _readout,
 }

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Add, Conv, Layer, Linear
+from asnn_deploy.graph import DeployGraph, remembered
+from asnn_deploy.layers import Add, Conv, Layer, Linear, Product, Scale
 from asnn_deploy.ranges import arriving, largest_values, row_sums
 from asnn_deploy.step_table import Array, StepTable
 
@@ -64,16 +64,19 @@ def snap(graph: DeployGraph) -> DeployGraph:
     largest = largest_values(graph)
     layers: list[Layer] = []
     for layer in graph.layers:
-        source = graph.inputs_of[layer.name][0].source
-        if isinstance(layer, (Conv, Linear)) and input_grid(graph, source) is not None:
+        below = input_grid(graph, graph.inputs_of[layer.name][0].source)
+        if isinstance(layer, (Conv, Linear)) and below is not None:
             (reaching,) = arriving(graph, layer, largest)
-            layers.append(_snap_layer(layer, reaching, graph.time_steps))
+            layers.append(_snap_layer(layer, reaching, graph.time_steps, below))
         else:
             layers.append(layer)
     return replace(graph, layers=tuple(layers))
 
 
-def _snap_layer(layer: Conv | Linear, largest: Array, time_steps: int) -> Conv | Linear:
+def _snap_layer(layer: Conv | Linear, largest: Array, time_steps: int, below: int) -> Conv | Linear:
+    """below: the exponent of the grid that the inputs lie on. Inputs are integers times 2**below; the integers' weights
+    are those times 2**below."""
+    unit = 2.0**below
     biases = None if layer.bias is None else layer.bias.expanded()
     pairs: dict[tuple[int, int | None], list[int]] = {}
     for t in range(time_steps):  # one grid for each weight and bias that occur together
@@ -82,9 +85,10 @@ def _snap_layer(layer: Conv | Linear, largest: Array, time_steps: int) -> Conv |
     weights, new_biases = [np.empty(0)] * time_steps, [np.empty(0)] * time_steps
     for steps in pairs.values():
         bias = None if biases is None else biases[steps[0]]
-        weight, snapped_bias = snap_arrays(layer.weight.at(steps[0]), bias, max(float(largest[t]) for t in steps))
+        top = max(float(largest[t]) for t in steps) / unit
+        weight, snapped_bias = snap_arrays(layer.weight.at(steps[0]) * np.float32(unit), bias, top)
         for t in steps:
-            weights[t] = weight
+            weights[t] = weight / np.float32(unit)
             if snapped_bias is not None:
                 new_biases[t] = snapped_bias
     return replace(
@@ -132,16 +136,20 @@ def input_grid(graph: DeployGraph, source: str, above: frozenset[str] = frozense
             grids = [input_grid(graph, e.source, above | {source}) for e in graph.inputs_of[source]]
             known = [g for g in grids if g is not None]
             return None if len(known) < len(grids) else (min(known) if layer.kind == "add" else sum(known))
-        if layer.kind in ("conv", "linear", "scale", "readout"):
+        if isinstance(layer, Scale):
+            below, own = input_grid(graph, graph.inputs_of[source][0].source, above), grid_exponent(layer.factor.values)
+            return None if below is None else below + (own or 0)
+        if layer.kind in ("conv", "linear", "readout"):
             return None
         source = graph.inputs_of[source][0].source
     return 0
 
 
+@remembered
 def analyse(graph: DeployGraph) -> dict[str, list[Exactness]]:
     """For each layer that adds up products: whether its float32 sums are order-free, one entry for each weight.
 
-    Convolutions and linear layers have K entries; an addition of currents has one.
+    Convolutions and linear layers have K entries; a product of signals and an addition of currents have one.
     """
     largest = largest_values(graph)
     result: dict[str, list[Exactness]] = {}
@@ -152,9 +160,25 @@ def analyse(graph: DeployGraph) -> dict[str, list[Exactness]]:
                 _analyse_weight(graph, layer, k, sources[0], arriving(graph, layer, largest)[0])
                 for k in range(len(layer.weight.values))
             ]
+        elif isinstance(layer, Product):
+            result[layer.name] = [_analyse_product(graph, layer, float(largest[layer.name].max()))]
         elif isinstance(layer, Add) and input_grid(graph, layer.name) is None and len(sources) > 2:
             result[layer.name] = [Exactness(None, None, f"adds {len(sources)} currents; more than two have an order")]
     return result
+
+
+def _analyse_product(graph: DeployGraph, layer: Product, top: float) -> Exactness:
+    grid = input_grid(graph, layer.name)
+    if grid is None:
+        return Exactness(None, None, "multiplies signals that are not made of spikes or small integers")
+    bits = math.frexp(top)[1] - grid if top else 0
+    return Exactness(grid, bits, _too_wide(grid, bits))
+
+
+def _too_wide(grid: int, bits: int) -> str | None:
+    if bits <= FLOAT32_BITS:
+        return None
+    return f"its sums take {bits} bits on the grid 2^{grid}; float32 has {FLOAT32_BITS}"
 
 
 def _analyse_weight(graph: DeployGraph, layer: Conv | Linear, k: int, source: str, largest: Array) -> Exactness:
@@ -181,6 +205,4 @@ def _analyse_weight(graph: DeployGraph, layer: Conv | Linear, k: int, source: st
     )
     grid = min(exponents)
     bits = math.frexp(top)[1] - grid if top else 0
-    if bits > FLOAT32_BITS:
-        return Exactness(grid, bits, f"its sums take {bits} bits on the grid 2^{grid}; float32 has {FLOAT32_BITS}")
-    return Exactness(grid, bits, None)
+    return Exactness(grid, bits, _too_wide(grid, bits))

@@ -2,7 +2,7 @@
 
 What rests on them: the order-free grids, the choice of integer carriers, and the proof that fixed point never
 overflows. Only event signals are bounded here (input frames, spikes, and what pooling, adding, multiplying and
-flattening make of them); currents get their bound from the weights (`synapse_bound`).
+flattening make of them); currents get their bound from the weights (`synapse_bounds`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
+from asnn_deploy.graph import INPUT, DeployGraph, remembered
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.step_table import Array
 
 
@@ -22,6 +22,7 @@ def row_sums(weight: Array) -> Array:
     return np.abs(weight.astype(np.float64)).reshape(len(weight), -1).sum(axis=1)  # type: ignore[no-any-return]
 
 
+@remembered
 def largest_values(graph: DeployGraph) -> dict[str, Array]:
     """The largest magnitude that can leave each layer (and "input") at each step, `[T]` float64."""
     steps = graph.time_steps
@@ -58,14 +59,14 @@ def delayed(values: Array, delay: int, before: float = 0.0) -> Array:
 def largest_leaving(layer: Layer, graph: DeployGraph, x: list[Array]) -> Array:
     """The largest magnitude that can leave a layer at each step, given those that enter, `[T]` each."""
     steps = range(graph.time_steps)
+    if isinstance(layer, (Flatten, Reshape)):
+        return x[0]
     if isinstance(layer, Neuron):
         return np.ones(graph.time_steps)
     if isinstance(layer, (Conv, Linear)):
-        return np.array([synapse_bound(layer, t, float(x[0][t])).max(initial=0) for t in steps])
+        return np.array([bound.max(initial=0) for bound in synapse_bounds(layer, x[0])])
     if isinstance(layer, Pool):
         return x[0] * (math.prod(layer.kernel) if layer.mode == "sum" else 1)
-    if isinstance(layer, Flatten):
-        return x[0]
     if isinstance(layer, Scale):
         return np.array([x[0][t] * np.abs(layer.factor.at(t)).max() for t in steps])
     if isinstance(layer, Add):
@@ -77,10 +78,13 @@ def largest_leaving(layer: Layer, graph: DeployGraph, x: list[Array]) -> Array:
     return np.full(graph.time_steps, math.inf)
 
 
-def synapse_bound(layer: Conv | Linear, step: int, largest_input: float) -> Array:
-    """The largest magnitude that each output channel's sum, bias included, can reach at a step, `[out]`."""
-    bound = row_sums(layer.weight.at(step)) * largest_input
-    return bound if layer.bias is None else bound + np.abs(layer.bias.at(step).astype(np.float64))
+def synapse_bounds(layer: Conv | Linear, largest_inputs: Array) -> list[Array]:
+    """The largest magnitude that each output channel's sum, bias included, can reach at each step, `[out]` each."""
+    sums = [row_sums(weight) for weight in layer.weight.values]
+    bounds = [sums[k] * largest for k, largest in zip(layer.weight.index, largest_inputs)]
+    if layer.bias is None:
+        return bounds
+    return [bound + np.abs(layer.bias.at(t).astype(np.float64)) for t, bound in enumerate(bounds)]
 
 
 def summands(layer: Product, graph: DeployGraph) -> int:

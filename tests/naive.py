@@ -189,5 +189,6 @@ LAYERS = {
     "readout": readout,
     "add": add,
     "product": product,
+    "reshape": lambda graph, layer, t, inputs, number, state, current: inputs[0].reshape(layer.shape),
     "flatten": lambda graph, layer, t, inputs, number, state, current: inputs[0].ravel(),
 }

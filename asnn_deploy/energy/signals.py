@@ -11,7 +11,7 @@ import numpy as np
 from asnn_deploy.engine.encoder import encode
 from asnn_deploy.errors import InputError
 from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import SYNAPTIC, Add, Flatten, Layer, Neuron, Pool, Product, Readout
+from asnn_deploy.layers import SYNAPTIC, Add, Flatten, Layer, Neuron, Pool, Product, Readout, Reshape
 from asnn_deploy.reference import Executor, synaptic_inputs
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Trace
@@ -36,7 +36,7 @@ def arrive_as_spikes(graph: DeployGraph) -> dict[str, Array]:
 
 
 def _keeps_spikes(layer: Layer) -> bool:
-    return isinstance(layer, (Flatten, Add, Product)) or (isinstance(layer, Pool) and layer.mode != "average")
+    return isinstance(layer, (Flatten, Reshape, Add, Product)) or (isinstance(layer, Pool) and layer.mode != "average")
 
 
 def from_neurons(graph: DeployGraph) -> dict[str, bool]:

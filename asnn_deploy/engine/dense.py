@@ -6,11 +6,13 @@ representable integer (below 2**24 in float32, below 2**53 in float64), because 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from asnn_deploy.layers import Conv, Linear, Pool
+from asnn_deploy.layers import Conv, Linear, Pool, Product
+from asnn_deploy.ranges import row_sums
 from asnn_deploy.step_table import Array
 
 FLOAT32_EXACT = 2**24
@@ -22,14 +24,53 @@ def carrier(weight: Array, largest_input: float) -> np.dtype[Any]:
 
     weight: `[out, ...]`; largest_input: of the magnitude of any input. Raises OverflowError beyond 2**53.
     """
-    if weight.dtype.kind == "f":
-        return weight.dtype
-    bound = np.abs(weight.astype(np.float64)).reshape(len(weight), -1).sum(axis=1).max(initial=0) * largest_input
+    return exact_type(weight.dtype, row_sums(weight).max(initial=0) * largest_input)
+
+
+def exact_type(kind: np.dtype[Any], bound: float) -> np.dtype[Any]:
+    """The floating-point type that carries integer sums up to a bound exactly; for floats, their own type."""
+    if kind.kind == "f":
+        return kind
     if bound < FLOAT32_EXACT:
         return np.dtype(np.float32)
     if bound < FLOAT64_EXACT:
         return np.dtype(np.float64)
     raise OverflowError(f"integer sums up to {bound:.3g} exceed 2**53")
+
+
+class ProductKernel:
+    """A product of two signals `[B, ...]` by an einsum equation over their per-sample axes, as matrix products.
+
+    kind: the type in which the graph computes; bound: the largest magnitude of any result.
+    """
+
+    def __init__(self, layer: Product, kind: Any, bound: float) -> None:
+        self.dtype = exact_type(np.dtype(kind), bound)
+        terms, _, self.result = layer.equation.replace(" ", "").partition("->")
+        self.terms = terms.split(",")
+        left, right = self.terms
+        self.shared = [a for a in left if a in right and a in self.result]
+        self.summed = [a for a in left if a in right and a not in self.result]
+        self.outer = [[a for a in term if a not in self.shared + self.summed] for term in self.terms]
+
+    def __call__(self, left: Array, right: Array) -> Array:
+        sizes = {a: n for term, x in zip(self.terms, (left, right)) for a, n in zip(term, x.shape[1:])}
+        a, b = (x.astype(self.dtype, copy=False) for x in (left, right))
+        a = self._matrix(a, self.terms[0], self.outer[0], self.summed, sizes)
+        b = self._matrix(b, self.terms[1], self.summed, self.outer[1], sizes)
+        axes = [*self.shared, *self.outer[0], *self.outer[1]]
+        y = np.matmul(a, b).reshape(len(left), *(sizes[axis] for axis in axes))
+        # An axis of one operand alone that the result lacks is added up afterwards.
+        y = y.sum(axis=tuple(i + 1 for i, axis in enumerate(axes) if axis not in self.result))
+        kept = [axis for axis in axes if axis in self.result]
+        return y.transpose(0, *(1 + kept.index(axis) for axis in self.result))
+
+    def _matrix(self, x: Array, term: str, rows: list[str], columns: list[str], sizes: dict[str, int]) -> Array:
+        """`[B, shared axes, rows, columns]`."""
+        order = [*self.shared, *rows, *columns]
+        heads = [sizes[a] for a in self.shared]
+        lengths = [math.prod(sizes[a] for a in group) for group in (rows, columns)]
+        return x.transpose(0, *(1 + term.index(a) for a in order)).reshape(len(x), *heads, *lengths)
 
 
 class LinearKernel:

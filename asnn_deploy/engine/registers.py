@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from asnn_deploy.fixed_point import LEAK_BITS, LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.graph import DeployGraph
+from asnn_deploy.graph import DeployGraph, remembered
 from asnn_deploy.intervals import Bounds, bounds
 from asnn_deploy.layers import Conv, Linear, Neuron
 from asnn_deploy.order_free import analyse
@@ -19,7 +18,7 @@ REGISTER = 32
 """Bits of the registers in which integer neurons are computed."""
 
 
-@lru_cache(maxsize=1)
+@remembered
 def proved(graph: DeployGraph) -> dict[str, Bounds]:
     """The intervals of an integer graph: every layer of one executor asks for them."""
     return bounds(graph)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Add, Flatten, Neuron, Pool, Product
+from asnn_deploy.graph import INPUT, DeployGraph, remembered
+from asnn_deploy.layers import Add, Flatten, Neuron, Pool, Product, Reshape
 from asnn_deploy.ranges import largest_values
 from asnn_deploy.step_table import Array
 
@@ -28,12 +28,15 @@ def potential_type(graph: DeployGraph) -> type[np.float32] | type[np.int32]:
     return np.int32 if graph.arithmetic == "fixed" else np.float32
 
 
+@remembered
 def carried_types(graph: DeployGraph) -> dict[str, np.dtype[Any]]:
     """The type of each layer's signal and of "input": a byte where it holds counts up to 255, else `signal_type`."""
     largest = largest_values(graph)
     counts = {INPUT}
     for layer in graph.layers:
-        sums_up = isinstance(layer, (Flatten, Add, Product)) or (isinstance(layer, Pool) and layer.mode != "average")
+        sums_up = isinstance(layer, (Flatten, Reshape, Add, Product)) or (
+            isinstance(layer, Pool) and layer.mode != "average"
+        )
         if isinstance(layer, Neuron) or (sums_up and all(e.source in counts for e in graph.inputs_of[layer.name])):
             counts.add(layer.name)
     native = np.dtype(signal_type(graph))

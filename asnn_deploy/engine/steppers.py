@@ -7,16 +7,15 @@ here.
 
 from __future__ import annotations
 
-import math
 from typing import Protocol
 
 import numpy as np
 
-from asnn_deploy.engine.dense import ConvKernel, LinearKernel, pool
+from asnn_deploy.engine.dense import ConvKernel, LinearKernel, ProductKernel, pool
 from asnn_deploy.engine.signals import signal_type
 from asnn_deploy.errors import GraphError
 from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.neurons import State, model_of
 from asnn_deploy.ranges import arriving, largest_values
 from asnn_deploy.step_table import Array, StepTable, over_axes
@@ -92,12 +91,11 @@ class Pooling(Stateless):
         return pool(self.layer, inputs[0])
 
 
-class Flattening(Stateless):
-    """Flatten."""
+class Reshaping(Stateless):
+    """Flatten and Reshape."""
 
     def step(self, t: int, *inputs: Array) -> Array:
-        (x,) = inputs
-        return x.reshape(len(x), math.prod(x.shape[1:]))
+        return inputs[0].reshape(len(inputs[0]), *self.graph.shapes[self.layer.name])
 
 
 class Adding(Stateless):
@@ -115,11 +113,11 @@ class Multiplying(Stateless):
 
     def __init__(self, layer: Product, graph: DeployGraph) -> None:
         super().__init__(layer, graph)
-        left, right = layer.equation.split("->")
-        self.equation = ",".join("..." + term for term in left.split(",")) + "->..." + right
+        self.dtype = signal_type(graph)
+        self.kernel = ProductKernel(layer, self.dtype, float(largest_values(graph)[layer.name].max(initial=0)))
 
     def step(self, t: int, *inputs: Array) -> Array:
-        return np.einsum(self.equation, *inputs)  # type: ignore[no-any-return]
+        return self.kernel(*inputs).astype(self.dtype, copy=False)
 
 
 class Firing:
@@ -184,7 +182,8 @@ STEPPERS: dict[type[Layer], type] = {
     Linear: Synapses,
     Scale: Scaling,
     Pool: Pooling,
-    Flatten: Flattening,
+    Flatten: Reshaping,
+    Reshape: Reshaping,
     Neuron: Firing,
     Add: Adding,
     Product: Multiplying,

@@ -12,7 +12,7 @@ from asnn_deploy.engine.layout import poolable
 from asnn_deploy.engine.signals import carried_types, potential_type, signal_type
 from asnn_deploy.engine.steppers import Firing, build
 from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Layer, Linear, Neuron, Pool
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Reshape
 from asnn_deploy.step_table import Array
 
 
@@ -67,6 +67,30 @@ class Stepwise:
         return {self.layers[0]: np.stack(found).astype(self.carried, copy=False)}
 
 
+class Memoryless:
+    """A NumPy layer that is the same at every step, as a unit: all steps in one call."""
+
+    def __init__(self, graph: DeployGraph, layer: Layer) -> None:
+        self.layers: tuple[str, ...] = (layer.name,)
+        self.stepper = build(layer, graph)
+        self.carried = carried_types(graph)[layer.name]
+        # Where a sum fits a byte, so do all its summands and partial sums.
+        adds_up = not isinstance(layer, Product) and getattr(layer, "mode", "") != "average"
+        self.type = self.carried if adds_up else np.dtype(signal_type(graph))
+
+    def reset(self, batch: int) -> None:
+        """Nothing to do."""
+
+    def keep(self, samples: Array) -> None:
+        """Nothing to do."""
+
+    def advance(self, steps: range, *inputs: Array) -> dict[str, Array]:
+        """See Unit."""
+        flat = (x.astype(self.type, copy=False).reshape(-1, *x.shape[2:]) for x in inputs)
+        y = self.stepper.step(steps.start, *flat).astype(self.carried, copy=False)
+        return {self.layers[0]: y.reshape(*inputs[0].shape[:2], *y.shape[1:])}
+
+
 def plan_units(
     graph: DeployGraph,
     names: Collection[str],
@@ -89,7 +113,10 @@ def plan_units(
     for layer in graph.layers:
         if layer.name in names and layer.name not in done:
             unit = _compiled(graph, layer, names, outside, watched, counted) if compile_layers else None
-            units.append(unit or Stepwise(graph, layer, watched, counted))
+            if unit is None:
+                same = compile_layers and isinstance(layer, (Add, Flatten, Pool, Product, Reshape))
+                unit = Memoryless(graph, layer) if same else Stepwise(graph, layer, watched, counted)
+            units.append(unit)
             done.update(units[-1].layers)
     return units
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from asnn_deploy.coding import input_code
 from asnn_deploy.config import RunConfig
 from asnn_deploy.errors import ConfigError
+from asnn_deploy.models.builder import Builder
 from asnn_deploy.models.lenet import lenet
 from asnn_deploy.models.network import SpikingNetwork
+from asnn_deploy.models.sew_resnet import sew_resnet
+from asnn_deploy.models.spikformer import spikformer
 from asnn_deploy.suggest import unknown_name
 
-MODELS = {"lenet": lenet}
+MODELS = {"lenet": lenet, "sew-resnet": sew_resnet, "spikformer": spikformer}
 
 __all__ = ["MODELS", "SpikingNetwork", "build_model"]
 
@@ -19,7 +22,7 @@ def build_model(config: RunConfig, input_shape: tuple[int, ...], classes: int) -
     if config.model.name not in MODELS:
         raise ConfigError(unknown_name("model", config.model.name, MODELS))
     code = input_code(config.coding, config.time_steps)
-    network = MODELS[config.model.name](config.model, code, input_shape, classes)
+    network = MODELS[config.model.name](Builder(config.model, code, input_shape), classes)
     if config.quantization.bits is not None:
         network.quantize(config.quantization.bits)
     return network

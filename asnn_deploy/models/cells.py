@@ -6,6 +6,7 @@ in a module, an activation `(input, state, parameters, dt) -> (spikes, state)` i
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import norse.torch.module.snn
@@ -29,18 +30,22 @@ class LIFState(NamedTuple):
 class LIFParameters(nn.Module):
     """Leak and gain for each step, `[T, *granularity]`; the threshold is 1.
 
-    learned: whether training moves them (ASNN) or they stay at 0.5 for good (plain LIF, one value for all steps).
+    learned: which of "leak" and "gain" training moves (ASNN: both); the others stay at 0.5 for good (plain LIF).
     granularity: `()` per layer, `(C, 1, 1)` per channel, or the layer's whole shape per neuron.
     reset: "subtract" or "zero".
     """
 
     def __init__(
-        self, time_steps: int, granularity: tuple[int, ...] = (), learned: bool = True, reset: str = "subtract"
+        self,
+        time_steps: int,
+        granularity: tuple[int, ...] = (),
+        learned: Collection[str] = ("leak", "gain"),
+        reset: str = "subtract",
     ) -> None:
         super().__init__()
         self.reset = reset
-        self.leak = nn.Parameter(torch.full((time_steps, *granularity), LEAK), requires_grad=learned)
-        self.gain = nn.Parameter(torch.full((time_steps, *granularity), GAIN), requires_grad=learned)
+        self.leak = nn.Parameter(torch.full((time_steps, *granularity), LEAK), requires_grad="leak" in learned)
+        self.gain = nn.Parameter(torch.full((time_steps, *granularity), GAIN), requires_grad="gain" in learned)
 
 
 def lif_step(x: Tensor, state: LIFState, p: LIFParameters, _dt: float) -> tuple[Tensor, LIFState]:

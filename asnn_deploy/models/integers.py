@@ -24,7 +24,7 @@ class IntegerSynapses(nn.Module):
     def __init__(self, layer: Conv | Linear, sums: Interval) -> None:
         super().__init__()
         self.layer = layer
-        self.carrier = torch.float32 if sums.magnitude.max() < FLOAT32_EXACT else torch.float64
+        self.carrier = carrier(sums)
         self.weights = [torch.tensor(weight, dtype=self.carrier) for weight in layer.weight.values]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -76,6 +76,11 @@ class IntegerReadout(nn.Module):
         for t, current in enumerate(x):
             total = total + current.long() * self.scale[t] + (0 if self.bias is None else self.bias[t])
         return total.double() * self.unit
+
+
+def carrier(sums: Interval) -> torch.dtype:
+    """The floating-point type in which integer sums are exact."""
+    return torch.float32 if sums.magnitude.max() < FLOAT32_EXACT else torch.float64
 
 
 def _per_step(table: StepTable, shape: tuple[int, ...]) -> list[Tensor]:

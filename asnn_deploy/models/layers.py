@@ -19,7 +19,7 @@ from asnn_deploy.step_table import Array
 class Encode(nn.Module):
     """8-bit images `[B, C, H, W]` to frames `[T, B, C, H, W]`: the torch twin of `InputCode.frames`.
 
-    Analog steps hold the pixel, 0..255, as in a DeployGraph; `Synapses.pixel_scale` makes it 0..1 for training.
+    Analog steps hold the pixel, 0..255, as in a DeployGraph; `Synapses.input_scale` makes it 0..1 for training.
     """
 
     table: Tensor
@@ -38,7 +38,7 @@ class Synapses(nn.Module):
 
     make: makes the bare layer. features: channels to normalise, None for no batch norm.
     index: `[T]`, which pair serves each step: all 0, or 0 1 1 .. for a hybrid input.
-    pixel_scale: factor on each step's input, `[T]`: 1/255 where the step is analog.
+    input_scale: factor on what arrives at each step, `[T]`: 1/255 where that is analog, 1/n for a mean of n.
 
     Batch norm is called step by step, as the reference code does: its batch statistics are those of one step.
     After `quantize` it is trained with weights of few bits (see `fake_quantization.py`), after `fold` it computes with
@@ -52,14 +52,14 @@ class Synapses(nn.Module):
         make: Callable[[], nn.Module],
         features: int | None,
         index: Sequence[int],
-        pixel_scale: Sequence[float] | None = None,
+        input_scale: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         kinds = max(index) + 1
         self.index = list(index)
-        self.pixel_scale = list(pixel_scale or [1.0] * len(index))
+        self.input_scale = list(input_scale or [1.0] * len(index))
         self.weights = nn.ModuleList(make() for _ in range(kinds))
-        norm = nn.BatchNorm1d if isinstance(self.weights[0], nn.Linear) else nn.BatchNorm2d
+        norm = nn.BatchNorm2d if isinstance(self.weights[0], nn.Conv2d) else nn.BatchNorm1d
         self.norms = nn.ModuleList() if features is None else nn.ModuleList(norm(features) for _ in range(kinds))
         self.folded: list[tuple[Tensor, Tensor]] | None = None
         self.bits: int | None = None
@@ -105,13 +105,13 @@ class Synapses(nn.Module):
 
     def key(self, t: int) -> tuple[int, float]:
         """What makes two steps computable in one call."""
-        return self.index[t], self.pixel_scale[t]
+        return self.index[t], self.input_scale[t]
 
     def apply_at(self, t: int, x: Tensor) -> Tensor:
         """The bare layer in force at step t, on `[N, ...]`."""
         layer: Any = self.weights[self.index[t]]
         if self.folded is None:
-            x = x if self.pixel_scale[t] == 1.0 else x * self.pixel_scale[t]
+            x = x if self.input_scale[t] == 1.0 else x * self.input_scale[t]
             if self.bits is None:
                 return layer(x)
             weight, bias = fake_quantized(layer.weight, self.bits, self.clips[self.index[t]]), layer.bias
@@ -141,6 +141,57 @@ class PerStep(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """See the class's text."""
         return self.module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class Sum(nn.Module):
+    """The sum of signals of one shape, from the first on."""
+
+    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
+        """See the class's text."""
+        for other in others:
+            x = x + other
+        return x
+
+
+class Multiply(nn.Module):
+    """The product of two signals by an einsum equation over their axes behind `[T, B]`.
+
+    carrier: the type that holds the sums exactly.
+    """
+
+    def __init__(self, equation: str, carrier: torch.dtype | None = None) -> None:
+        super().__init__()
+        self.equation, self.carrier = equation, carrier
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """See the class's text."""
+        terms, _, result = self.equation.partition("->")
+        equation = ",".join("..." + term for term in terms.split(",")) + "->..." + result
+        return torch.einsum(equation, left.to(self.carrier or left.dtype), right.to(self.carrier or right.dtype))
+
+
+class Reshaped(nn.Module):
+    """The same elements under other axes behind `[T, B]`."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class's text."""
+        return x.reshape(*x.shape[:2], *self.shape)
+
+
+class Scaled(nn.Module):
+    """Multiplied by a number, the same at all T steps."""
+
+    def __init__(self, factor: float, time_steps: int) -> None:
+        super().__init__()
+        self.factor, self.time_steps = factor, time_steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class's text."""
+        return x * self.factor
 
 
 class WeightedMean(nn.Module):

@@ -1,20 +1,20 @@
-"""SpikingNetwork: an input code and a sequence of named layers over time."""
+"""SpikingNetwork: an input code and named layers over time that read each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from asnn_deploy.graph import DeployGraph
+from asnn_deploy.graph import INPUT, DeployGraph
 from asnn_deploy.input_code import InputCode
 from asnn_deploy.intervals import bounds
-from asnn_deploy.layers import Conv, Linear, Neuron, Readout
+from asnn_deploy.layers import Conv, Linear, Neuron, Product, Readout, Scale
 from asnn_deploy.models.cells import MultiStep
-from asnn_deploy.models.integers import IntegerLIF, IntegerReadout, IntegerSynapses
-from asnn_deploy.models.layers import Encode, PerStep, Synapses
+from asnn_deploy.models.integers import IntegerLIF, IntegerReadout, IntegerSynapses, carrier
+from asnn_deploy.models.layers import Encode, Multiply, PerStep, Synapses
 
 
 @contextmanager
@@ -28,15 +28,25 @@ class SpikingNetwork(nn.Module):
     """8-bit images `[B, C, H, W]` to logits `[B, classes]`.
 
     layers: name to module, in order; the last one is the answer. Spiking layers (MultiStep) are what `trace` returns,
-    under their names.
+    under their names. sources: the names of the layers (or "input") that a layer reads; where it is not named, the
+    layer before.
     """
 
-    def __init__(self, code: InputCode, input_shape: tuple[int, ...], layers: Mapping[str, nn.Module]) -> None:
+    def __init__(
+        self,
+        code: InputCode,
+        input_shape: tuple[int, ...],
+        layers: Mapping[str, nn.Module],
+        sources: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         super().__init__()
         self.code = code
         self.input_shape = input_shape
         self.encode = Encode(code)
         self.layers = nn.ModuleDict(layers)
+        before = zip(layers, [INPUT, *layers])
+        self.sources = {name: tuple((sources or {}).get(name, (last,))) for name, last in before}
+        self._last_reader = {source: name for name, read in self.sources.items() for source in read}
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class's text."""
@@ -44,12 +54,15 @@ class SpikingNetwork(nn.Module):
 
     def trace(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits, and the spikes of each spiking layer, `[T, B, ...]`."""
-        x, spikes = self.encode(images), {}
+        signals, spikes = {INPUT: self.encode(images)}, {}
         for name, layer in self.layers.items():
-            x = layer(x)
+            sources = self.sources[name]
+            signals[name] = layer(*(signals[source] for source in sources))
             if isinstance(layer, (MultiStep, IntegerLIF)):
-                spikes[name] = x
-        return x, spikes
+                spikes[name] = signals[name]
+            for source in {source for source in sources if self._last_reader[source] == name}:
+                del signals[source]
+        return signals[name], spikes
 
     def quantize(self, bits: int) -> None:
         """Train with weights of that many bits from now on."""
@@ -80,6 +93,10 @@ class SpikingNetwork(nn.Module):
             layer, shape = graph.by_name[name], graph.shapes[name]
             if isinstance(layer, (Conv, Linear)):
                 self.layers[name] = IntegerSynapses(layer, known[name].signal)
+            elif isinstance(layer, Product):
+                self.layers[name] = Multiply(layer.equation, carrier(known[name].signal))
+            elif isinstance(layer, Scale):
+                self.layers[name] = nn.Identity()  # its factor is in the gain behind it
             elif isinstance(layer, Neuron):
                 self.layers[name] = IntegerLIF(layer, shape)
             elif isinstance(layer, Readout):

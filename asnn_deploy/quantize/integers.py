@@ -19,7 +19,7 @@ import numpy as np
 from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, answer_unit, largest
 from asnn_deploy.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.intervals import Interval, frames, leaving, prove
-from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.quantization import Quantization, integer_weight, weight_units
 from asnn_deploy.quantize.neurons import quantize_neuron
 from asnn_deploy.quantize.signals import Signal, integer_table
@@ -74,11 +74,27 @@ def _quantize_layer(graph: DeployGraph, layer: Layer, x: list[Signal]) -> tuple[
         each = math.prod(shape[1:])
         unit = x[0].unit.repeat(each, axis=1) if x[0].unit.shape[1] > 1 else x[0].unit
         return layer, unit, None if x[0].bias is None else x[0].bias.repeat(each, axis=1)
-    if layer.kind in ("product", "add"):
+    if isinstance(layer, Reshape):
+        if x[0].bias is not None or x[0].unit.shape[1] > 1:
+            raise layer.refuse("reshapes a current; only spikes and counts can be reshaped in integers")
+        return layer, x[0].unit, None
+    if isinstance(layer, Scale):
+        return _quantize_scale(graph, layer, x[0])
+    if isinstance(layer, (Add, Product)):
         if any(s.bias is not None for s in x) or any(not np.array_equal(s.unit, x[0].unit) for s in x):
             raise layer.refuse("joins currents of different scales; only spikes and counts can be joined in integers")
-        return layer, np.prod([s.unit for s in x], axis=0) if layer.kind == "product" else x[0].unit, None
+        return layer, np.prod([s.unit for s in x], axis=0) if isinstance(layer, Product) else x[0].unit, None
     raise layer.refuse("has no integer counterpart")
+
+
+def _quantize_scale(graph: DeployGraph, layer: Scale, x: Signal) -> tuple[Layer, Array, Array | None]:
+    """The factor goes into the unit; what passes is what arrived."""
+    factor, channels = layer.factor.expanded().astype(np.float64), graph.shapes[layer.name][0]
+    if factor[0].size not in (1, channels):
+        raise layer.refuse(f"its factor has shape {layer.factor.shape}; integers take one, or one for each channel")
+    factor = factor.reshape(len(factor), -1)
+    passing = replace(layer, factor=StepTable.constant(np.int32(1), graph.time_steps))
+    return passing, x.unit * factor, None if x.bias is None else x.bias * factor
 
 
 def _quantize_pool(layer: Pool, x: Signal) -> tuple[Layer, Array, Array | None]:
@@ -96,7 +112,7 @@ def has_channel_scales(graph: DeployGraph, name: str) -> bool:
     readers = [graph.by_name[edge.target] for edge in graph.edges if edge.source == name]
     return graph.quantization.scales == "channel" and all(
         isinstance(reader, (Neuron, Readout))
-        or (isinstance(reader, (Pool, Flatten)) and has_channel_scales(graph, reader.name))
+        or (isinstance(reader, (Pool, Flatten, Scale)) and has_channel_scales(graph, reader.name))
         for reader in readers
     )
 
@@ -117,6 +133,8 @@ def _quantize_synapses(
 ) -> tuple[Conv | Linear, Array, Array | None]:
     if x.bias is not None:
         raise layer.refuse("reads a current with a bias; only spikes, counts and the input can be read in integers")
+    if x.unit.shape[1] > 1:
+        raise layer.refuse("reads channels of different scales; only neurons and readouts can in integers")
     units = unit_table(graph, layer, graph.quantization)
     integers = [integer_weight(w, u, graph.quantization.bits) for w, u in zip(layer.weight.values, units)]
     weight = StepTable(np.stack(integers), layer.weight.index)

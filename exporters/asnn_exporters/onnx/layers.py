@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Pool, Product, Readout, Scale, Shape
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Pool, Product, Readout, Reshape, Scale, Shape
 from asnn_deploy.step_table import Array
 from asnn_exporters.onnx.scope import Scope, Signal
 
@@ -95,7 +95,7 @@ def border_zeros(layer: Pool, shape_in: Shape, shape_out: Shape) -> Array:
     return np.where(touches, np.float32(0), np.float32(-np.inf))[None, None]
 
 
-def flatten(scope: Scope, layer: Flatten, shape: Shape, inputs: list[Signal]) -> Signal:
+def reshape(scope: Scope, layer: Flatten | Reshape, shape: Shape, inputs: list[Signal]) -> Signal:
     """One Reshape."""
     source = inputs[0].flat or scope.in_steps(inputs[0])
     return Signal(
@@ -136,7 +136,8 @@ EMITTERS: dict[type[Layer], Callable[[Scope, Any, Shape, list[Signal]], Signal]]
     Linear: linear,
     Scale: scale,
     Pool: pool,
-    Flatten: flatten,
+    Flatten: reshape,
+    Reshape: reshape,
     Add: add,
     Product: product,
     Readout: readout,

@@ -1,0 +1,140 @@
+"""Builder: puts a SpikingNetwork together, layer by layer, and keeps track of names and shapes.
+
+Every method adds one layer (or a spiking block: synapses, batch norm and neurons) and returns its name, by which later
+layers read it. A block's neurons carry the block's name, its synapses `<name>_synapses`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from asnn_deploy.config import ModelConfig
+from asnn_deploy.errors import ConfigError
+from asnn_deploy.graph import INPUT
+from asnn_deploy.input_code import InputCode
+from asnn_deploy.layers import Shape
+from asnn_deploy.models.cells import AdaptiveLIFCell, LIFParameters, MultiStep
+from asnn_deploy.models.layers import Multiply, PerStep, Reshaped, Scaled, Sum, Synapses, WeightedMean, pixel_scales
+from asnn_deploy.models.network import SpikingNetwork
+
+
+class Builder:
+    """config: of the model; code: of its input; input_shape: of an image, `(C, H, W)`.
+
+    What reads the input exists once for each kind of step: a coding with an analog and a spiking part gets two stems.
+    """
+
+    def __init__(self, config: ModelConfig, code: InputCode, input_shape: Shape) -> None:
+        self.config, self.code, self.steps = config, code, code.time_steps
+        self.learned = set(config.learned) if config.neuron == "asnn" else set()
+        self.layers: dict[str, nn.Module] = {}
+        self.sources: dict[str, tuple[str, ...]] = {}
+        self.shapes: dict[str, Shape] = {INPUT: input_shape}
+
+    def put(self, name: str, module: nn.Module, shape: Shape, *sources: str) -> str:
+        """Add a layer that reads `sources` and gives `shape`."""
+        self.layers[name], self.sources[name], self.shapes[name] = module, sources, shape
+        return name
+
+    def synapses(
+        self,
+        name: str,
+        source: str,
+        make: Callable[[], nn.Module],
+        shape: Shape,
+        norm: bool = True,
+        scale: float = 1.0,
+    ) -> str:
+        """Weights, and batch norm where `norm`. scale: a factor on what arrives."""
+        stem = source == INPUT
+        index = [int(stem and analog != self.code.analog[0]) for analog in self.code.analog]
+        scales = [scale * s for s in pixel_scales(self.code)] if stem else [scale] * self.steps
+        return self.put(name, Synapses(make, shape[0] if norm else None, index, scales), shape, source)
+
+    def neurons(self, name: str, source: str) -> str:
+        """Spiking neurons, ASNN or LIF as configured."""
+        shape = self.shapes[source]
+        per_channel = (shape[0], *(1,) * (len(shape) - 1))
+        granularity = {"layer": (), "channel": per_channel, "neuron": shape}[self.config.granularity]
+        parameters = LIFParameters(self.steps, granularity, self.learned, self.config.reset)
+        return self.put(name, MultiStep(AdaptiveLIFCell(parameters)), shape, source)
+
+    def conv(self, name: str, source: str, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = False) -> str:
+        """A block: square convolution with padding `kernel // 2`, batch norm, neurons."""
+        channels, *size = self.shapes[source]
+        shape = (outputs, *(self._windows(name, source, n, kernel, stride) for n in size))
+        make = partial(nn.Conv2d, channels, outputs, kernel, stride, kernel // 2, bias=bias)
+        return self.neurons(name, self.synapses(f"{name}_synapses", source, make, shape))
+
+    def linear(self, name: str, source: str, outputs: int) -> str:
+        """A block: fully connected, batch norm, neurons."""
+        make = partial(nn.Linear, self.shapes[source][0], outputs)
+        return self.neurons(name, self.synapses(f"{name}_synapses", source, make, (outputs,)))
+
+    def max_pool(self, name: str, source: str, kernel: int, stride: int, padding: int = 0) -> str:
+        """The largest of each square window."""
+        channels, *size = self.shapes[source]
+        shape = (channels, *(self._windows(name, source, n, kernel, stride, padding) for n in size))
+        return self.put(name, PerStep(nn.MaxPool2d(kernel, stride, padding)), shape, source)
+
+    def add(self, name: str, *sources: str) -> str:
+        """The sum of signals. Raises ConfigError naming both shapes where they differ."""
+        first, *others = (self.shapes[source] for source in sources)
+        for source, shape in zip(sources[1:], others):
+            if shape != first:
+                raise ConfigError(
+                    f"layer {name!r}: adds {sources[0]!r} of shape {first} and {source!r} of shape {shape}; "
+                    "a residual needs equal shapes"
+                )
+        return self.put(name, Sum(), first, *sources)
+
+    def multiply(self, name: str, equation: str, left: str, right: str, shape: Shape) -> str:
+        """The product of two signals by an einsum equation, which gives `shape`."""
+        return self.put(name, Multiply(equation), shape, left, right)
+
+    def reshape(self, name: str, source: str, shape: Shape) -> str:
+        """The same elements under other axes."""
+        return self.put(name, Reshaped(shape), shape, source)
+
+    def scale(self, name: str, source: str, factor: float) -> str:
+        """Multiplied by a number."""
+        return self.put(name, Scaled(factor, self.steps), self.shapes[source], source)
+
+    def flatten(self, source: str) -> str:
+        """All axes into one."""
+        size = 1
+        for n in self.shapes[source]:
+            size *= n
+        return self.put("flatten", PerStep(nn.Flatten()), (size,), source)
+
+    def head(self, source: str, classes: int) -> SpikingNetwork:
+        """The network, ended by a linear layer on the mean over space and the weighted mean over time.
+
+        The mean is a sum, which small integers keep exact for a window of any size, and the quotient goes into the
+        weights.
+        """
+        size = self.shapes[source][1:]
+        count = size[0] * size[1]
+        pool = nn.AvgPool2d(size, divisor_override=1)
+        source = self.put("pool", PerStep(pool), (self.shapes[source][0], 1, 1), source)
+        return self.answer(self.flatten(source), "head", classes, 1 / count)
+
+    def answer(self, source: str, name: str, classes: int, scale: float = 1.0) -> SpikingNetwork:
+        """The network, ended by a linear layer (without neurons) and the weighted mean over time."""
+        make = partial(nn.Linear, self.shapes[source][0], classes)
+        source = self.synapses(f"{name}_synapses", source, make, (classes,), norm=False, scale=scale)
+        self.put("readout", WeightedMean(self.steps, "readout" in self.learned), (classes,), source)
+        return SpikingNetwork(self.code, self.shapes[INPUT], self.layers, self.sources)
+
+    def _windows(self, name: str, source: str, size: int, kernel: int, stride: int, padding: int | None = None) -> int:
+        """How many windows fit along an axis. Raises ConfigError where none does."""
+        count = (size + 2 * (kernel // 2 if padding is None else padding) - kernel) // stride + 1
+        if count < 1:
+            raise ConfigError(
+                f"layer {name!r}: a window of {kernel} does not fit what arrives, {self.shapes[source]}; "
+                "use larger images or a smaller network"
+            )
+        return count
