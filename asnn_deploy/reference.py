@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from asnn_deploy.early_exit import softmax_margin
-from asnn_deploy.engine.compiled import Population
 from asnn_deploy.engine.encoder import encode
+from asnn_deploy.engine.population import Population
 from asnn_deploy.engine.signals import carried_types
 from asnn_deploy.engine.units import Stepwise, Unit, plan_units
 from asnn_deploy.graph import INPUT, DeployGraph

@@ -9,7 +9,7 @@ from networks import grid_weights, random_neuron
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
+from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.step_table import StepTable
 
 STEPS = 4
@@ -243,6 +243,42 @@ def attention():
     return linked((2, SIZE, SIZE), m.code(), layers, {"k": [INPUT], "scores": ["rows", "k_lif"]})
 
 
+def transformer_block():
+    """Self-attention between two residual additions: heads, products of counts, a scale, and counts read by synapses."""
+    m = Maker(18)
+    shape, heads = (4, SIZE, SIZE), (2, 2, SIZE * SIZE)
+    layers = [
+        m.conv("a", 4, 2),
+        m.lif("tokens"),
+        m.conv("q", 4, 4, (1, 1)),
+        m.lif("q_lif"),
+        Reshape("q_heads", heads),
+        m.conv("k", 4, 4, (1, 1)),
+        m.lif("k_lif"),
+        Reshape("k_heads", heads),
+        m.conv("v", 4, 4, (1, 1)),
+        m.lif("v_lif"),
+        Reshape("v_heads", heads),
+        Product("kv", "hdm,hem->hde"),
+        Product("qkv", "hdn,hde->hen"),
+        Reshape("joined", shape),
+        Scale("scale", StepTable.constant(np.float32(2.0**-4), STEPS)),
+        m.lif("attention"),
+        m.conv("projection", 4, 4, (1, 1)),
+        m.lif("projected"),
+        Add("attended"),
+        m.conv("mlp", 4, 4, (1, 1), stride=(2, 2)),
+        m.lif("mlp_lif"),
+        Pool("short", "max", (3, 3), (2, 2), (1, 1)),
+        Add("sum"),
+        *m.tail(4 * (SIZE // 2) ** 2),
+    ]
+    links = {name: ["tokens"] for name in ("q", "k", "v")}
+    links |= {"kv": ["k_heads", "v_heads"], "qkv": ["q_heads", "kv"], "attended": ["tokens", "projected"]}
+    links |= {"short": ["tokens"], "sum": ["mlp_lif", "short"]}
+    return linked((2, SIZE, SIZE), m.code(), layers, links)
+
+
 def currents_that_leak():
     m = Maker(14)
     shape = (4, SIZE, SIZE)
@@ -304,6 +340,7 @@ NETWORKS = [
     two_populations,
     delayed_and_listed_first,
     attention,
+    transformer_block,
     currents_that_leak,
     hard_reset_with_bias,
     one_step,

@@ -6,7 +6,7 @@ import numpy as np
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.step_table import StepTable
 
 
@@ -150,3 +150,54 @@ def random_graph(seed):
     put(Linear("fc2", weights((3, 5), ones), weights((3,), ones) if rng.integers(2) else None))
     put(Readout("readout", StepTable.per_step((rng.uniform(0.5, 1.5, steps) / steps).astype(np.float32))))
     return DeployGraph((channels, height, width), code, tuple(layers), tuple(edges))
+
+
+def random_attention(seed):
+    """A residual block of spiking self-attention: random width, heads, tokens, order of the products, scale, coding."""
+    rng = np.random.default_rng(seed)
+    steps, heads, each = int(rng.integers(1, 4)), int(rng.integers(1, 4)), int(rng.integers(1, 5))
+    code = input_code(["latency", "direct"][rng.integers(2)], steps)
+    height, width, channels = int(rng.integers(1, 4)), int(rng.integers(1, 4)), heads * each
+    tokens, analog = height * width, 2.0**-8 if code.analog.any() else 1.0
+    per_head = (heads, each, tokens)
+
+    def conv(name, inputs, scale=1.0):
+        weight = grid_weights(rng, (channels, inputs, 1, 1)) * np.float32(scale)
+        return Conv(name, StepTable.constant(weight, steps), StepTable.constant(grid_weights(rng, channels), steps))
+
+    layers, edges = [], []
+
+    def put(layer, *sources):
+        edges.extend(Edge(source, layer.name) for source in sources or [layers[-1].name])
+        layers.append(layer)
+
+    put(conv("stem", 1, analog), INPUT)
+    put(random_neuron(rng, "stem_lif", steps))
+    put(conv("second", channels))
+    put(random_neuron(rng, "second_lif", steps))
+    put(Add("tokens"), "stem_lif", "second_lif")
+    for x in "qkv":
+        put(conv(x, channels), "tokens")
+        put(random_neuron(rng, f"{x}_lif", steps, [(), (channels,)][rng.integers(2)]))
+        put(Reshape(f"{x}_heads", per_head))
+    if rng.integers(2):
+        put(Product("kv", "hdm,hem->hde"), "k_heads", "v_heads")
+        put(Product("qkv", "hdn,hde->hen"), "q_heads", "kv")
+    else:
+        put(Product("qk", "hdn,hdm->hnm"), "q_heads", "k_heads")
+        put(Product("qkv", "hnm,hem->hen"), "qk", "v_heads")
+    put(Reshape("joined", (channels, height, width)))
+    factor = 2.0 ** -rng.integers(0, 4, [(), (channels,)][rng.integers(2)])
+    put(Scale("scale", StepTable.constant(factor.astype(np.float32), steps)))
+    put(random_neuron(rng, "attention", steps, [(), (channels,)][rng.integers(2)]))
+    put(Add("out"), "tokens", "attention")
+    put(Pool("pool", "sum", (height, width), (1, 1)))
+    put(Flatten("flat"))
+    put(Linear("fc", StepTable.constant(grid_weights(rng, (3, channels)), steps)))
+    put(Readout("readout", StepTable.per_step((rng.uniform(0.5, 1.5, steps) / steps).astype(np.float32))))
+    return DeployGraph((1, height, width), code, tuple(layers), tuple(edges))
+
+
+def any_graph(seed):
+    """One of either kind."""
+    return (random_attention if seed % 4 == 0 else random_graph)(seed)

@@ -1,8 +1,8 @@
-"""Compiled layers: a convolution or linear map, alone or fused with the LIF neurons it feeds and their pooling."""
+"""Compiled synapses: a convolution or linear map that adds up events."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -11,17 +11,14 @@ import numpy as np
 
 from asnn_deploy.engine.choice import Choice
 from asnn_deploy.engine.dense import ConvKernel, LinearKernel
-from asnn_deploy.engine.kernels import advance, integrate
-from asnn_deploy.engine.layout import aligned, arrange, geometry, parameters, pooling, spread
-from asnn_deploy.engine.registers import accumulator_types, covers, narrowest
-from asnn_deploy.engine.signals import carried_types, channels_first, channels_last, potential_type
+from asnn_deploy.engine.kernels import integrate
+from asnn_deploy.engine.layout import aligned, arrange, geometry
+from asnn_deploy.engine.registers import accumulator_types, narrowest
+from asnn_deploy.engine.signals import carried_types, channels_first, channels_last
 from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Linear, Neuron, Pool
+from asnn_deploy.layers import Conv, Linear
 from asnn_deploy.ranges import arriving, largest_values
 from asnn_deploy.step_table import Array, StepTable
-
-MODEL = "lif"
-"""The neuron model whose compiled form is in `kernels.py`."""
 
 
 class Run(NamedTuple):
@@ -146,82 +143,3 @@ class Synapses:
             else:
                 self.currents(run, x[run.at], found[run.at])
         return {self.layers[0]: channels_first(found, self.shape)}
-
-
-class Population(Synapses):
-    """Synapses, the LIF neurons that they alone feed, and a pooling of these neurons' spikes, as one.
-
-    outputs: which of the neuron's and the pooling's signals are needed. watched: whether potentials are kept; counted:
-    whether spikes are counted, to be read in `emitted`.
-    """
-
-    def __init__(
-        self,
-        graph: DeployGraph,
-        layer: Conv | Linear,
-        neuron: Neuron,
-        pool: Pool | None,
-        outputs: Collection[str],
-        watched: bool,
-        counted: bool,
-    ) -> None:
-        super().__init__(graph, layer)
-        self.layers = (layer.name, neuron.name, *([pool.name] if pool else []))
-        self.neuron, self.outputs, self.watched, self.counted = neuron.name, outputs, watched, counted
-        self.state_type = potential_type(graph)
-        self.to_zero = neuron.reset == "zero"
-        tables = parameters(graph, neuron)
-        self.pitch, rows = spread([tables[key] for key in ("leak", "gain", "threshold", "bias")], self.shape)
-        self.parameters = tuple(r.astype(self.state_type) for r in rows)
-        shifts = tables.get("gain_shift")
-        self.shifts = np.zeros(graph.time_steps, np.int32) if shifts is None else np.stack(shifts).astype(np.int32)
-        if graph.arithmetic == "fixed" and not covers(graph, neuron, tables):
-            raise ValueError(neuron.name)
-        self.pool, self.pool_shape = pool.name if pool else None, graph.shapes[pool.name] if pool else ()
-        self.pooling = pooling(pool, self.pool_shape)
-        self.v: Array = np.zeros((0, 0))
-        self.potentials: Array = np.zeros(0)
-        self.emitted: Array = np.zeros(0)
-
-    def reset(self, batch: int) -> None:
-        """All potentials to zero."""
-        if len(self.v) != batch:
-            # Kept from batch to batch, and not by np.zeros: NumPy asks for huge pages only where it does not zero.
-            self.v = np.empty((batch, int(np.prod(self.shape))), self.state_type)
-        self.v.fill(0)
-
-    def keep(self, samples: Array) -> None:
-        """The potentials of these samples."""
-        self.v = self.v[samples]
-
-    def advance(self, steps: range, *inputs: Array) -> dict[str, Array]:
-        """Spikes and pooled spikes `[steps, B, ...]`, whichever are needed."""
-        x = channels_last(inputs[0].astype(self.carried, copy=False))
-        room = x.shape[:2]
-        spikes, self.potentials, pooled = (
-            np.empty((*room, size) if needed else (0, 0, 0), kind)
-            for needed, size, kind in (
-                (self.neuron in self.outputs, self.v.shape[1], np.uint8),
-                (self.watched, self.v.shape[1], self.state_type),
-                (self.pool in self.outputs, int(np.prod(self.pool_shape)), np.uint8),
-            )
-        )
-        self.emitted = np.empty(room if self.counted else (0, 0), np.int64)
-        for run in self.runs(steps):
-            advance(
-                *(x[run.at], *self.events(run), self.sums(run, x[run.at]), self.v),
-                *(tuple(p[run.part] for p in self.parameters), self.pitch, self.shifts[run.part], self.to_zero),
-                *(spikes[run.at], self.potentials[run.at], pooled[run.at], self.pooling),
-                self.emitted[run.at],
-            )
-        found = {self.neuron: (spikes, self.shape), self.pool: (pooled, self.pool_shape)}
-        return {
-            name: channels_first(signal, shape)
-            for name, (signal, shape) in found.items()
-            if name is not None and name in self.outputs
-        }
-
-    @property
-    def potential(self) -> Array:
-        """Membrane potentials after the latest steps, `[steps, B, *shape]`; only where watched."""
-        return channels_first(self.potentials, self.shape)

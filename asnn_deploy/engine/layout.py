@@ -84,6 +84,13 @@ def geometry(layer: Conv | Linear, shape_in: Shape, shape_out: Shape) -> Geometr
     )
 
 
+def side_by_side(shape: Shape) -> Geometry:
+    """Neurons `(C, H, W)`, `(C, L)` or `(N,)` whose currents lie as their spikes will, with no synapses before them."""
+    channels, height, width = (shape[0], *(1,) * (3 - len(shape)), *shape[1:])
+    one_each = (1, 1, 1, 1, 1, channels)
+    return Geometry(height, width, channels, *one_each, height, width, 0, width * channels, 1, 1, 0, 0, 1, 1)
+
+
 def arrange(weight: Array, g: Geometry, dtype: Any) -> Array:
     """A weight `[out, in/groups, *kernel]` as `[channels, kernel_height, kernel_width/taps, run]`, flat.
 

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from asnn_deploy.engine.compiled import MODEL, Population, Synapses
+from asnn_deploy.engine.compiled import Synapses
 from asnn_deploy.engine.layout import poolable
+from asnn_deploy.engine.population import MODEL, Population
 from asnn_deploy.engine.signals import carried_types, potential_type, signal_type
 from asnn_deploy.engine.steppers import Firing, build
 from asnn_deploy.graph import DeployGraph
@@ -125,9 +126,10 @@ def _compiled(
     graph: DeployGraph, layer: Layer, names: Collection[str], outside: set[str], watched: bool, counted: bool
 ) -> Unit | None:
     """The largest compiled unit that begins with a layer; None where it has no compiled form."""
-    if not isinstance(layer, (Conv, Linear)):
+    if not isinstance(layer, (Conv, Linear, Neuron)):
         return None
-    neuron = _only_reader(graph, layer, names, outside)
+    synapses = None if isinstance(layer, Neuron) else layer
+    neuron = layer if synapses is None else _only_reader(graph, synapses, names, outside)
     try:
         if isinstance(neuron, Neuron) and neuron.model == MODEL:
             readers = [graph.by_name[e.target] for e in graph.edges if e.source == neuron.name and not e.delay]
@@ -136,11 +138,11 @@ def _compiled(
             outputs = {n for n in (neuron.name, pool.name if pool else "") if n in outside}
             outputs |= {pool.name} if pool else set()
             outputs |= {neuron.name} if not pool or len(readers) > 1 else set()
-            return Population(graph, layer, neuron, pool, outputs, watched, counted)
+            return Population(graph, synapses, neuron, pool, outputs, watched, counted)
     except ValueError:
         pass  # a register may overflow: the parts, one by one
     try:
-        return Synapses(graph, layer)
+        return None if synapses is None else Synapses(graph, synapses)
     except ValueError:
         return None
 

@@ -116,11 +116,10 @@ class Builder:
         The mean is a sum, which small integers keep exact for a window of any size, and the quotient goes into the
         weights.
         """
-        size = self.shapes[source][1:]
-        count = size[0] * size[1]
-        pool = nn.AvgPool2d(size, divisor_override=1)
-        source = self.put("pool", PerStep(pool), (self.shapes[source][0], 1, 1), source)
-        return self.answer(self.flatten(source), "head", classes, 1 / count)
+        channels, height, width = self.shapes[source]
+        pool = PerStep(nn.AvgPool2d((height, width), divisor_override=1))
+        source = self.put("pool", pool, (channels, 1, 1), source)
+        return self.answer(self.flatten(source), "head", classes, 1 / (height * width))
 
     def answer(self, source: str, name: str, classes: int, scale: float = 1.0) -> SpikingNetwork:
         """The network, ended by a linear layer (without neurons) and the weighted mean over time."""

@@ -7,12 +7,13 @@ from energy.test_connections import convolutions
 from feature_networks import NETWORKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_graph, random_images, small_lenet
+from networks import any_graph, random_graph, random_images, small_lenet
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.engine import choice, compiler
 from asnn_deploy.engine.choice import Choice
-from asnn_deploy.engine.compiled import Population, Synapses
+from asnn_deploy.engine.compiled import Synapses
+from asnn_deploy.engine.population import Population
 from asnn_deploy.engine.units import Stepwise
 from asnn_deploy.fixed_point import GAIN_BITS, LEAK_BITS, STATE_BITS, largest
 from asnn_deploy.graph import DeployGraph
@@ -66,7 +67,7 @@ def test_every_convolution(drawn, fixed, analog):
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("convert", [lambda graph: graph, quantize], ids=["float", "fixed"])
 def test_random_networks(seed, convert):
-    graph = convert(random_graph(seed))
+    graph = convert(any_graph(seed))
     assert_compiled_equals_numpy(graph, random_images(graph, 5, seed))
 
 
@@ -106,19 +107,19 @@ def test_pooling(mode, kernel, stride, padding):
     assert fused.units[0].layers == ("conv1", "lif1", "pool1")
 
 
-def population(tables, reset, kind, width=1000, bound=1):
-    """A layer of neurons, each fed by one input of its own through weights of `bound`."""
+def population(tables, reset, width=1000):
+    """A layer of neurons alone, whose currents can be anything that the registers hold."""
     steps = len(next(iter(tables.values())))
     code = InputCode("ones", np.ones((steps, 256)), np.zeros(steps, bool))
     weight = np.zeros((width, 8), np.int32)
-    weight[:, 0] = bound
+    weight[:, 0] = 1
     layers = [
         Linear("fc", constant(weight, steps, np.int32)),
         Neuron("lif", "lif", {key: StepTable.per_step(value) for key, value in tables.items()}, reset),
         Readout("answer", constant(1, steps, np.int32)),
     ]
     graph = DeployGraph.chain((8,), code, layers, arithmetic="fixed")
-    return Population(graph, graph.by_name["fc"], graph.by_name["lif"], None, {"lif"}, True, False)
+    return Population(graph, None, graph.by_name["lif"], None, {"lif"}, True, False)
 
 
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
@@ -142,21 +143,13 @@ def test_integer_neurons_over_the_whole_range_of_their_registers(reset, shift):
         "threshold": np.abs(drawn(17, (steps, width))) + 1,
         "bias": drawn(STATE_BITS, (steps, width)),
     }
-    unit = population(tables, reset, np.int16)
+    unit = population(tables, reset)
     unit.reset(samples)
     state = drawn(STATE_BITS, (samples, width))
     unit.v[:] = state
     v = state.astype(np.int64)
     for t, x in enumerate(currents):
-        # Not through synapses, which cannot give every neuron a current of its own choice.
-        run_of_one = next(iter(unit.runs(range(t, t + 1))))._replace(kind=np.int32)
-        unit.accumulators[np.int32] = np.zeros(unit.geometry.accumulators, np.int32)
-        sums = np.zeros((1, samples, unit.geometry.accumulators), np.int32)
-        sums[0, :, :width] = x
-        unit.sums = lambda run, inputs, sums=sums: sums
-        unit.runs = lambda steps, only=run_of_one: iter([only])
-        found = unit.advance(range(t, t + 1), np.zeros((1, samples, 8), np.uint8))["lif"][0]
-        del unit.runs
+        found = unit.advance(range(t, t + 1), x[None])["lif"][0]
         now = {key: table[t].astype(np.int64) for key, table in tables.items()}
         spikes, (v,) = lif.model.step_fixed((v,), x.astype(np.int64), now, reset)
         assert np.array_equal(found, spikes)

@@ -90,6 +90,6 @@ def test_gradients_equal_autograd_of_the_recursion(granularity):
 
 
 def test_plain_lif_does_not_learn():
-    p = LIFParameters(4, learned=False)
+    p = LIFParameters(4, learned=())
     assert not any(q.requires_grad for q in p.parameters())
     assert p.leak.unique().tolist() == [0.5]
