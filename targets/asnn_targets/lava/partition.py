@@ -1,7 +1,8 @@
 """Spreading a network over the cores: lanes side by side, stages in a line, by what its layers cost on real images.
 
-A stage is a run of layers that follow each other in the graph's order. Cuts are made behind a neuron layer and the
-pooling that belongs to it, where signals are narrow (spikes), and never inside a recurrent loop.
+A stage is a run of layers that follow each other in the graph's order. Cuts are made where signals are narrow: behind
+neurons and the poolings and residual additions that belong to them, and never inside a recurrent loop. What goes round
+a stage, as a residual does, passes through it with the message.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections.abc import Mapping
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
+import numpy as np
+
+from asnn_deploy.engine.signals import carried_types
 from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Flatten, Neuron, Pool
+from asnn_deploy.layers import Add, Flatten, Neuron, Pool, Reshape
 from asnn_deploy.reference import Executor
 from asnn_deploy.step_table import Array
 
@@ -92,7 +96,7 @@ def packed(costs: list[float], bounds: list[int], limit: float) -> list[int]:
 
 def cut_positions(graph: DeployGraph) -> list[int]:
     """Where the graph may be cut: before `layers[p]`, for each p returned, ascending."""
-    layers = graph.layers
+    layers, narrow = graph.layers, carried_types(graph)
     position = {layer.name: i for i, layer in enumerate(layers)}
     loops = [
         (position[edge.target], position[edge.source])
@@ -102,8 +106,8 @@ def cut_positions(graph: DeployGraph) -> list[int]:
     return [
         p
         for p in range(1, len(layers))
-        if isinstance(layers[p - 1], (Neuron, Pool, Flatten))
-        and not isinstance(layers[p], (Pool, Flatten))
+        if narrow[layers[p - 1].name] == np.uint8
+        and not isinstance(layers[p], (Add, Flatten, Pool, Reshape))
         and any(isinstance(layer, Neuron) for layer in layers[:p])
         and not any(first < p <= last for first, last in loops)
     ]

@@ -1,0 +1,39 @@
+"""The papers' networks from their presets, untrained, with batch statistics of made-up pictures so that they spike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from asnn_deploy.config import make_config, merge
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.lowering import lower
+from asnn_deploy.models import build_model
+from asnn_deploy.presets import preset
+
+CLASSES, SETTLING, ROUNDS = 10, 8, 20
+Array = np.ndarray[Any, Any]
+
+
+def pictures(count: int, shape: tuple[int, ...], seed: int) -> Array:
+    """Smooth random images, uint8 `[count, C, H, W]`: noise of a quarter of the size, enlarged."""
+    channels, height, width = shape
+    coarse = torch.from_numpy(np.random.default_rng(seed).random((count, channels, height // 4, width // 4)))
+    large = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=False)
+    return (255 * large).round().to(torch.uint8).numpy()
+
+
+def untrained(name: str, time_steps: int, seed: int) -> DeployGraph:
+    """A preset's network, lowered."""
+    config = make_config(merge(preset(name), {"time_steps": time_steps}), name)
+    shape = config.model.input_shape
+    assert shape is not None
+    torch.manual_seed(seed)
+    network = build_model(config, shape, CLASSES)
+    images = torch.from_numpy(pictures(SETTLING, shape, seed))
+    with torch.no_grad():
+        for _ in range(ROUNDS):
+            network(images)
+    return lower(network.eval())
