@@ -19,8 +19,8 @@ if __name__ == "__main__":
     sys.path[:1] = [str(Path(__file__).resolve().parent / "common")]
 
 import torch
+from paper_networks import untrained
 from provenance import provenance
-from sew_resnet import sew_resnet
 from timing import seconds
 
 from asnn_deploy.config import make_config
@@ -68,8 +68,8 @@ def main() -> None:
     options = parser.parse_args()
     networks = {
         "cifar-lenet": cifar_lenet(options.seed),
-        "SEW-ResNet-18, 3x32x32": sew_resnet(32, seed=options.seed),
-        "SEW-ResNet-18, 3x64x64": sew_resnet(64, seed=options.seed),
+        "SEW-ResNet-18, 3x32x32": untrained("cifar-sew-resnet18", 4, options.seed, rounds=0),
+        "SEW-ResNet-18, 3x64x64": untrained("cifar-sew-resnet18", 4, options.seed, 64, rounds=0),
     }
     report: dict[str, Any] = {**provenance(options.seed, "numpy", "torch"), "networks": {}}
     for name, graph in networks.items():

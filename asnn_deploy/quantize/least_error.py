@@ -20,6 +20,8 @@ LARGEST, SMALLEST, SMALLEST_OF_MANY_BITS = 1.5, 0.25, 0.7
 """Clips to try. Above 1 the largest weight is not clipped: another rounding of all weights, which may err less."""
 GRID_NUMBERS = 10_000_000
 """Small layers, whose errors average out least, get more clips to choose from: this many weights in all are rounded."""
+GRID_WORK, FEWEST = 20_000_000_000, 12
+"""Where weighing errors by second moments takes more multiplications than this, clips are fewer; seconds a layer."""
 PATCH_NUMBERS = 10_000_000
 """At most this many numbers are gathered for second moments."""
 
@@ -49,10 +51,11 @@ def _patches(layer: Conv, x: Array) -> Array:
     return windows.reshape(-1, layer.groups, inputs).transpose(1, 0, 2)  # type: ignore[no-any-return]
 
 
-def grid(weights: int, bits: int) -> Array:
-    """The clips to try for a layer of that many weights."""
+def grid(weights: int, inputs: int, bits: int) -> Array:
+    """The clips to try for a layer of that many weights, with so many inputs to each output."""
     low = SMALLEST if bits <= 4 else SMALLEST_OF_MANY_BITS
-    return np.geomspace(LARGEST, low, min(1500, max(120, GRID_NUMBERS // max(weights, 1)))).round(4)  # type: ignore[no-any-return]
+    count = min(1500, max(120, GRID_NUMBERS // weights), max(FEWEST, GRID_WORK // (weights * inputs)))
+    return np.geomspace(LARGEST, low, count).round(4)  # type: ignore[no-any-return]
 
 
 def least_error_clips(
@@ -65,7 +68,7 @@ def least_error_clips(
     """
     groups = 1 if moments is None else len(moments)
     flat = weight.astype(np.float64).reshape(groups, len(weight) // groups, -1)
-    clips = grid(weight.size, bits)
+    clips = grid(max(weight.size, 1), flat.shape[2], bits)
     of_weights, of_currents = [], []
     for clip in clips:
         units = weight_units(weight, bits, float(clip), per_channel)

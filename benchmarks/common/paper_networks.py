@@ -25,15 +25,14 @@ def pictures(count: int, shape: tuple[int, ...], seed: int) -> Array:
     return (255 * large).round().to(torch.uint8).numpy()
 
 
-def untrained(name: str, time_steps: int, seed: int) -> DeployGraph:
-    """A preset's network, lowered."""
+def untrained(name: str, time_steps: int, seed: int = 0, size: int = 32, rounds: int = ROUNDS) -> DeployGraph:
+    """A preset's network for RGB images of `size` x `size`, lowered; after no rounds it is silent, where sizes alone
+    matter."""
     config = make_config(merge(preset(name), {"time_steps": time_steps}), name)
-    shape = config.model.input_shape
-    assert shape is not None
     torch.manual_seed(seed)
-    network = build_model(config, shape, CLASSES)
-    images = torch.from_numpy(pictures(SETTLING, shape, seed))
+    network = build_model(config, (3, size, size), CLASSES)
+    images = torch.from_numpy(pictures(SETTLING, (3, size, size), seed))
     with torch.no_grad():
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             network(images)
     return lower(network.eval())

@@ -1,8 +1,6 @@
 """Placement is quick: networks as large as people train."""
 
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +10,6 @@ from asnn_deploy.fit.placement import integers
 from asnn_deploy.lowering import lower
 from asnn_deploy.models import build_model
 from asnn_deploy.presets import preset
-
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "common"))
 
 
 @pytest.mark.parametrize(("chip", "fits"), [("loihi1", False), ("loihi2", True)])
@@ -29,9 +25,8 @@ def test_the_reference_network_in_under_a_second(chip, fits):
 
 @pytest.mark.parametrize("size", [32, pytest.param(64, marks=pytest.mark.slow)])
 def test_a_residual_network_of_eighteen_layers_in_under_ten(size):
-    from sew_resnet import sew_resnet
-
-    graph = integers(sew_resnet(size))
+    network = build_model(make_config(preset("cifar-sew-resnet18"), "preset"), (3, size, size), 10)
+    graph = integers(lower(network.eval()))
     for chip in ("loihi1", "loihi2"):
         start = time.perf_counter()
         found = fit(graph, load_chip(chip)).to_json()
