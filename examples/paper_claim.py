@@ -1,0 +1,256 @@
+"""Does it help to learn other neurons for every time step, and to code the input hybridly? Tested fairly.
+
+    python examples/paper_claim.py --preset digits-lenet --epochs 12 --seeds 3 --out claim
+
+ASNN's paper (arXiv 2408.12407) says that adaptive neurons with hybrid coding improve spiking networks. This trains
+{LIF, ASNN} with four codings, and on hybrid-latency coding each ingredient alone (leak per step, gain per step, readout
+scale), on the same data, epochs, time steps and seeds. For each it counts the synaptic operations of the trained
+network. What is in `--out` already is not trained again, so an interrupted run goes on where it stopped.
+
+OUT/results.json holds every run; OUT/table.md and OUT/plot.png show means and 95 % intervals over the seeds (Student's
+t), and the difference to LIF seed by seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+
+matplotlib.use("Agg")
+import numpy as np
+from matplotlib import pyplot
+
+from asnn_deploy.config import make_config, merge
+from asnn_deploy.data import load_data
+from asnn_deploy.energy.estimate import energy
+from asnn_deploy.energy.measure import measure
+from asnn_deploy.energy.profiles import load_profile
+from asnn_deploy.energy.running import half_width
+from asnn_deploy.files import write_text
+from asnn_deploy.lowering import lower
+from asnn_deploy.presets import preset
+from asnn_deploy.training.run_folder import load_run
+from asnn_deploy.training.train import train
+
+CODINGS = ("direct", "latency", "hybrid-latency", "hybrid-embedding")
+INGREDIENTS = {"LIF": [], "leak": ["leak"], "gain": ["gain"], "readout": ["readout"], "ASNN": None}
+"""On hybrid-latency coding: what is learned for each step. None: all three."""
+ALONE = "hybrid-latency"
+COLOURS = {"direct": "#0072b2", "latency": "#e69f00", "hybrid-latency": "#009e73", "hybrid-embedding": "#cc79a7"}
+"""Okabe and Ito's palette, which colour-blind people tell apart."""
+
+
+class Variant(NamedTuple):
+    """One network of the comparison."""
+
+    neuron: str
+    coding: str
+
+    @property
+    def folder(self) -> str:
+        """Its runs' name."""
+        return f"{self.neuron}-{self.coding}"
+
+
+VARIANTS = [Variant(neuron, coding) for coding in CODINGS for neuron in ("LIF", "ASNN")] + [
+    Variant(name, ALONE) for name in INGREDIENTS if name not in ("LIF", "ASNN")
+]
+
+
+def one_run(options: argparse.Namespace, variant: Variant, seed: int) -> dict[str, Any]:
+    """Train and count one network, or read what an earlier call found."""
+    folder = options.out / "runs" / f"{variant.folder}-{seed}"
+    result = folder.with_suffix(".json")
+    if result.is_file():
+        return dict(json.loads(result.read_text(encoding="utf-8")))
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted
+    learned = INGREDIENTS[variant.neuron]
+    changes = {
+        "coding": variant.coding,
+        "time_steps": options.time_steps,
+        "model.neuron": "asnn" if learned is None or learned else "lif",
+        "training.epochs": options.epochs,
+        "training.seed": seed,
+        "training.threads": 1,
+    }
+    changes |= {"model.learned": learned} if learned else {}
+    changes |= {"training.limit": options.train_limit} if options.train_limit else {}
+    changes |= {"model.input_shape": None, "data": options.data} if options.data else {}
+    config = make_config(merge(preset(options.preset), changes), options.preset)
+    data = load_data(config.data)
+    start = time.perf_counter()
+    summary = train(config, data, folder, progress=False)
+    counts = measure(lower(load_run(folder).network), *data.part("test", options.limit), []).counts
+    found = {
+        "neuron": variant.neuron,
+        "coding": variant.coding,
+        "seed": seed,
+        "test_accuracy": summary["test_accuracy"],
+        "train_accuracy": summary["train_accuracy"],
+        "parameters": summary["parameters"],
+        "sops": counts.sops.mean,
+        "macs": counts.total("macs"),
+        "spikes": counts.spikes.mean,
+        "energy_joules": {name: energy(load_profile(name), counts).energy_joules.mid for name in options.profile},
+        "seconds": time.perf_counter() - start,
+    }
+    write_text(result, json.dumps(found, indent=2) + "\n")
+    return found
+
+
+def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
+    """A mean, and half of its 95 % interval; NaN where there is one value only."""
+    if len(values) < 2:
+        return float(np.mean(values)), float("nan")
+    return float(np.mean(values)), half_width(float(np.std(values, ddof=1)), len(values))
+
+
+def of(runs: Sequence[dict[str, Any]], variant: Variant) -> list[dict[str, Any]]:
+    """A variant's runs, by seed."""
+    mine = [run for run in runs if (run["neuron"], run["coding"]) == variant]
+    return sorted(mine, key=lambda run: int(run["seed"]))
+
+
+def points(value: tuple[float, float], sign: str = "") -> str:
+    """Percentage points with their interval."""
+    return f"{100 * value[0]:{sign}.2f} ± {100 * value[1]:.2f}"
+
+
+def table(report: dict[str, Any]) -> str:
+    """All variants, as markdown."""
+    runs, profile = report["runs"], report["profiles"][0]
+    rows = [
+        f"| neurons | coding | accuracy, % | against LIF, points | SOPs | of them MACs | {profile}, µJ | parameters |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for variant in VARIANTS:
+        mine, plain = of(runs, variant), of(runs, Variant("LIF", variant.coding))
+        accuracies = [run["test_accuracy"] for run in mine]
+        paired = mean_and_half([a - run["test_accuracy"] for a, run in zip(accuracies, plain)])
+        name = variant.neuron if variant.neuron in ("LIF", "ASNN") else f"{variant.neuron} alone"
+        mean = {key: float(np.mean([run[key] for run in mine])) for key in ("sops", "macs", "parameters")}
+        joules = np.mean([run["energy_joules"][profile] for run in mine])
+        rows.append(
+            f"| {name} | {variant.coding} | {points(mean_and_half(accuracies))} "
+            f"| {'' if variant.neuron == 'LIF' else points(paired, '+')} | {mean['sops']:,.0f} | {mean['macs']:,.0f} "
+            f"| {1e6 * joules:.2f} | {mean['parameters']:,.0f} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """Accuracy against synaptic operations, and the ingredients side by side."""
+    runs = report["runs"]
+    figure, (left, right) = pyplot.subplots(
+        1, 2, figsize=(10, 4), dpi=110, width_ratios=(3, 2), layout="constrained", sharey=True
+    )
+    for variant in VARIANTS:
+        mine = of(runs, variant)
+        height, half = mean_and_half([100 * run["test_accuracy"] for run in mine])
+        bar = 0.0 if np.isnan(half) else half
+        filled = variant.neuron != "LIF"
+        style = {"color": COLOURS[variant.coding], "marker": "s" if filled else "o", "capsize": 3, "linestyle": ""}
+        style["markerfacecolor"] = COLOURS[variant.coding] if filled else "white"
+        if variant.neuron in ("LIF", "ASNN"):
+            label = f"{variant.neuron}, {variant.coding}"
+            left.errorbar(np.mean([run["sops"] for run in mine]), height, bar, label=label, **style)
+        if variant.coding == ALONE:
+            right.errorbar(list(INGREDIENTS).index(variant.neuron), height, bar, **style)
+    left.set_xscale("log")
+    left.set_xlabel("synaptic operations per sample")
+    left.set_ylabel("test accuracy, %")
+    left.legend(fontsize=7, frameon=False)
+    right.set_xticks(range(len(INGREDIENTS)), list(INGREDIENTS))
+    right.set_xlim(-0.5, len(INGREDIENTS) - 0.5)
+    right.set_xlabel(f"learned for each step ({ALONE})")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    left.set_title(f"{report['title']}: mean and 95 % interval, {len(report['seeds'])} seeds", loc="left", fontsize=10)
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def write(report: dict[str, Any], folder: Path) -> None:
+    """The three files."""
+    write_text(folder / "results.json", json.dumps(report, indent=2) + "\n")
+    write_text(folder / "table.md", table(report))
+    draw(report, folder / "plot.png")
+
+
+def claim_folder(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that runs depend on, kept in the folder. Ends the program where it holds runs made with others."""
+    kept = ("preset", "epochs", "time_steps", "train_limit", "limit", "profile")
+    arguments = {"data": options.data, **{key: getattr(options, key) for key in kept}}
+    path = options.out / "arguments.json"
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        for key, value in arguments.items():
+            if before.get(key) != value:
+                raise SystemExit(
+                    f"error: {options.out}: holds runs with {key} = {before.get(key)!r}, now {value!r}; "
+                    "give the same arguments or another --out"
+                )
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(arguments, indent=2) + "\n")
+    return arguments | {"data": options.data and options.data.partition(":")[0]}
+
+
+def commit() -> str | None:
+    """What the source stands at, if it is a clone."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude", "*"]
+    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or None
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", default="digits-lenet")
+    parser.add_argument("--data", help="the preset's, unless given")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--time-steps", type=int, default=5, help="of all variants; hybrid-embedding needs 5")
+    parser.add_argument("--train-limit", type=int, help="train on so many samples, the same share of each class")
+    parser.add_argument("--limit", type=int, default=1000, help="test samples on which operations are counted")
+    parser.add_argument("--profile", nargs="+", default=["horowitz-45nm", "loihi1-davies-2018"])
+    parser.add_argument("--out", type=Path, default=Path("claim"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train what is missing, seed by seed, then write the table and the plot."""
+    options = parse()
+    arguments = claim_folder(options)
+    seeds = list(range(options.seeds))
+    runs = []
+    for seed in seeds:
+        for variant in VARIANTS:
+            runs.append(one_run(options, variant, seed))
+            found = runs[-1]
+            print(
+                f"seed {seed}, {variant.neuron}, {variant.coding}: {100 * found['test_accuracy']:.2f} %, "
+                f"{found['sops']:,.0f} SOPs, {found['seconds']:.0f} s",
+                flush=True,
+            )
+    report = {
+        "title": options.preset,
+        "commit": commit(),
+        "arguments": arguments,
+        "profiles": options.profile,
+        "seeds": seeds,
+        "runs": runs,
+    }
+    write(report, options.out)
+    print(table(report))
+
+
+if __name__ == "__main__":
+    main()
