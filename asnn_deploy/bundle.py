@@ -37,8 +37,8 @@ def write_bundle(
 ) -> None:
     """Export into a new folder, which takes the place of an older bundle only when it is whole.
 
-    Every bundle holds the network as canonical NIR beside the format's own files. Raises InputError where `path` holds
-    something that is not a bundle.
+    Every bundle holds the network as NIR, canonical where that can hold it, beside the format's own files. Raises
+    InputError where `path` holds something that is not a bundle.
     """
     exporter = available("exporters", exporter_name)
     claim_bundle(path)

@@ -1,6 +1,7 @@
 """SOURCE: a run folder, a bundle or a `.nir` file, opened as a Deployment.
 
-Whatever it is, the graph has been read back from canonical NIR, so that "through NIR" is true of every target.
+Whatever it is, the graph has been read back from NIR, canonical or, where it multiplies signals, extended, so that
+"through NIR" is true of every target.
 This module joins parts, as `cli` does: it alone in the core reaches for training, and only when it meets a run folder.
 """
 

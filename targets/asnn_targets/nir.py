@@ -1,7 +1,8 @@
 """Target `nir`: the exported NIR file, evaluated node by node by a small evaluator of its own, in NumPy.
 
-It knows the stateless NIR primitives and nothing about spiking networks: a node's input is the sum of what its edges
-bring, nodes run in topological order, and the arithmetic is float32 throughout. Nodes with a state are refused.
+It knows the stateless NIR primitives, and the two nodes of the extended dialect (docs/nir.md), and nothing about
+spiking networks: a node's input is the sum of what its edges bring (a product has two operands instead), nodes run in
+topological order, and the arithmetic is float32 throughout. Nodes with a state are refused.
 
 Labels in the nodes' metadata (layer, step, role) tell which values to keep for the Trace; they never enter the
 arithmetic that leads to the logits.
@@ -13,7 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ Label = tuple[str, int, str]
 """Layer, step and role."""
 Kept = dict[Label, Array]
 LOGITS_ONLY = Record()
+PRODUCT, RESHAPE = "asnn_deploy.Product", "asnn_deploy.Reshape"
+FIELDS = {PRODUCT: ("equation", "left", "right"), RESHAPE: ("shape",)}
 CHUNK = 1 << 23
 """Elements of unfolded convolution input to hold at a time (32 MiB)."""
 
@@ -104,22 +107,22 @@ EVALUATE: dict[str, Callable[[Any, Array], Array]] = {
     "SumPool2d": pool,
     "AvgPool2d": pool,
     "Flatten": flatten,
+    RESHAPE: lambda node, x: x.reshape(len(x), *node.shape),
 }
 
 
 def load(path: Path) -> Any:
     """The `nir.NIRGraph` of a file, with NIR's type check. Raises BundleError naming the file."""
-    import nir
 
     try:
-        graph = nir.read(path)
+        graph = read_extended(path)
     # NIR's reader raises whatever comes: bare AssertionErrors, KeyErrors, TypeErrors from constructors.
     except Exception as error:
         text = " ".join(str(error).split())[:200]
         raise BundleError(f"{path}: cannot be read as a NIR file ({type(error).__name__}: {text})") from error
     for name, node in graph.nodes.items():
-        kind = type(node).__name__
-        if kind != "Input" and kind not in EVALUATE:
+        kind = kind_of(node)
+        if kind not in ("Input", PRODUCT) and kind not in EVALUATE:
             raise UnsupportedError(f"{path}: node {name!r} is a {kind}, which this target cannot evaluate")
         if isinstance(getattr(node, "padding", None), (str, bytes)):
             raise UnsupportedError(f"{path}: node {name!r} names its padding, {node.padding!r}; give numbers instead")
@@ -128,6 +131,47 @@ def load(path: Path) -> Any:
             f"{path}: {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; this target takes one of each"
         )
     return graph
+
+
+def read_extended(path: Path) -> Any:
+    """The `nir.NIRGraph` of a file: NIR's own reading, but for graphs with nodes of the extended dialect.
+
+    Those are left as their fields, and no types are checked, because NIR's check has no node of two inputs.
+    """
+    import h5py
+    import nir
+    from nir.serialization import hdf2dict
+
+    with h5py.File(path, "r") as file:
+        kinds = {node["type"][()] for node in file["node"].get("nodes", {}).values()}
+        if not {PRODUCT.encode(), RESHAPE.encode()} & kinds:
+            return nir.read(path)
+        stored = hdf2dict(file["node"])
+    nodes = {
+        name: SimpleNamespace(**values) if values["type"] in (PRODUCT, RESHAPE) else nir.dict2NIRNode(values)
+        for name, values in stored["nodes"].items()
+    }
+    edges = [(a.decode(), b.decode()) for a, b in stored["edges"]]
+    for name, node in nodes.items():
+        node.metadata = getattr(node, "metadata", {})
+        missing = [field for field in FIELDS.get(kind_of(node), ()) if not hasattr(node, field)]
+        if missing:
+            raise ValueError(f"node {name!r} ({kind_of(node)}) lacks {missing[0]!r}")
+        if kind_of(node) == PRODUCT and {node.left, node.right} != {a for a, b in edges if b == name}:
+            raise ValueError(f"node {name!r} multiplies {node.left!r} by {node.right!r}, its edges come from elsewhere")
+    return nir.NIRGraph(nodes, edges, metadata=stored.get("metadata", {}), type_check=False)
+
+
+def kind_of(node: Any) -> str:
+    """The type under which the file has a node."""
+    return node.type if isinstance(node, SimpleNamespace) else type(node).__name__
+
+
+def multiply(node: Any, left: Array, right: Array) -> Array:
+    """An einsum over the axes behind the batch."""
+    terms, _, result = node.equation.partition("->")
+    equation = ",".join(f"...{term.strip()}" for term in terms.split(",")) + f"->...{result.strip()}"
+    return np.einsum(equation, left, right)  # type: ignore[no-any-return]
 
 
 def sources_of(graph: Any) -> dict[str, list[str]]:
@@ -211,11 +255,13 @@ class NIRSession:
         kept: Kept = {}
         for name in self.order:
             node, feeding = self.graph.nodes[name], self.sources[name]
-            if feeding:
+            if kind_of(node) == PRODUCT:
+                values[name] = multiply(node, values[node.left], values[node.right])
+            elif feeding:
                 x = values[feeding[0]]
                 for source in feeding[1:]:
                     x = x + values[source]
-                values[name] = EVALUATE[type(node).__name__](node, x)
+                values[name] = EVALUATE[kind_of(node)](node, x)
             else:
                 values[name] = images
             label = self.labels[name]

@@ -16,9 +16,9 @@ from asnn_deploy.suggest import unknown_name
 if TYPE_CHECKING:
     from asnn_exporters.nir.nodes import Node
 
-DIALECTS = {"canonical": "network.nir", "compact": "compact.nir"}
+DIALECTS = {"canonical": "network.nir", "extended": "network.nir", "compact": "compact.nir"}
 """The dialects, and the files that they are written to."""
-NOT_WRITTEN = ("portable", "extended")
+NOT_WRITTEN = ("portable",)
 
 __all__ = ["exporter", "read"]
 
@@ -52,16 +52,18 @@ class NIRExporter:
             return f"{error.name} is not installed; pip install nir==1.0.8 h5py"
         return None
 
-    def write(self, graph: DeployGraph, folder: Path, *, dialect: str = "canonical", **_others: Any) -> list[str]:
+    def write(self, graph: DeployGraph, folder: Path, *, dialect: str = "extended", **_others: Any) -> list[str]:
         """Write the dialect's file.
 
-        dialect: "canonical", which is exact and can be read back, or "compact" (see `compact.py`), which is neither.
+        dialect: "canonical", which is exact and can be read back; "extended", which is the same with nodes of its own
+        where NIR's do not suffice (see `extension.py`), and canonical where they do; or "compact" (see `compact.py`),
+        which is neither.
         """
         from asnn_exporters.nir.nodes import to_nir
         from asnn_exporters.nir.storage import save
 
         check_dialect(dialect)
-        nodes, metadata = (_canonical if dialect == "canonical" else _compact)(graph)
+        nodes, metadata = _compact(graph) if dialect == "compact" else _unrolled(graph, dialect == "extended")
         save(Path(folder) / DIALECTS[dialect], to_nir(nodes, metadata))
         return [DIALECTS[dialect]]
 
@@ -79,11 +81,13 @@ def check_dialect(dialect: str) -> None:
         raise InputError(unknown_name("NIR dialect", dialect, DIALECTS))
 
 
-def _canonical(graph: DeployGraph) -> tuple[dict[str, Node], dict[str, Any]]:
-    from asnn_exporters.nir import header, unroll
+def _unrolled(graph: DeployGraph, extended: bool) -> tuple[dict[str, Node], dict[str, Any]]:
+    from asnn_exporters.nir import extension, header, unroll
 
-    unrolled = unroll.unroll(graph)
+    unrolled = unroll.unroll(graph, extended)
     aside = {header.UNUSED: header.kept_aside(unrolled.unused)}
+    if any(node.kind in extension.FIELDS for node in unrolled.nodes.values()):
+        return unrolled.nodes, header.metadata(graph, "extended", unroll.ABOUT + extension.ABOUT, **aside)
     return unrolled.nodes, header.metadata(graph, "canonical", unroll.ABOUT, **aside)
 
 

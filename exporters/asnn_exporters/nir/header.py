@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def describe(graph: DeployGraph) -> dict[str, Any]:
     return plain
 
 
-def parse(found: Mapping[str, Any], dialect: str) -> dict[str, Any]:
+def parse(found: Mapping[str, Any], dialects: Collection[str]) -> dict[str, Any]:
     """The header of a file's metadata. Raises BundleError for a foreign file, another format or another dialect."""
     text = found.get(HEADER)
     if not isinstance(text, str):
@@ -86,9 +86,9 @@ def parse(found: Mapping[str, Any], dialect: str) -> dict[str, Any]:
         raise BundleError("its header is damaged (no JSON object); export it again")
     if header.get("format") != FORMAT:
         raise BundleError(f"has format {header.get('format')!r}, this version reads format {FORMAT}; export it again")
-    if header.get("dialect") != dialect:
+    if header.get("dialect") not in dialects:
         raise BundleError(
-            f"is in the {header.get('dialect')!r} dialect, only {dialect!r} can be read back; export that"
+            f"is in the {header.get('dialect')!r} dialect, only {' and '.join(dialects)} can be read back; export that"
         )
     return header
 

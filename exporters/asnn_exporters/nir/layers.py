@@ -16,20 +16,22 @@ import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_exporters.nir.extension import PRODUCT, RESHAPE
 from asnn_exporters.nir.neurons import neuron_problem, write_neuron
-from asnn_exporters.nir.nodes import integers
+from asnn_exporters.nir.nodes import integers, text
 from asnn_exporters.nir.values import margins
 
 if TYPE_CHECKING:
     from asnn_exporters.nir.unroll import Unrolling
 
 
-def check(layer: Layer, graph: DeployGraph) -> None:
-    """Raise UnsupportedError where a layer has no exact counterpart in NIR."""
+def check(layer: Layer, graph: DeployGraph, extended: bool) -> None:
+    """Raise UnsupportedError where a layer has no exact counterpart in the dialect."""
     problem = None
-    if isinstance(layer, Product):
-        problem = "NIR's primitives have no product of two signals; run or export this network in another format"
+    if not extended and needs_extension(layer, graph):
+        what = "have no product of two signals" if isinstance(layer, Product) else "cannot split an axis"
+        problem = f"NIR's primitives {what}; use --nir-dialect extended, for readers that know it"
     elif type(layer) not in WRITERS:
         problem = "NIR has no counterpart; run or export this network in another format"
     elif isinstance(layer, Conv) and margins(layer.weight.shape[2:]) is None:
@@ -48,6 +50,15 @@ def check(layer: Layer, graph: DeployGraph) -> None:
         raise UnsupportedError(str(layer.refuse(problem)))
 
 
+def needs_extension(layer: Layer, graph: DeployGraph) -> bool:
+    """Whether only a node of the extended dialect can say what a layer does."""
+    if isinstance(layer, Reshape):
+        given = graph.shapes[graph.inputs_of[layer.name][0].source]
+        kept = len(layer.shape) - 1
+        return len(given) <= kept or layer.shape[:kept] != given[:kept]
+    return isinstance(layer, Product)
+
+
 def _pool_problem(layer: Pool, graph: DeployGraph) -> str | None:
     if len(layer.kernel) not in (1, 2):
         return f"pools over {len(layer.kernel)} axes, NIR over 1 or 2"
@@ -62,7 +73,7 @@ def _binary(name: str, graph: DeployGraph) -> bool:
     if name == INPUT:
         return int(graph.code.table.max()) <= 1
     layer = graph.by_name[name]
-    if isinstance(layer, Flatten) or (isinstance(layer, Pool) and layer.mode == "max"):
+    if isinstance(layer, (Flatten, Reshape)) or (isinstance(layer, Pool) and layer.mode == "max"):
         return _binary(graph.inputs_of[name][0].source, graph)
     return isinstance(layer, Neuron)
 
@@ -136,6 +147,20 @@ def write_flatten(u: Unrolling, layer: Flatten, t: int, sources: Sequence[str]) 
     return u.flatten(layer.name, t, "output", sources[0], u.input_shape(layer))
 
 
+def write_reshape(u: Unrolling, layer: Reshape, t: int, sources: Sequence[str]) -> str:
+    """Where the last axes become one, NIR's own Flatten says so."""
+    if needs_extension(layer, u.graph):
+        return u.node(RESHAPE, layer.name, t, "output", sources, shape=integers(layer.shape))
+    return u.flatten(layer.name, t, "output", sources[0], u.input_shape(layer), len(layer.shape))
+
+
+def write_product(u: Unrolling, layer: Product, t: int, sources: Sequence[str]) -> str:
+    """Only in the extended dialect."""
+    left, right = sources
+    named = {"equation": text(layer.equation), "left": text(left), "right": text(right)}
+    return u.node(PRODUCT, layer.name, t, "output", list(dict.fromkeys(sources)), **named)
+
+
 def write_add(u: Unrolling, layer: Add, t: int, sources: Sequence[str]) -> str:
     """Two summands at a time, from the first input on."""
     total = sources[0]
@@ -161,6 +186,8 @@ WRITERS: dict[type[Layer], Writer] = {
     Scale: write_scale,
     Pool: write_pool,
     Flatten: write_flatten,
+    Reshape: write_reshape,
+    Product: write_product,
     Neuron: write_neuron,
     Add: write_add,
     Readout: write_readout,

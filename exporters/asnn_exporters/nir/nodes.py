@@ -16,6 +16,8 @@ import numpy as np
 from asnn_deploy.errors import BundleError
 from asnn_deploy.graph import INPUT
 from asnn_deploy.step_table import Array
+from asnn_exporters.nir import extension
+from asnn_exporters.nir.extension import Extension
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "Input": ("shape",),
@@ -30,8 +32,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "AvgPool2d": ("kernel_size", "stride", "padding"),
     "Flatten": ("input_type", "start_dim", "end_dim"),
     "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
+    **extension.FIELDS,
 }
-"""The NIR primitives that are used, and their parameters; names as in NIR 1.0."""
+"""The NIR primitives that are used, and their parameters; names as in NIR 1.0. Behind them the extended dialect's."""
+TEXTS = ("equation", "left", "right")
+"""Parameters that are texts."""
 
 NO_STEP = -1
 """The step of a node that all steps share."""
@@ -42,7 +47,7 @@ class Node:
     """One NIR node.
 
     kind: the NIR primitive.
-    parameters: as in `FIELDS`; float32 or int64 arrays.
+    parameters: as in `FIELDS`; float32 or int64 arrays, and texts as arrays of bytes.
     sources: the nodes whose outputs add up to its input.
     layer, step, role: what it does in the network; `NO_STEP` where all steps share it.
     """
@@ -96,12 +101,19 @@ def integers(value: Any) -> Array:
     return np.asarray(value, dtype=np.int64)
 
 
+def text(value: str) -> Array:
+    """A text as an array of bytes."""
+    return np.asarray(value.encode())
+
+
 def to_nir(nodes: Mapping[str, Node], metadata: Mapping[str, Any]) -> Any:
-    """A `nir.NIRGraph`; NIR's own type check runs over it."""
+    """A `nir.NIRGraph`; NIR's own type check runs over it, where there are no nodes but NIR's."""
     import nir
 
     edges = [(source, name) for name, node in nodes.items() for source in node.sources]
-    return nir.NIRGraph({name: _primitive(node) for name, node in nodes.items()}, edges, metadata=dict(metadata))
+    primitives = {name: _primitive(node) for name, node in nodes.items()}
+    known = not any(node.kind in extension.FIELDS for node in nodes.values())
+    return nir.NIRGraph(primitives, edges, metadata=dict(metadata), type_check=known)
 
 
 def _primitive(node: Node) -> Any:
@@ -116,13 +128,17 @@ def _primitive(node: Node) -> Any:
     elif node.kind.endswith("Pool2d"):
         values = dict(node.parameters)
     hints = {"layer": node.layer, "step": node.step, "role": node.role, "digest": node.digest()}
+    if node.kind in extension.FIELDS:
+        return Extension(node.kind, values, hints)
     return getattr(nir, node.kind)(**values, metadata=hints)
 
 
 def _plain(value: Array) -> Any:
-    """Integers as Python's own (NIR asks for int and tuple), float arrays as they are."""
+    """Integers and texts as Python's own (NIR asks for int and tuple), float arrays as they are."""
     if value.dtype.kind == "f":
         return value
+    if value.dtype.kind == "S":
+        return value.item().decode()
     return tuple(value.tolist()) if value.ndim else int(value)
 
 
@@ -142,7 +158,7 @@ def from_nir(graph: Any) -> dict[str, Node]:
 
 
 def _from_primitive(name: str, primitive: Any, sources: Iterable[str]) -> Node:
-    kind = type(primitive).__name__
+    kind = primitive.kind if isinstance(primitive, Extension) else type(primitive).__name__
     if kind not in FIELDS:
         raise BundleError(f"node {name!r} is a {kind}, which asnn-deploy never writes")
     hints = primitive.metadata if isinstance(primitive.metadata, dict) else {}
@@ -157,12 +173,16 @@ def _from_primitive(name: str, primitive: Any, sources: Iterable[str]) -> Node:
 
 
 def _attribute(primitive: Any, kind: str, key: str) -> Any:
+    if isinstance(primitive, Extension):
+        return primitive.fields[key]
     if kind in ("Input", "Flatten") and key in ("shape", "input_type"):
         return primitive.input_type["input"]
     return primitive.output_type["output"] if kind == "Output" else getattr(primitive, key)
 
 
 def _parameter(name: str, key: str, value: Any) -> Array:
+    if key in TEXTS and isinstance(value, str):
+        return text(value)
     array = np.asarray(value)
     if array.dtype.kind == "f" and array.dtype != np.float32:
         raise BundleError(f"node {name!r}: its {key} is {array.dtype}, expected float32")

@@ -40,11 +40,11 @@ DAMAGE = (
 
 
 def rollup(nir_graph: Any) -> DeployGraph:
-    """The graph of a canonical file. Raises BundleError, naming the node where one is to blame.
+    """The graph of a canonical or extended file. Raises BundleError, naming the node where one is to blame.
 
     nir_graph: a `nir.NIRGraph` as `nir.read` gives it.
     """
-    header = headers.parse(nir_graph.metadata, "canonical")
+    header = headers.parse(nir_graph.metadata, ("canonical", "extended"))
     nodes = from_nir(nir_graph)
     with readable("the header"):
         time_steps = len(header["coding"]["steps"])
@@ -138,7 +138,7 @@ def _value(
 def _verify(graph: DeployGraph, header: Mapping[str, Any], nodes: Mapping[str, Node]) -> None:
     """Unroll the rebuilt graph and compare it with the file."""
     with readable("the network"):
-        expected = unroll(graph).nodes
+        expected = unroll(graph, header["dialect"] == "extended").nodes
         described = headers.describe(graph)
     for name, node in expected.items():
         if name not in nodes:

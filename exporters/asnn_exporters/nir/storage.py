@@ -12,6 +12,7 @@ import numpy as np
 from asnn_deploy.errors import BundleError
 from asnn_deploy.files import replacing
 from asnn_deploy.serialize import describe
+from asnn_exporters.nir import extension
 
 LARGEST = 16 * 2**30
 """Bytes that a file may unpack to; an honest network stays far below, a made-up one must not exhaust the memory."""
@@ -81,13 +82,29 @@ def load(path: Path) -> Any:
 
     try:
         _check_size(path)
-        graph = nir.read(path)
+        graph = _read_extended(path) if _has_extensions(path) else nir.read(path)
     # NIR's reader raises whatever comes: bare AssertionErrors, KeyErrors, TypeErrors from constructors.
     except Exception as error:
         raise BundleError(f"{path}: cannot be read as a NIR file ({_short(error)}); export it again") from error
     if not isinstance(graph, nir.NIRGraph):
         raise BundleError(f"{path}: holds a single {type(graph).__name__} node, expected a NIR graph")
     return graph
+
+
+def _has_extensions(path: Path) -> bool:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        nodes = file["node"].get("nodes", {})
+        return any(node["type"][()].decode() in extension.FIELDS for node in nodes.values())
+
+
+def _read_extended(path: Path) -> Any:
+    import h5py
+    from nir.serialization import hdf2dict
+
+    with h5py.File(path, "r") as file:
+        return extension.graph_from(hdf2dict(file["node"]))
 
 
 def _obvious_problem(path: Path) -> str | None:

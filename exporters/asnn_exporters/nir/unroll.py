@@ -22,7 +22,7 @@ import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Layer, Neuron, Shape
+from asnn_deploy.layers import Layer, Neuron, Product, Shape
 from asnn_deploy.step_table import Array
 from asnn_exporters.nir.layers import WRITERS, check
 from asnn_exporters.nir.nodes import NO_STEP, Node, floats, integers, node_name
@@ -42,9 +42,12 @@ class Unrolled:
     unused: dict[str, Node]
 
 
-def unroll(graph: DeployGraph) -> Unrolled:
-    """Write the network out, step by step. Raises UnsupportedError naming the layer that cannot be."""
-    check_graph(graph)
+def unroll(graph: DeployGraph, extended: bool = False) -> Unrolled:
+    """Write the network out, step by step; `extended` allows the nodes of `extension.py`.
+
+    Raises UnsupportedError naming the layer that cannot be written.
+    """
+    check_graph(graph, extended)
     unrolling = Unrolling(graph)
     for t in range(graph.time_steps):
         for layer in graph.layers:
@@ -53,12 +56,12 @@ def unroll(graph: DeployGraph) -> Unrolled:
     return unrolling.finished()
 
 
-def check_graph(graph: DeployGraph) -> None:
+def check_graph(graph: DeployGraph, extended: bool = False) -> None:
     """Raise UnsupportedError where a graph, or a layer that it names, has no counterpart in NIR."""
     if graph.arithmetic != "float32":
         raise UnsupportedError("NIR holds float32 networks; export the float graph, not the quantised one")
-    for layer in graph.layers:
-        check(layer, graph)
+    for layer in sorted(graph.layers, key=lambda layer: not isinstance(layer, Product)):  # they are why others fail
+        check(layer, graph, extended)
 
 
 class Unrolling:
