@@ -5,7 +5,7 @@
   spikes) is linear and is folded into them, one projection for each source.
 - A max-pool is a population of relays, one for each output, that fire where any of their inputs does.
 - Synapses that feed synapses are a population of relays that send values.
-- A product of two signals is left to the host.
+- A product of two signals is left to the host, and with it the axes under which it is multiplied.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from asnn_deploy.fit.network import Geometry, Network, Obstacle, Population, Pro
 from asnn_deploy.fit.reach import Window
 from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, LEAK_BITS, STATE_BITS
 from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale, Shape
+from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale, Shape
 from asnn_deploy.neurons import model_of
 from asnn_deploy.step_table import StepTable
 
@@ -40,6 +40,8 @@ PARAMETER_BITS = {
 }
 """Widths of the integer versions' parameters; one that is not listed takes 32 bits."""
 UNKNOWN_BITS = 32
+PASSING = (Add, Flatten, Reshape, Scale, Pool)
+"""Layers that pass currents on, or events to synapses, and need no neurons of their own."""
 PRODUCT, MAXIMUM, REMAINDER = "product of signals", "maximum of values", "signals of different layouts"
 
 
@@ -91,7 +93,7 @@ class _Builder:
         return any(
             isinstance(x, (Conv, Linear, Product))
             or (isinstance(x, Pool) and x.mode == "max")
-            or (isinstance(x, (Add, Flatten, Scale, Pool)) and self._read_by_synapses(x.name))
+            or (isinstance(x, PASSING) and self._read_by_synapses(x.name))
             for x in readers
         )
 
@@ -101,7 +103,7 @@ class _Builder:
         layer = self.graph.by_name.get(edge.source)
         if layer is None:
             return int(self.graph.code.largest.max()) <= 1
-        if isinstance(layer, Flatten):
+        if isinstance(layer, (Flatten, Reshape)):
             return self._binary(layer.name)
         return isinstance(layer, Neuron) or (isinstance(layer, Pool) and layer.mode == "max")
 
@@ -164,7 +166,7 @@ class _Builder:
         layer = self.graph.by_name.get(name)
         if layer is None or name in self.relays:
             return False
-        if isinstance(layer, (Add, Flatten, Scale, Pool)):
+        if isinstance(layer, PASSING):
             return any(self._carries_currents(e.source) for e in self.graph.inputs_of[name])
         return isinstance(layer, (Conv, Linear))
 
@@ -233,6 +235,8 @@ class _Builder:
         ]
         if isinstance(layer, Scale):
             return [replace(p, index=_joined(p.index, layer.factor)) for p in paths]
+        if isinstance(layer, Reshape):
+            return self._reshaped(layer, paths)
         if isinstance(layer, Pool):
             pooled = []
             for p in paths:
@@ -240,6 +244,15 @@ class _Builder:
                 pooled.append(replace(p, rows=_folded(windows[0], p.rows), cols=_folded(windows[1], p.cols)))
             return pooled
         return paths
+
+    def _reshaped(self, layer: Reshape, paths: list[Path]) -> list[Path]:
+        """What the host multiplies it can also send in another order; neurons stay where they are."""
+        channels, rows, cols = _boxed(layer.shape)
+        if all((p.channels, p.rows.outputs, p.cols.outputs) == (channels, rows, cols) for p in paths):
+            return paths
+        if all(isinstance(self.graph.by_name.get(p.source), Product) and p.plain for p in paths):
+            return [replace(p, channels=channels, rows=Window.same(rows), cols=Window.same(cols)) for p in paths]
+        raise UnsupportedError(str(layer.refuse(f"gives synapses {REMAINDER}; only products can be reshaped")))
 
     def _laid_out(self, name: str) -> Geometry:
         """The geometry of a source: of flattened currents, what they were before."""
