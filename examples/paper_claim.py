@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ import numpy as np
 from matplotlib import pyplot
 
 from asnn_deploy.config import make_config, merge
-from asnn_deploy.data import load_data
+from asnn_deploy.data import Data, load_data
 from asnn_deploy.energy.estimate import energy
 from asnn_deploy.energy.measure import measure
 from asnn_deploy.energy.profiles import load_profile
@@ -85,7 +86,7 @@ def one_run(options: argparse.Namespace, variant: Variant, seed: int) -> dict[st
     changes |= {"training.limit": options.train_limit} if options.train_limit else {}
     changes |= {"model.input_shape": None, "data": options.data} if options.data else {}
     config = make_config(merge(preset(options.preset), changes), options.preset)
-    data = load_data(config.data)
+    data = shortened(load_data(config.data), options.test_limit)
     start = time.perf_counter()
     summary = train(config, data, folder, progress=False)
     counts = measure(lower(load_run(folder).network), *data.part("test", options.limit), []).counts
@@ -104,6 +105,12 @@ def one_run(options: argparse.Namespace, variant: Variant, seed: int) -> dict[st
     }
     write_text(result, json.dumps(found, indent=2) + "\n")
     return found
+
+
+def shortened(data: Data, limit: int | None) -> Data:
+    """The data with the first `limit` test samples only."""
+    cut = {"images": data.images, "labels": data.labels}
+    return replace(data, **{key: {**parts, "test": parts["test"][:limit]} for key, parts in cut.items()})
 
 
 def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
@@ -188,7 +195,7 @@ def write(report: dict[str, Any], folder: Path) -> None:
 
 def claim_folder(options: argparse.Namespace) -> dict[str, Any]:
     """The arguments that runs depend on, kept in the folder. Ends the program where it holds runs made with others."""
-    kept = ("preset", "epochs", "time_steps", "train_limit", "limit", "profile")
+    kept = ("preset", "epochs", "time_steps", "train_limit", "test_limit", "limit", "profile")
     arguments = {"data": options.data, **{key: getattr(options, key) for key in kept}}
     path = options.out / "arguments.json"
     if path.is_file():
@@ -219,6 +226,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--time-steps", type=int, default=5, help="of all variants; hybrid-embedding needs 5")
     parser.add_argument("--train-limit", type=int, help="train on so many samples, the same share of each class")
+    parser.add_argument("--test-limit", type=int, help="test on the first so many samples")
     parser.add_argument("--limit", type=int, default=1000, help="test samples on which operations are counted")
     parser.add_argument("--profile", nargs="+", default=["horowitz-45nm", "loihi1-davies-2018"])
     parser.add_argument("--out", type=Path, default=Path("claim"))
