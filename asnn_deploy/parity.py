@@ -14,7 +14,10 @@ from asnn_deploy.trace import Trace
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first spike that differs: of the first differing sample, the earliest step, there the first layer."""
+    """The first spike that differs: of the first differing sample, the earliest step, there the first layer.
+
+    head, token: where the layer is part of self-attention (see `heads.py`).
+    """
 
     layer: str
     step: int
@@ -22,6 +25,8 @@ class Divergence:
     index: list[int]
     expected: float
     got: float
+    head: int | None = None
+    token: int | None = None
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asnn_deploy.deployment import Deployment
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.heads import place
 from asnn_deploy.parity import Comparison, ParityReport
 from asnn_deploy.plugins import Session, available
 from asnn_deploy.step_table import Array
@@ -67,4 +69,13 @@ def verify(
             traces = {name: session.run(images[cut], record) for name, session in sessions.items()}
             for pair in pairings:
                 comparisons[pair.target].add(traces[pair.against], traces[pair.target], labels[cut])
-    return {target: comparison.report() for target, comparison in comparisons.items()}
+    return {target: placed(comparison.report(), deployment.graph) for target, comparison in comparisons.items()}
+
+
+def placed(report: ParityReport, graph: DeployGraph) -> ParityReport:
+    """The report with the head and token of the first divergence, where that is in self-attention."""
+    first = report.first_divergence
+    where = None if first is None else place(graph, first.layer, tuple(first.index))
+    if first is None or where is None:
+        return report
+    return replace(report, first_divergence=replace(first, head=where.head, token=where.token))

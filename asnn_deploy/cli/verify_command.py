@@ -102,6 +102,11 @@ def broken(pairs: list[Pairing], result: dict[str, Any]) -> int:
     return int(any(pair.promised and not result["targets"][pair.target]["exact"] for pair in pairs))
 
 
+def attention_place(first: dict[str, Any]) -> str:
+    """Head and token of a first divergence, where there are."""
+    return "" if first["head"] is None else f" (head {first['head']}, token {first['token']})"
+
+
 def print_table(result: dict[str, Any]) -> None:
     """The outcome, a row a target, and the first divergence of each that has one."""
     from asnn_deploy.cli.common import percent, table
@@ -131,7 +136,8 @@ def print_table(result: dict[str, Any]) -> None:
         if first and name != "reference-fixed":
             click.echo(
                 f"{name}: first divergence in layer {first['layer']}, step {first['step']}, sample {first['sample']}, "
-                f"index {first['index']}: expected {first['expected']:g}, got {first['got']:g}"
+                f"index {first['index']}{attention_place(first)}: "
+                f"expected {first['expected']:g}, got {first['got']:g}"
             )
     if result["snapping"]:
         snapping = result["snapping"]

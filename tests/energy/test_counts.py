@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from energy.brute_force import KEYS, count
+from feature_networks import transformer_block
 from networks import grid_weights, random_graph, random_images, random_neuron, small_lenet
 
 from asnn_deploy.coding import input_code
@@ -116,6 +117,20 @@ def test_products_count_spike_counts_and_scaled_signals_are_values():
     assert rows["mixed"].total("acs") > rows["mixed"].total("acs_graded") + rows["mixed"].total("macs_graded")
     assert rows["fc"].total("macs") > 0
     assert rows["fc"].total("acs") == 0
+
+
+@pytest.mark.parametrize("arithmetic", ["float32", "fixed"])
+def test_a_transformer_block_is_counted_like_every_single_connection(arithmetic):
+    """Residual counts, heads, products in both counting paths: from the recorded spikes, and while it runs."""
+    graph = transformer_block()
+    graph = quantize(graph) if arithmetic == "fixed" else graph
+    images = random_images(graph, 2)
+    spikes = run(graph, images, EVERYTHING).spikes
+    assert_equals_brute_force(graph, images, spikes, counted(graph, images))
+    observing = Counter(graph)
+    with Runner(graph) as runner:
+        observing.observe(runner, images)
+    assert_equals_brute_force(graph, images, spikes, observing.result())
 
 
 def sums(coding, steps):
