@@ -10,6 +10,7 @@ from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import DataError
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.plugins import available
+from asnn_deploy.preparation import prepare
 from asnn_deploy.source import open_source
 from asnn_deploy.step_table import Array
 from asnn_deploy.trace import Record, Trace
@@ -41,6 +42,7 @@ def run(
     """
     pixels = as_images(images, "images")
     check_shape(net, pixels, "images")
+    pixels = prepare(net.code.preparation, pixels)
     chosen = available("targets", target)
     batch_size = max(1, min(batch_size, len(pixels)))
     record = Record(spikes=True, potentials=potentials)

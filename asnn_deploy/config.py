@@ -97,6 +97,12 @@ class RunConfig(Section):
     data: str = "digits"
     coding: str = "hybrid-latency"
     time_steps: int = Field(7, ge=1, le=1024)
+    thresholds: Literal["even", "equal-mass"] = "even"
+    """Of the coding: evenly spaced, or at the quantiles of the training pixels."""
+    levels: list[int] | None = None
+    """How bright the coding takes each of the 256 pixel values to be; found when a training with equal-mass starts."""
+    image: Literal["raw", "layernorm-sigmoid"] = "raw"
+    """What the host does to an image before it is coded."""
     dt: float = Field(1e-3, gt=0, allow_inf_nan=False)
     """Length of a time step on the chip, in seconds."""
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from asnn_deploy.errors import DataError
 from asnn_deploy.input_code import PIXEL_MAX
+from asnn_deploy.preparation import prepare
 from asnn_deploy.serialize import DAMAGE, describe
 from asnn_deploy.step_table import Array
 from asnn_deploy.suggest import unknown_name
@@ -36,6 +37,11 @@ class Data:
     def part(self, split: str, limit: int | None = None) -> tuple[Array, Array]:
         """The first `limit` images and labels of a split."""
         return self.images[split][:limit], self.labels[split][:limit]
+
+
+def prepared(data: Data, preparation: str) -> Data:
+    """The data as a network reads it that has its images prepared so."""
+    return replace(data, images={split: prepare(preparation, images) for split, images in data.images.items()})
 
 
 def load_data(spec: str) -> Data:

@@ -7,14 +7,16 @@ the factor 1/255 is folded into the weights that read it). Integer frames keep e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from asnn_deploy.errors import GraphError
+from asnn_deploy.preparation import PREPARATIONS
 from asnn_deploy.step_table import Array, frozen
+from asnn_deploy.suggest import unknown_name
 
 PIXEL_LEVELS = 256
 PIXEL_MAX = 255
@@ -27,13 +29,16 @@ class InputCode:
     name: the coding's name.
     table: `[T, 256]` int32; `table[t, p]` is what a pixel of value p sends at step t.
     analog: `[T]` bool; True where the step carries the pixel itself instead of spikes.
+    preparation: what the host does to an image first (see `preparation.py`); frames are those of prepared images.
 
-    Raises GraphError where shapes disagree, an entry is negative, or an analog step is not the identity.
+    Raises GraphError where shapes disagree, an entry is negative, an analog step is not the identity, or the
+    preparation is unknown.
     """
 
     name: str
     table: Array
     analog: Array
+    preparation: str = "raw"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "table", frozen(self.table, np.int32))
@@ -47,21 +52,32 @@ class InputCode:
             raise GraphError(
                 f"coding {self.name!r}: table entries must lie in 0..255, found {self.table.min()}..{self.table.max()}"
             )
+        if self.preparation not in PREPARATIONS:
+            raise GraphError(f"coding {self.name!r}: {unknown_name('preparation', self.preparation, PREPARATIONS)}")
         for t in np.flatnonzero(self.analog):
             if not np.array_equal(self.table[t], np.arange(PIXEL_LEVELS)):
                 raise GraphError(f"coding {self.name!r}: step {t} is marked analog but does not hold the pixel itself")
 
     @classmethod
-    def tabulate(cls, name: str, definition: Callable[[Array], Array], analog: npt.ArrayLike) -> InputCode:
+    def tabulate(
+        cls,
+        name: str,
+        definition: Callable[[Array], Array],
+        analog: npt.ArrayLike,
+        levels: Sequence[int] = range(PIXEL_LEVELS),
+        preparation: str = "raw",
+    ) -> InputCode:
         """Run a coding's definition on all 256 pixel values.
 
         definition: maps pixels in [0, 1], float32 `[...]`, to frames `[T, ...]`; analog frames are those pixels.
+        levels: how bright the definition takes each pixel value to be, 256 numbers 0..255; analog steps send the pixel
+        itself all the same.
         """
         analog_steps = np.asarray(analog, dtype=bool)
-        pixels = np.arange(PIXEL_LEVELS, dtype=np.float32) / np.float32(PIXEL_MAX)
+        pixels = np.array(levels, dtype=np.float32) / np.float32(PIXEL_MAX)
         frames = definition(pixels)
         table = np.where(analog_steps[:, None], np.arange(PIXEL_LEVELS), np.rint(frames))
-        return cls(name, table, analog_steps)
+        return cls(name, table, analog_steps, preparation)
 
     @property
     def time_steps(self) -> int:
@@ -94,6 +110,7 @@ class InputCode:
             self.name == other.name
             and np.array_equal(self.table, other.table)
             and np.array_equal(self.analog, other.analog)
+            and self.preparation == other.preparation
         )
 
     def __hash__(self) -> int:

@@ -43,6 +43,7 @@ def save_graph(path: Path, graph: DeployGraph) -> None:
         "format": FORMAT,
         "input_shape": graph.input_shape,
         "code": graph.code.name,
+        "preparation": graph.code.preparation,
         "arithmetic": graph.arithmetic,
         "dt": graph.dt,
         "quantization": graph.quantization.to_json(),
@@ -68,7 +69,7 @@ def load_graph(path: Path) -> DeployGraph:
             )
         graph = DeployGraph(
             tuple(header["input_shape"]),
-            InputCode(header["code"], arrays["code/table"], arrays["code/analog"]),
+            InputCode(header["code"], arrays["code/table"], arrays["code/analog"], header.get("preparation", "raw")),
             tuple(_layer(entry, arrays) for entry in header["layers"]),
             tuple(Edge(*edge) for edge in header["edges"]),
             header["arithmetic"],

@@ -16,6 +16,7 @@ FOUNDATION = {
     "errors",
     "step_table",
     "input_code",
+    "preparation",
     "graph",
     "layers",
     "trace",

@@ -30,10 +30,11 @@ split_option = click.option("--split", type=click.Choice(["test", "train"]), def
 
 
 def load_samples(source: Source, data_spec: str | None, split: str, limit: int | None) -> tuple[Array, Array, str]:
-    """Images `[N,C,H,W]`, labels `[N]` and the data's text, checked against the network's input."""
+    """Images `[N,C,H,W]` as the network reads them, labels `[N]` and the data's text, checked against its input."""
     from asnn_deploy.api import check_shape
     from asnn_deploy.data import load_data
     from asnn_deploy.errors import DataError
+    from asnn_deploy.preparation import prepare
 
     spec = source.data if data_spec is None else data_spec
     if spec is None:
@@ -43,7 +44,7 @@ def load_samples(source: Source, data_spec: str | None, split: str, limit: int |
     check_shape(source.graph, images, f"--data {spec}")
     if data.classes > source.graph.classes:
         raise DataError(f"--data {spec}: has {data.classes} classes, the network answers {source.graph.classes}")
-    return images, labels, spec
+    return prepare(source.graph.code.preparation, images), labels, spec
 
 
 def batches(count: int, size: int, what: str) -> Iterator[slice]:

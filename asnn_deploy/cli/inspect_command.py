@@ -56,7 +56,11 @@ def inspection(graph: DeployGraph) -> dict[str, Any]:
         "time_steps": graph.time_steps,
         "parameters": graph.parameter_count,
         "dt": graph.dt,
-        "coding": {"name": graph.code.name, "analog_steps": [int(t) for t in graph.code.analog.nonzero()[0]]},
+        "coding": {
+            "name": graph.code.name,
+            "preparation": graph.code.preparation,
+            "analog_steps": [int(t) for t in graph.code.analog.nonzero()[0]],
+        },
         "layers": [
             layer_figures(graph, layer)
             | {

@@ -34,7 +34,7 @@ CONVENTIONS = {
     "layers": "One row for each synaptic layer (convolution, linear, product of spikes) and each neuron layer; "
     "what does not apply to a row is 0.",
     "not_counted": "Pooling, adding and flattening of signals, pointwise factors (scaling, averaging, the readout's "
-    "weighted mean over time) and the encoding of the input are not synaptic operations.",
+    "weighted mean over time), the encoding of the input and its preparation by the host are not synaptic operations.",
     "mean": "All counts and energies are means per sample; spread is over the samples (population standard deviation).",
     "interval": "95 % intervals of a mean by Student's t: mean -+ t s / sqrt(n) with the samples' standard deviation s "
     "(n - 1 in its denominator); null for one sample.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from asnn_deploy.coding import input_code
 from asnn_deploy.config import RunConfig
 from asnn_deploy.errors import ConfigError
+from asnn_deploy.input_code import PIXEL_LEVELS
 from asnn_deploy.models.builder import Builder
 from asnn_deploy.models.lenet import lenet
 from asnn_deploy.models.network import SpikingNetwork
@@ -21,7 +22,8 @@ def build_model(config: RunConfig, input_shape: tuple[int, ...], classes: int) -
     """The configured network for images `(C, H, W)`. Raises ConfigError for an unknown model or an unfit image."""
     if config.model.name not in MODELS:
         raise ConfigError(unknown_name("model", config.model.name, MODELS))
-    code = input_code(config.coding, config.time_steps)
+    levels = range(PIXEL_LEVELS) if config.levels is None else config.levels
+    code = input_code(config.coding, config.time_steps, levels, config.image)
     network = MODELS[config.model.name](Builder(config.model, code, input_shape), classes)
     if config.quantization.bits is not None:
         network.quantize(config.quantization.bits)

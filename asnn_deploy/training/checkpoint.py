@@ -62,7 +62,7 @@ def difference(old: RunConfig, new: RunConfig) -> str | None:
     """The first key in which two configurations describe different networks, with both values."""
     before, after = (
         {f"model.{key}": value for key, value in config.model.model_dump().items()}
-        | {"coding": config.coding, "time_steps": config.time_steps}
+        | {key: getattr(config, key) for key in ("coding", "time_steps", "thresholds", "image")}
         for config in (old, new)
     )
     return next((f"{key} = {before[key]}, now {after[key]}" for key in before if before[key] != after[key]), None)

@@ -19,11 +19,13 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from torch.utils.data import DataLoader
 
+from asnn_deploy.coding import input_code
 from asnn_deploy.config import RunConfig, write_config
-from asnn_deploy.data import Data
+from asnn_deploy.data import Data, prepared
 from asnn_deploy.errors import ConfigError, DataError, GraphError
 from asnn_deploy.files import replacing, write_text
 from asnn_deploy.graph import DeployGraph
+from asnn_deploy.levels import check_levels, equal_mass
 from asnn_deploy.lowering import lower
 from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.models.network import exact_sums
@@ -65,6 +67,8 @@ def train(
     finished epoch.
     """
     config = settle(config, data)
+    data = prepared(data, config.image)
+    config = with_levels(config, data)
     choose_device(config.training.device)
     keep_freed_memory()
     if config.training.threads:
@@ -147,6 +151,23 @@ def settle(config: RunConfig, data: Data) -> RunConfig:
         raise DataError(f"--data {data.spec}: all labels are 0; a network answers at least 2 classes")
     settled = model.model_copy(update={"input_shape": shape, "classes": model.classes or classes})
     return config.model_copy(update={"model": settled, "data": data.spec})
+
+
+def with_levels(config: RunConfig, data: Data) -> RunConfig:
+    """The configuration with the thresholds' levels, found on the training images where that is asked for."""
+    if config.thresholds == "even":
+        if config.levels is not None:
+            raise ConfigError(
+                "levels: belong to thresholds = equal-mass, found thresholds = even; leave one of them out"
+            )
+        return config
+    code = input_code(config.coding, config.time_steps)
+    if code.analog.all():
+        raise ConfigError(f"thresholds = equal-mass: coding {config.coding!r} has no thresholds; choose another coding")
+    if config.levels is not None:
+        check_levels(config.levels)
+        return config
+    return config.model_copy(update={"levels": equal_mass(data.images["train"])})
 
 
 def choose_device(wanted: str) -> str:

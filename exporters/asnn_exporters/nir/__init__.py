@@ -86,9 +86,11 @@ def _unrolled(graph: DeployGraph, extended: bool) -> tuple[dict[str, Node], dict
 
     unrolled = unroll.unroll(graph, extended)
     aside = {header.UNUSED: header.kept_aside(unrolled.unused)}
-    if any(node.kind in extension.FIELDS for node in unrolled.nodes.values()):
-        return unrolled.nodes, header.metadata(graph, "extended", unroll.ABOUT + extension.ABOUT, **aside)
-    return unrolled.nodes, header.metadata(graph, "canonical", unroll.ABOUT, **aside)
+    needed = any(node.kind in extension.FIELDS for node in unrolled.nodes.values())
+    dialect, about = ("extended", extension.ABOUT) if needed else ("canonical", "")
+    if graph.code.preparation != "raw":
+        about += f" Images are to be prepared by {graph.code.preparation} first."
+    return unrolled.nodes, header.metadata(graph, dialect, unroll.ABOUT + about, **aside)
 
 
 def _compact(graph: DeployGraph) -> tuple[dict[str, Node], dict[str, Any]]:

@@ -61,7 +61,9 @@ def describe(graph: DeployGraph) -> dict[str, Any]:
         for layer in graph.layers
     ]
     description = {
-        "coding": {"name": code.name, "steps": steps},
+        "coding": {"name": code.name, "steps": steps}
+        # Not where there is none, so that older files stay as this version writes them.
+        | ({} if code.preparation == "raw" else {"preparation": code.preparation}),
         "dt": graph.dt,
         "layers": layers,
         "edges": [[edge.source, edge.target, edge.delay] for edge in graph.edges],
@@ -99,7 +101,7 @@ def input_code(coding: Mapping[str, Any]) -> InputCode:
     table = np.zeros((len(analog), PIXEL_LEVELS), np.int64)
     for row, is_analog, jumps in zip(table, analog, coding["steps"]):
         row += np.arange(PIXEL_LEVELS) if is_analog else _row(jumps)
-    return InputCode(coding["name"], table, np.array(analog))
+    return InputCode(coding["name"], table, np.array(analog), coding.get("preparation", "raw"))
 
 
 def _row(jumps: list[list[int]]) -> Array:

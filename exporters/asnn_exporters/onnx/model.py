@@ -63,6 +63,7 @@ def build(graph: DeployGraph) -> onnx.ModelProto:
         "created_by": f"asnn-deploy {__version__}",
         "time_steps": str(graph.time_steps),
         "coding": graph.code.name,
+        "preparation": graph.code.preparation,
     }
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
@@ -72,7 +73,10 @@ def build(graph: DeployGraph) -> onnx.ModelProto:
 def explanation(graph: DeployGraph) -> str:
     """The model's doc_string."""
     shape = ", ".join(map(str, graph.input_shape))
-    return EXPLANATION.format(steps=graph.time_steps, code=graph.code.name, shape=shape, classes=graph.classes)
+    text = EXPLANATION.format(steps=graph.time_steps, code=graph.code.name, shape=shape, classes=graph.classes)
+    if graph.code.preparation == "raw":
+        return text
+    return f"{text}Images are to be prepared by {graph.code.preparation} before they enter.\n"
 
 
 def write_layers(scope: Scope, graph: DeployGraph) -> dict[str, Signal]:
