@@ -80,13 +80,13 @@ def train(
         start_from(network, start, config)
     checkpoint = last_checkpoint(folder, config) if resume else None
     module = TrainingModule(network, config, data.classes)
-    loaders = _loaders(config, data)
+    drawn = loaders(config, data)
     mine = [path for path in (folder / CONFIG, folder) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with training_lock(folder):
             write_text(folder / CONFIG, write_config(config))
-            seconds = _fit(module, loaders, folder, checkpoint, progress)
+            seconds = _fit(module, drawn, folder, checkpoint, progress)
             save_weights(network, folder)
             summary = _summarise(config, data, network, module.images_seen / seconds)
             write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
@@ -100,7 +100,7 @@ def train(
 
 def _fit(
     module: TrainingModule,
-    loaders: tuple[DataLoader[Any], DataLoader[Any]],
+    drawn: tuple[DataLoader[Any], DataLoader[Any]],
     folder: Path,
     checkpoint: Path | None,
     progress: bool,
@@ -127,7 +127,7 @@ def _fit(
         )
         start = time.perf_counter()
         try:
-            trainer.fit(module, *loaders, None, checkpoint, weights_only=True)
+            trainer.fit(module, *drawn, None, checkpoint, weights_only=True)
         except SystemExit:  # Lightning's way of ending after Ctrl-C
             raise KeyboardInterrupt from None
         return time.perf_counter() - start
@@ -187,15 +187,18 @@ def balanced(labels: Array, limit: int | None) -> Array:
     return np.sort(np.lexsort((labels, rank))[:limit])
 
 
-def _loaders(config: RunConfig, data: Data) -> tuple[DataLoader[Any], DataLoader[Any]]:
+def loaders(config: RunConfig, data: Data) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Batches of training images, shuffled and changed, and of test images."""
     training = config.training
     chosen = balanced(data.labels["train"], training.limit)
-    transform = augmentation(config.augmentation, data.shape[1:])  # type: ignore[arg-type]
-    images = Images(data.images["train"][chosen], data.labels["train"][chosen], transform)
+    images = Images(data.images["train"][chosen], data.labels["train"][chosen], augmentation(config.augmentation))
     # A last batch of one sample has no batch statistics.
     lone = len(images) > training.batch_size and len(images) % training.batch_size == 1
-    shuffled = DataLoader(images, training.batch_size, shuffle=True, num_workers=training.workers, drop_last=lone)
-    return shuffled, DataLoader(Images(*data.part("test")), max(training.batch_size, 256))
+    whole: Any = {"collate_fn": lambda batch: batch}  # `Images` draws batches as they are to be
+    shuffled = DataLoader(
+        images, training.batch_size, shuffle=True, num_workers=training.workers, drop_last=lone, **whole
+    )
+    return shuffled, DataLoader(Images(*data.part("test")), max(training.batch_size, 256), **whole)
 
 
 def evaluate(network: SpikingNetwork, images: Array, batch: int = 256) -> tuple[Array, int, dict[str, Array]]:

@@ -13,9 +13,7 @@ import torch
 from runs import tiny_config
 from safetensors.torch import load_file, save_file
 
-from asnn_deploy.config import AugmentationConfig
 from asnn_deploy.errors import BundleError, ConfigError, DataError
-from asnn_deploy.training.augment import Images, augmentation, mixup
 from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.train import balanced, choose_device, settle, train
 
@@ -140,27 +138,6 @@ def test_a_limit_takes_the_same_share_of_each_class():
     chosen = labels[balanced(labels, 30)]
     assert np.bincount(chosen).tolist() == [10, 10, 10]
     assert len(balanced(labels, None)) == len(balanced(labels, 1000)) == 100
-
-
-def test_mixup_mixes_images_and_labels_alike():
-    torch.manual_seed(0)
-    images = torch.tensor([0, 200], dtype=torch.uint8).reshape(2, 1, 1, 1)
-    for _ in range(20):
-        mixed, shares = mixup(images, torch.tensor([0, 1]), 3, 1.0)
-        assert mixed.dtype == torch.uint8
-        assert torch.allclose(shares.sum(1), torch.ones(2))
-        assert torch.equal(mixed.flatten().double(), (shares[:, 1].double() * 200).round())
-
-
-def test_augmentation_changes_each_draw():
-    torch.manual_seed(0)
-    change = augmentation(AugmentationConfig(flip=True, rotation=25, crop_padding=2), (8, 8))
-    images = Images(np.arange(64, dtype=np.uint8).reshape(1, 1, 8, 8), np.zeros(1, int), change)
-    draws = torch.stack([images[0][0] for _ in range(10)])
-    assert draws.shape == (10, 1, 8, 8)
-    assert draws.dtype == torch.uint8
-    assert len(draws.unique(dim=0)) > 5
-    assert augmentation(AugmentationConfig(), (8, 8)) is None
 
 
 @pytest.fixture
