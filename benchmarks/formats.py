@@ -78,36 +78,37 @@ def speeds(deployment: Deployment, images: Array, batch: int, rounds: int) -> di
     return {**best, "ratio": best["lava-fixed"] / best["reference-fixed"]}
 
 
-def export_cost(name: str, seed: int, results: Any) -> None:
-    """In a process of its own: seconds and peak megabytes of the ONNX export, seconds of opening the file."""
-    graph = untrained(name, CIFAR_STEPS, seed)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def file_cost(name: str, kind: str, seed: int, found: Any) -> None:
+    """In a process of its own: seconds of writing a file and of opening it, peak megabytes of writing, its size."""
+    graph, exporter = untrained(name, CIFAR_STEPS, seed), available("exporters", kind)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        path = Path(folder) / available("exporters", "onnx").write(graph, Path(folder))[0]
+        path = Path(folder) / exporter.write(graph, Path(folder))[0]
         written = time.perf_counter()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         import onnxruntime
 
         opening = time.perf_counter()
-        onnxruntime.InferenceSession(str(path))
-        results.put(
+        if kind == "onnx":
+            onnxruntime.InferenceSession(str(path))
+        elif exporter.read(path) != graph:
+            raise SystemExit(f"{name}: another network was read back")
+        opened = time.perf_counter()
+        found.put(
             {
-                "parameters": graph.parameter_count,
-                "export_seconds": written - start,
+                "write_seconds": written - start,
+                "open_seconds": opened - opening,
                 "peak_megabytes": peak / 1e3,
-                "peak_megabytes_before": before / 1e3,
                 "file_megabytes": path.stat().st_size / 1e6,
-                "open_seconds": time.perf_counter() - opening,
             }
         )
 
 
-def in_own_process(name: str, seed: int) -> dict[str, float]:
-    """What `export_cost` finds."""
+def in_own_process(name: str, kind: str, seed: int) -> dict[str, float]:
+    """What `file_cost` finds."""
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    process = context.Process(target=export_cost, args=(name, seed, results))
+    process = context.Process(target=file_cost, args=(name, kind, seed, results))
     process.start()
     found: dict[str, float] = results.get(timeout=600)
     process.join()
@@ -143,7 +144,8 @@ def cifar(name: str, options: argparse.Namespace) -> dict[str, Any]:
     targets = [target for target in DEFAULT_TARGETS if not target.startswith("norse")]
     with Deployment(graph) as deployment:
         found = differing(deployment, targets, images, CIFAR_BATCH)
-    return {"samples": CIFAR_SAMPLES, "targets": found, "onnx": in_own_process(name, options.seed)}
+    files = {kind: in_own_process(name, kind, options.seed) for kind in ("onnx", "nir")}
+    return {"samples": CIFAR_SAMPLES, "parameters": graph.parameter_count, "targets": found, "files": files}
 
 
 def show(name: str, found: dict[str, Any]) -> None:

@@ -49,6 +49,10 @@ COLOURS = {"direct": "#0072b2", "latency": "#e69f00", "hybrid-latency": "#009e73
 """Okabe and Ito's palette, which colour-blind people tell apart."""
 
 
+LEAST_ERROR = 0.1
+"""Percent; where the log scale ends."""
+
+
 class Variant(NamedTuple):
     """One network of the comparison."""
 
@@ -127,8 +131,9 @@ def of(runs: Sequence[dict[str, Any]], variant: Variant) -> list[dict[str, Any]]
 
 
 def points(value: tuple[float, float], sign: str = "") -> str:
-    """Percentage points with their interval."""
-    return f"{100 * value[0]:{sign}.2f} ± {100 * value[1]:.2f}"
+    """Percentage points with their interval, where there is one."""
+    half = "" if np.isnan(value[1]) else f" ± {100 * value[1]:.2f}"
+    return f"{100 * value[0]:{sign}.2f}{half}"
 
 
 def table(report: dict[str, Any]) -> str:
@@ -154,36 +159,60 @@ def table(report: dict[str, Any]) -> str:
 
 
 def draw(report: dict[str, Any], path: Path) -> None:
-    """Accuracy against synaptic operations, and the ingredients side by side."""
-    runs = report["runs"]
-    figure, (left, right) = pyplot.subplots(
-        1, 2, figsize=(10, 4), dpi=110, width_ratios=(3, 2), layout="constrained", sharey=True
-    )
+    """Test error against synaptic operations, and what each ingredient changes."""
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4.2), dpi=110, width_ratios=(3, 2), layout="constrained")
     for variant in VARIANTS:
-        mine = of(runs, variant)
-        height, half = mean_and_half([100 * run["test_accuracy"] for run in mine])
-        bar = 0.0 if np.isnan(half) else half
-        filled = variant.neuron != "LIF"
-        style = {"color": COLOURS[variant.coding], "marker": "s" if filled else "o", "capsize": 3, "linestyle": ""}
-        style["markerfacecolor"] = COLOURS[variant.coding] if filled else "white"
         if variant.neuron in ("LIF", "ASNN"):
-            label = f"{variant.neuron}, {variant.coding}"
-            left.errorbar(np.mean([run["sops"] for run in mine]), height, bar, label=label, **style)
-        if variant.coding == ALONE:
-            right.errorbar(list(INGREDIENTS).index(variant.neuron), height, bar, **style)
-    left.set_xscale("log")
+            draw_error(left, variant, of(report["runs"], variant))
+    left.set_yscale("log")
+    left.yaxis.set_major_formatter("{x:g}")
+    left.xaxis.set_major_formatter(lambda x, _: f"{x / 1e3:,.0f}k")
     left.set_xlabel("synaptic operations per sample")
-    left.set_ylabel("test accuracy, %")
-    left.legend(fontsize=7, frameon=False)
-    right.set_xticks(range(len(INGREDIENTS)), list(INGREDIENTS))
-    right.set_xlim(-0.5, len(INGREDIENTS) - 0.5)
-    right.set_xlabel(f"learned for each step ({ALONE})")
+    left.set_ylabel("test error, % (log scale)")
+    left.legend(fontsize=7, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
+    left.set_title(f"{report['title']}: mean and 95 % interval, {len(report['seeds'])} seeds", loc="left", fontsize=10)
+    draw_ingredients(right, report["runs"])
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    left.set_title(f"{report['title']}: mean and 95 % interval, {len(report['seeds'])} seeds", loc="left", fontsize=10)
     figure.savefig(path)
     pyplot.close(figure)
+
+
+def draw_error(axes: Any, variant: Variant, runs: Sequence[dict[str, Any]]) -> None:
+    """One network's point: ASNN filled, LIF hollow."""
+    mean, half = mean_and_half([100 * (1 - run["test_accuracy"]) for run in runs])
+    half = 0.0 if np.isnan(half) else half
+    mean = max(mean, LEAST_ERROR)
+    ends = [[mean - max(mean - half, LEAST_ERROR)], [min(mean + half, 100) - mean]]
+    colour, adaptive = COLOURS[variant.coding], variant.neuron == "ASNN"
+    axes.errorbar(
+        float(np.mean([run["sops"] for run in runs])),
+        mean,
+        ends,
+        label=f"{variant.neuron}, {variant.coding}",
+        color=colour,
+        marker="s" if adaptive else "o",
+        markerfacecolor=colour if adaptive else "white",
+        capsize=3,
+        linestyle="",
+    )
+
+
+def draw_ingredients(axes: Any, runs: Sequence[dict[str, Any]]) -> None:
+    """What each ingredient changes against LIF, seed by seed."""
+    plain = of(runs, Variant("LIF", ALONE))
+    names = [name for name in INGREDIENTS if name != "LIF"]
+    for i, name in enumerate(names):
+        pairs = zip(of(runs, Variant(name, ALONE)), plain)
+        mean, half = mean_and_half([100 * (a["test_accuracy"] - b["test_accuracy"]) for a, b in pairs])
+        bar = 0.0 if np.isnan(half) else half
+        axes.errorbar(i, mean, bar, color=COLOURS[ALONE], marker="s", capsize=3, linestyle="")
+    axes.axhline(0, color="#666666", linewidth=1)
+    axes.set_xticks(range(len(names)), [f"{name}\nalone" if name != "ASNN" else "all three" for name in names])
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_ylabel("accuracy against LIF, points")
+    axes.set_title(f"learned for each step ({ALONE})", loc="left", fontsize=10)
 
 
 def write(report: dict[str, Any], folder: Path) -> None:

@@ -1,6 +1,7 @@
-"""Make the generated documents: docs/commands.md, docs/capabilities.md, and with --recording docs/quickstart.svg.
+"""Make the generated documents: docs/commands.md, docs/capabilities.md, the tables in docs/results.md, and with
+--recording docs/quickstart.svg.
 
-scripts/make_docs.py               write the two documents
+scripts/make_docs.py               write the documents
 scripts/make_docs.py --check       exit 1 where a written one differs from what would be made
 scripts/make_docs.py --recording   also run the quickstart and record its terminal
 """
@@ -8,6 +9,7 @@ scripts/make_docs.py --recording   also run the quickstart and record its termin
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -45,6 +47,7 @@ FEATURES = {
     "delayed edges": features.delayed_edges,
     "recurrence": features.recurrent,
     "products of signals": features.attention,
+    "self-attention, residual counts": features.transformer_block,
     "scaled currents": features.scaled_currents,
     "synaptic current": features.currents_that_leak,
     "reset to zero, bias": features.hard_reset_with_bias,
@@ -116,6 +119,24 @@ def commands() -> str:
     return "".join(parts)
 
 
+def results() -> str:
+    """docs/results.md with the table of each experiment made anew from its JSON."""
+    sys.path.insert(0, str(ROOT / "examples"))
+    from paper_claim import table
+
+    def block(match: re.Match[str]) -> str:
+        found = json.loads((ROOT / "docs" / "results" / f"{match[1]}.json").read_text(encoding="utf-8"))
+        given = {key: value for key, value in found["arguments"].items() if value is not None}
+        profiles = given.pop("profile")
+        options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in given.items())
+        command = f"python examples/paper_claim.py {options} --seeds {len(found['seeds'])}"
+        note = f"`{command}`, commit {found['commit']}; energies: {', '.join(profiles)}."
+        return f"<!-- claim {match[1]} -->\n\n{note}\n\n{table(found)}\n<!-- end -->"
+
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    return re.sub(r"<!-- claim (\S+) -->.*?<!-- end -->", block, text, flags=re.DOTALL)
+
+
 def recording(path: Path) -> None:
     """Run the quickstart and the newcomer's next command; keep the terminal as SVG."""
     from rich.console import Console
@@ -142,7 +163,7 @@ def recording(path: Path) -> None:
 
 def main() -> int:
     """Write, or check."""
-    made = {ROOT / "docs" / "commands.md": commands()}
+    made = {ROOT / "docs" / "commands.md": commands(), ROOT / "docs" / "results.md": results()}
     if find("targets", "lava").unavailable() is None:  # the table needs every target
         made[ROOT / "docs" / "capabilities.md"] = capabilities()
     if "--check" in sys.argv:

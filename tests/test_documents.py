@@ -1,5 +1,6 @@
 """The commands in the README and the tutorial, run as they stand there, on small data; the example; dead links."""
 
+import json
 import re
 import runpy
 import shlex
@@ -55,7 +56,8 @@ def fashion(tmp_path):
 def test_readme(fashion, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = list(commands("README.md"))
-    assert [line[0] for line in lines] == ["train", "export", "verify", "report", "compare", "fit", "sweep"]
+    assert [line[0] for line in lines] == ["train", "export", "verify", "report", "compare", "fit", "sweep", "train"]
+    monkeypatch.setitem(PRESETS["digits-spikformer"]["training"], "epochs", 1)
     for line in lines:
         if line[0] == "compare":
             shutil.copytree("report", "report-lif")
@@ -99,6 +101,26 @@ def test_the_example(run_folder, tmp_path, monkeypatch, capsys):
     runpy.run_path(str(ROOT / "examples" / "raster.py"), run_name="__main__")
     assert out.read_bytes().startswith(b"\x89PNG")
     assert "class" in capsys.readouterr().out
+
+
+def test_the_papers_claim(tmp_path, monkeypatch, capsys):
+    """At tiny size: all variants are trained, nothing is trained twice, and runs of other arguments are not mixed in."""
+    tiny = ["--epochs", "1", "--seeds", "1", "--train-limit", "20", "--test-limit", "20", "--limit", "5"]
+    script, out = str(ROOT / "examples" / "paper_claim.py"), tmp_path / "claim"
+    monkeypatch.setattr(sys, "argv", ["paper_claim.py", *tiny, "--out", str(out)])
+    runpy.run_path(script, run_name="__main__")
+    trained = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")}
+    report = json.loads((out / "results.json").read_text())
+    assert len(report["runs"]) == 11
+    assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "table.md").read_text().count("\n") == 13
+    direct = [run for run in report["runs"] if run["coding"] == "direct"]
+    assert all(run["macs"] > 0 for run in direct), "the analog image is read by multiply-accumulates at each step"
+    runpy.run_path(script, run_name="__main__")
+    assert {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*")} == trained
+    monkeypatch.setattr(sys, "argv", ["paper_claim.py", *tiny, "--epochs", "2", "--out", str(out)])
+    with pytest.raises(SystemExit, match="holds runs with epochs = 1, now 2"):
+        runpy.run_path(script, run_name="__main__")
 
 
 @pytest.mark.parametrize(
