@@ -80,7 +80,7 @@ def speeds(deployment: Deployment, images: Array, batch: int, rounds: int) -> di
 
 def file_cost(name: str, kind: str, seed: int, found: Any) -> None:
     """In a process of its own: seconds of writing a file and of opening it, peak megabytes of writing, its size."""
-    graph, exporter = untrained(name, CIFAR_STEPS, seed), available("exporters", kind)
+    graph, exporter = untrained(name, CIFAR_STEPS, seed, rounds=0), available("exporters", kind)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         path = Path(folder) / exporter.write(graph, Path(folder))[0]

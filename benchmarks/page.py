@@ -184,8 +184,8 @@ def formats() -> str:
         for name, part in trained.items()
     ]
     files = [
-        f"| `{name}` | {kind} | {cost['write_seconds']:.1f} | {cost['open_seconds']:.2f} | {cost['peak_megabytes']:.0f} "
-        f"| {cost['file_megabytes']:.0f} | {4 * part['parameters'] / 1e6:.0f} |"
+        f"| `{name}` | {kind} | {cost['write_seconds']:.1f} | {cost['open_seconds']:.2f} "
+        f"| {cost['peak_megabytes']:.0f} | {cost['file_megabytes']:.0f} | {4 * part['parameters'] / 1e6:.0f} |"
         for name, part in networks.items()
         for kind, cost in part.get("files", {}).items()
     ]
@@ -199,11 +199,10 @@ def formats() -> str:
         f"Samples per second at batch {found['batch_size']}, both on all cores, in turns:\n\n"
         "| network | test accuracy, training | `reference-fixed` | `lava-fixed` | ratio |\n|---|---|---|---|---|\n"
         + "\n".join(speeds)
-        + "\n\nFiles of the CIFAR presets, T = 4. Opened: by onnxruntime, and NIR read back, checked node by node. Peak: "
-        "of the writing process, torch and the network included.\n\n"
-        "| network | format | written, s | opened, s | peak, MB | file, MB | weights, MB |\n|---|---|---|---|---|---|---|\n"
-        + "\n".join(files)
-        + "\n"
+        + "\n\nFiles of the CIFAR presets, T = 4. Opened: by onnxruntime, and NIR read back, checked node by node. "
+        "Peak: of the writing process, with torch and the making of the network.\n\n"
+        "| network | format | written, s | opened, s | peak, MB | file, MB | weights, MB |\n"
+        "|---|---|---|---|---|---|---|\n" + "\n".join(files) + "\n"
     )
 
 
@@ -213,9 +212,9 @@ def loading() -> str:
     speed = found["images_per_second"]
     trained = "; ".join(f"`{name}` {rate:.0f}" for name, rate in speed["training"].items())
     return (
-        f"## Loading\n\nCIFAR-sized images with the reference code's whole augmentation: {speed['loader']:.0f} images/s "
-        f"on one core, **{found['times_one_by_one']:.1f}** times torchvision's transforms image by image. Training on the "
-        f"same core: {trained} images/s.\n\n{measured(found, 'loading')}"
+        "## Loading\n\nCIFAR-sized images with the reference code's whole augmentation: "
+        f"{speed['loader']:.0f} images/s on one core, **{found['times_one_by_one']:.1f}** times torchvision's "
+        f"transforms image by image. Training on the same core: {trained} images/s.\n\n{measured(found, 'loading')}"
     )
 
 

@@ -10,56 +10,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
-
-import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.fit.network import Geometry, Network, Obstacle, Population, Projection, Table
+from asnn_deploy.fit.paths import Path, boxed, folded, joined, table_of, windows_of
 from asnn_deploy.fit.reach import Window
-from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, LEAK_BITS, STATE_BITS
+from asnn_deploy.fixed_point import STATE_BITS
 from asnn_deploy.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale, Shape
 from asnn_deploy.neurons import model_of
-from asnn_deploy.step_table import StepTable
 
-PARAMETER_BITS = {
-    "leak": LEAK_BITS,
-    "current_leak": LEAK_BITS,
-    "gain": GAIN_BITS,
-    "gain_shift": 5,
-    "threshold": STATE_BITS,
-    "bias": STATE_BITS,
-    "scale": GAIN_BITS,
-    "du": 12,
-    "dv": 12,
-    "vth": 17,
-    "bias_mant": 13,
-    "bias_exp": 3,
-}
-"""Widths of the integer versions' parameters; one that is not listed takes 32 bits."""
-UNKNOWN_BITS = 32
 PASSING = (Add, Flatten, Reshape, Scale, Pool)
 """Layers that pass currents on, or events to synapses, and need no neurons of their own."""
 PRODUCT, MAXIMUM, REMAINDER = "product of signals", "maximum of values", "signals of different layouts"
-
-
-@dataclass(frozen=True, eq=False)
-class Path:
-    """A signal without synapses: what it reads of one source, linearly. index: `[T]`, which scaling holds."""
-
-    source: str
-    channels: int
-    rows: Window
-    cols: Window
-    index: tuple[int, ...]
-    late: int = 0
-
-    @property
-    def plain(self) -> bool:
-        """Whether nothing was pooled on the way."""
-        return all(np.array_equal(w.touches, np.eye(w.outputs, dtype=bool)) for w in (self.rows, self.cols))
 
 
 def build(graph: DeployGraph) -> Network:
@@ -117,7 +82,7 @@ class _Builder:
             projections = self._currents(self.graph.inputs_of[layer.name][0], layer)
             kind = "neuron" if isinstance(layer, Neuron) else "readout"
         geometry = self._geometry(layer, shape, projections)
-        tables = [_table(layer, key, t, shape, geometry) for key, t in layer.tables().items() if key != "weight"]
+        tables = [table_of(layer, key, t, shape, geometry) for key, t in layer.tables().items() if key != "weight"]
         tables += [t for name in {p.layer: None for p in projections} for t in self._biases(name, layer, geometry)]
         return Population(
             layer.name,
@@ -142,7 +107,7 @@ class _Builder:
         found = {(p.outputs, p.rows.outputs, p.cols.outputs) for p in projections}
         if len(found) > 1 or (found and prod(next(iter(found))) != prod(shape)):
             raise UnsupportedError(str(layer.refuse(f"joins {REMAINDER}: {', '.join(map(str, sorted(found)))}")))
-        return next(iter(found)) if found else _boxed(shape)
+        return next(iter(found)) if found else boxed(shape)
 
     def _currents(self, edge: Edge, reader: Layer) -> list[Projection]:
         """The projections that one edge into a population stands for."""
@@ -156,10 +121,10 @@ class _Builder:
             return self._synapses(layer)
         below = [p for edge in self.graph.inputs_of[name] for p in self._currents(edge, reader)]
         if isinstance(layer, Pool):
-            rows, cols = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), below[0].rows, below[0].cols)
+            rows, cols = windows_of(layer.kernel, layer.stride, layer.padding, (1, 1), below[0].rows, below[0].cols)
             return [replace(p, rows=rows.after(p.rows), cols=cols.after(p.cols)) for p in below]
         if isinstance(layer, Scale):
-            return [replace(p, index=_joined(p.index, layer.factor)) for p in below]
+            return [replace(p, index=joined(p.index, layer.factor)) for p in below]
         return below
 
     def _carries_currents(self, name: str) -> bool:
@@ -191,7 +156,7 @@ class _Builder:
         for path in self._paths(edge.source):
             if isinstance(layer, Conv):
                 kernel = layer.weight.shape[2:]
-                windows = _windows(kernel, layer.stride, layer.padding, layer.dilation, path.rows, path.cols)
+                windows = windows_of(kernel, layer.stride, layer.padding, layer.dilation, path.rows, path.cols)
                 groups = layer.groups
             else:
                 windows = Window.whole(path.rows.outputs), Window.whole(path.cols.outputs)
@@ -200,12 +165,12 @@ class _Builder:
                 Projection(
                     layer.name,
                     path.source,
-                    _folded(windows[0], path.rows),
-                    _folded(windows[1], path.cols),
+                    folded(windows[0], path.rows),
+                    folded(windows[1], path.cols),
                     inputs=path.channels,
                     outputs=layer.weight.shape[0],
                     groups=groups,
-                    index=_joined(path.index, layer.weight),
+                    index=joined(path.index, layer.weight),
                     steps_late=path.late + edge.delay,
                     dense=isinstance(layer, Linear) and path.plain,
                 )
@@ -216,8 +181,8 @@ class _Builder:
         (edge,) = self.graph.inputs_of[layer.name]
         found = []
         for path in self._paths(edge.source):
-            windows = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), path.rows, path.cols)
-            rows, cols = _folded(windows[0], path.rows).of_ones(), _folded(windows[1], path.cols).of_ones()
+            windows = windows_of(layer.kernel, layer.stride, layer.padding, (1, 1), path.rows, path.cols)
+            rows, cols = folded(windows[0], path.rows).of_ones(), folded(windows[1], path.cols).of_ones()
             c, late = path.channels, path.late + edge.delay
             found.append(Projection(layer.name, path.source, rows, cols, c, c, c, path.index, late, unit=True))
         return found
@@ -234,20 +199,20 @@ class _Builder:
             for path in self._paths(edge.source)
         ]
         if isinstance(layer, Scale):
-            return [replace(p, index=_joined(p.index, layer.factor)) for p in paths]
+            return [replace(p, index=joined(p.index, layer.factor)) for p in paths]
         if isinstance(layer, Reshape):
             return self._reshaped(layer, paths)
         if isinstance(layer, Pool):
             pooled = []
             for p in paths:
-                windows = _windows(layer.kernel, layer.stride, layer.padding, (1, 1), p.rows, p.cols)
-                pooled.append(replace(p, rows=_folded(windows[0], p.rows), cols=_folded(windows[1], p.cols)))
+                windows = windows_of(layer.kernel, layer.stride, layer.padding, (1, 1), p.rows, p.cols)
+                pooled.append(replace(p, rows=folded(windows[0], p.rows), cols=folded(windows[1], p.cols)))
             return pooled
         return paths
 
     def _reshaped(self, layer: Reshape, paths: list[Path]) -> list[Path]:
         """What the host multiplies it can also send in another order; neurons stay where they are."""
-        channels, rows, cols = _boxed(layer.shape)
+        channels, rows, cols = boxed(layer.shape)
         if all((p.channels, p.rows.outputs, p.cols.outputs) == (channels, rows, cols) for p in paths):
             return paths
         if all(isinstance(self.graph.by_name.get(p.source), Product) and p.plain for p in paths):
@@ -263,7 +228,7 @@ class _Builder:
             if before is None:
                 break
             layer, shape = self.graph.by_name.get(before), self.graph.shapes[before]
-        return _boxed(shape if prod(shape) == prod(self.graph.shapes[name]) else self.graph.shapes[name])
+        return boxed(shape if prod(shape) == prod(self.graph.shapes[name]) else self.graph.shapes[name])
 
 
 def _in_step(populations: list[Population]) -> list[Population]:
@@ -284,47 +249,3 @@ def _in_step(populations: list[Population]) -> list[Population]:
 
 def _later(projection: Projection, steps: int) -> Projection:
     return replace(projection, steps_late=projection.steps_late + steps) if steps else projection
-
-
-def _windows(
-    kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, rows: Window, cols: Window
-) -> tuple[Window, Window]:
-    """The two windows of a layer that reads signals of so many rows and columns; a 1-D one leaves columns alone."""
-    sizes = (rows.outputs, cols.outputs)
-    found = [Window.sliding(*x) for x in zip(sizes, kernel, stride, padding, dilation)]
-    return found[0], found[1] if len(found) > 1 else Window.same(sizes[1])
-
-
-def _folded(window: Window, path: Window) -> Window:
-    """A window reading the path's source itself."""
-    return window if np.array_equal(path.touches, np.eye(path.outputs, dtype=bool)) else window.before(path)
-
-
-def _joined(index: tuple[int, ...], table: StepTable) -> tuple[int, ...]:
-    """Which pair of two tables' values holds at each step."""
-    pairs = list(zip(index, table.index.tolist()))
-    places = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
-    return tuple(places[pair] for pair in pairs)
-
-
-def _boxed(shape: Shape) -> Geometry:
-    """A shape as channels, rows and columns."""
-    return (shape[0], shape[1] if len(shape) > 1 else 1, prod(shape[2:]))
-
-
-def _table(layer: Layer, key: str, table: StepTable, shape: Shape, geometry: Geometry) -> Table:
-    summed = isinstance(layer, Readout) and key == "bias"
-    bits = ACCUMULATOR_BITS if summed else PARAMETER_BITS.get(key, UNKNOWN_BITS)
-    return Table(layer.name, key, bits, _grain(table.shape, shape, geometry), tuple(table.index.tolist()))
-
-
-def _grain(given: Shape, shape: Shape, geometry: Geometry) -> tuple[bool, bool, bool]:
-    """Along which of channels, rows and columns a parameter differs."""
-    if not given or prod(given) == 1:
-        return (False, False, False)
-    if len(shape) == 1 and geometry != (shape[0], 1, 1):
-        return (True, True, True)
-    if len(given) == 1:
-        return (True, False, False)
-    box = _boxed(given)
-    return (box[0] > 1, box[1] > 1, box[2] > 1)

@@ -286,7 +286,7 @@ class Content:
 
     def _parameters(self, name, here):
         """The values that the neurons on one core need, K of each, and the selectors."""
-        from asnn_deploy.fit.build import PARAMETER_BITS
+        from asnn_deploy.fit.paths import PARAMETER_BITS
         from asnn_deploy.fixed_point import ACCUMULATOR_BITS, STATE_BITS
 
         layer, total = self.graph.by_name[name], 0

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from feature_networks import transformer_block
 from fit import networks as kinds
 from fit.brute_force import Content
 from fit.chips import chip
@@ -180,6 +181,17 @@ def test_a_product_of_signals_is_named():
     assert (result.binding.layer, result.binding.constraint) == ("attention", "product of signals")
     assert result.capacity_fits, "the rest is placed"
     assert result.suggestion is None
+
+
+def test_self_attention_is_named_and_the_rest_of_the_transformer_placed():
+    graph = transformer_block()
+    for chip_name in ("loihi1", "loihi2", "generic"):
+        result = fit(graph, load_chip(chip_name))
+        assert (result.binding.layer, result.binding.constraint) == ("kv", "product of signals")
+        assert result.capacity_fits
+    placed = place(graph, load_chip("loihi2"))
+    assert set(placed.core_of) >= {neuron.name for neuron in graph.neurons} | {"readout"}
+    assert all(placed.core_of[name].shape == graph.shapes[name] for name in placed.core_of)
 
 
 def test_a_maximum_of_sums_is_named():

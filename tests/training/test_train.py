@@ -13,7 +13,10 @@ import torch
 from runs import tiny_config
 from safetensors.torch import load_file, save_file
 
+from asnn_deploy.config import make_config
+from asnn_deploy.data import load_data
 from asnn_deploy.errors import BundleError, ConfigError, DataError
+from asnn_deploy.presets import preset
 from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.train import balanced, choose_device, settle, train
 
@@ -176,3 +179,15 @@ def test_foreign_weights_are_named(copied, change, message):
     save_file(tensors, copied / "model.safetensors")
     with pytest.raises(BundleError, match=message):
         load_run(copied)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits-sew-resnet", "digits-spikformer"])
+def test_the_papers_networks_learn_digits(name, tmp_path):
+    """As `train --preset` does: at least 95 % within two minutes on two cores, and as much in integers."""
+    config = make_config(preset(name), name)
+    start = time.perf_counter()
+    summary = train(config, load_data(config.data), tmp_path / "run", progress=False)
+    assert time.perf_counter() - start < 120
+    assert summary["test_accuracy"] >= 0.95
+    assert summary["test_accuracy_fixed"] >= 0.95
