@@ -29,8 +29,8 @@ from asnn_deploy.config import AugmentationConfig, RunConfig, make_config, merge
 from asnn_deploy.data import Data
 from asnn_deploy.models import build_model
 from asnn_deploy.presets import CIFAR_AUGMENTATION, preset
+from asnn_deploy.training.loading import loaders
 from asnn_deploy.training.module import TrainingModule
-from asnn_deploy.training.train import loaders
 
 TRAINED = ("cifar-lenet", "cifar-sew-resnet18")
 TRAINED_BATCH, STEPS = 32, 4

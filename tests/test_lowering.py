@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import runs
 import torch
 from runs import tiny_config
 from torch import nn
@@ -17,18 +18,8 @@ from asnn_deploy.trace import Record
 
 
 def warmed_up(seed=0, **changes):
-    """A network with random leaks and gains, and batch statistics of random images."""
     torch.manual_seed(seed)
-    network = build_model(tiny_config(**changes), (2, 9, 8), 5)
-    for name, parameter in network.named_parameters():
-        if name.endswith(("leak", "scale")):
-            nn.init.uniform_(parameter, 0.3, 0.9)
-        elif name.endswith("gain"):
-            nn.init.uniform_(parameter, 0.5, 2.5)
-    images = torch.randint(0, 256, (32, 2, 9, 8), dtype=torch.uint8)
-    for _ in range(30):
-        network(images)
-    return network.eval(), images
+    return runs.warmed_up(build_model(tiny_config(**changes), (2, 9, 8), 5), (2, 9, 8), 32)
 
 
 CODINGS = [("direct", 3), ("latency", 4), ("hybrid-latency", 7), ("embedding", 4), ("hybrid-embedding", 5)]

@@ -31,8 +31,8 @@ from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.models.network import exact_sums
 from asnn_deploy.quantize import DEFAULT_BITS, Quantization, calibrate, quantize
 from asnn_deploy.step_table import Array
-from asnn_deploy.training.augment import Images, augmentation
 from asnn_deploy.training.checkpoint import AtomicCheckpoints, last_checkpoint, training_lock
+from asnn_deploy.training.loading import loaders
 from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.quiet import quiet_lightning
@@ -175,30 +175,6 @@ def choose_device(wanted: str) -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: no CUDA device is available here; use --device cpu or auto")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def balanced(labels: Array, limit: int | None) -> Array:
-    """The indices of the first `limit` samples when classes are taken in turn."""
-    if limit is None or limit >= len(labels):
-        return np.arange(len(labels))
-    rank = np.empty(len(labels), dtype=np.int64)
-    for c in np.unique(labels):
-        rank[labels == c] = np.arange(np.count_nonzero(labels == c))
-    return np.sort(np.lexsort((labels, rank))[:limit])
-
-
-def loaders(config: RunConfig, data: Data) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """Batches of training images, shuffled and changed, and of test images."""
-    training = config.training
-    chosen = balanced(data.labels["train"], training.limit)
-    images = Images(data.images["train"][chosen], data.labels["train"][chosen], augmentation(config.augmentation))
-    # A last batch of one sample has no batch statistics.
-    lone = len(images) > training.batch_size and len(images) % training.batch_size == 1
-    whole: Any = {"collate_fn": lambda batch: batch}  # `Images` draws batches as they are to be
-    shuffled = DataLoader(
-        images, training.batch_size, shuffle=True, num_workers=training.workers, drop_last=lone, **whole
-    )
-    return shuffled, DataLoader(Images(*data.part("test")), max(training.batch_size, 256), **whole)
 
 
 def evaluate(network: SpikingNetwork, images: Array, batch: int = 256) -> tuple[Array, int, dict[str, Array]]:

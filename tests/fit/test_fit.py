@@ -185,7 +185,7 @@ def test_a_product_of_signals_is_named():
 
 def test_self_attention_is_named_and_the_rest_of_the_transformer_placed():
     graph = transformer_block()
-    for chip_name in ("loihi1", "loihi2", "generic"):
+    for chip_name in ("loihi2", "generic"):
         result = fit(graph, load_chip(chip_name))
         assert (result.binding.layer, result.binding.constraint) == ("kv", "product of signals")
         assert result.capacity_fits

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import runs
 import torch
 import torchvision
 from runs import tiny_config
@@ -88,18 +89,8 @@ def test_half_the_threshold_is_twice_the_input():
 
 
 def warmed_up(name, **changes):
-    """A network that spikes: batch statistics of random images, random leaks and gains."""
     torch.manual_seed(0)
-    network = configured(name, **changes)
-    for key, parameter in network.named_parameters():
-        if key.endswith(("leak", "scale")):
-            nn.init.uniform_(parameter, 0.3, 0.9)
-        elif key.endswith("gain"):
-            nn.init.uniform_(parameter, 0.5, 2.5)
-    images = torch.randint(0, 256, (16, 2, 8, 8), dtype=torch.uint8)
-    for _ in range(30):
-        network(images)
-    return network.eval(), images
+    return runs.warmed_up(configured(name, **changes), (2, 8, 8), 16)
 
 
 CODINGS = [("direct", 2), ("latency", 3), ("hybrid-latency", 4), ("embedding", 4), ("hybrid-embedding", 5)]

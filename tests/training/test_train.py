@@ -17,8 +17,9 @@ from asnn_deploy.config import make_config
 from asnn_deploy.data import load_data
 from asnn_deploy.errors import BundleError, ConfigError, DataError
 from asnn_deploy.presets import preset
+from asnn_deploy.training.loading import balanced
 from asnn_deploy.training.run_folder import load_run
-from asnn_deploy.training.train import balanced, choose_device, settle, train
+from asnn_deploy.training.train import choose_device, settle, train
 
 
 def rows(folder):

@@ -1,0 +1,37 @@
+"""Which images training draws, and in what batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from asnn_deploy.config import RunConfig
+from asnn_deploy.data import Data
+from asnn_deploy.step_table import Array
+from asnn_deploy.training.augment import Images, augmentation
+
+
+def balanced(labels: Array, limit: int | None) -> Array:
+    """The indices of the first `limit` samples when classes are taken in turn."""
+    if limit is None or limit >= len(labels):
+        return np.arange(len(labels))
+    rank = np.empty(len(labels), dtype=np.int64)
+    for c in np.unique(labels):
+        rank[labels == c] = np.arange(np.count_nonzero(labels == c))
+    return np.sort(np.lexsort((labels, rank))[:limit])
+
+
+def loaders(config: RunConfig, data: Data) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Batches of training images, shuffled and changed, and of test images."""
+    training = config.training
+    chosen = balanced(data.labels["train"], training.limit)
+    images = Images(data.images["train"][chosen], data.labels["train"][chosen], augmentation(config.augmentation))
+    # A last batch of one sample has no batch statistics.
+    lone = len(images) > training.batch_size and len(images) % training.batch_size == 1
+    whole: Any = {"collate_fn": lambda batch: batch}  # `Images` draws batches as they are to be
+    shuffled = DataLoader(
+        images, training.batch_size, shuffle=True, num_workers=training.workers, drop_last=lone, **whole
+    )
+    return shuffled, DataLoader(Images(*data.part("test")), max(training.batch_size, 256), **whole)
