@@ -78,7 +78,8 @@ def capabilities() -> str:
         "logit differs, bit for bit. For `reference-fixed` itself, **yes** says that the feature has an integer "
         "version; how far quantisation moves it is for `verify` to count. `lava-stock` runs its networks in Loihi's "
         "own neurons, as `export --target lava --set processes=stock` makes them; all but the static ones here are "
-        "adaptive. `norse` runs what it was trained as and is compared in the tests.\n\n"
+        "adaptive. `nir` reads the canonical dialect, or the extended one where signals are multiplied (docs/nir.md). "
+        "`norse` runs what it was trained as and is compared in the tests.\n\n"
         f"{head}\n" + "\n".join(rows) + f"\n\nRefused, in one line that names the layer:\n\n{notes}\n"
     )
 
