@@ -28,6 +28,7 @@ import matplotlib
 matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot
+from matplotlib.ticker import LogFormatter
 
 from asnn_deploy.config import make_config, merge
 from asnn_deploy.data import Data, load_data
@@ -166,6 +167,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
             draw_error(left, variant, of(report["runs"], variant))
     left.set_yscale("log")
     left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
     left.xaxis.set_major_formatter(lambda x, _: f"{x / 1e3:,.0f}k")
     left.set_xlabel("synaptic operations per sample")
     left.set_ylabel("test error, % (log scale)")
