@@ -9,6 +9,7 @@ Shapes are those of one sample (no batch, no time): `(C, H, W)`, `(C, L)` or `(N
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -230,6 +231,8 @@ class Product(Layer):
     def output_shape(self, *shapes: Shape) -> Shape:
         if "->" not in self.equation or "." in self.equation:
             raise self.refuse(f"equation {self.equation!r} must name every axis and its result, as in 'ij,jk->ik'")
+        if any(len(set(term)) < len(term) for term in re.split(",|->", self.equation.replace(" ", ""))):
+            raise self.refuse(f"equation {self.equation!r} names an axis twice in one operand or in the result")
         try:
             return tuple(np.einsum(self.equation, *(np.broadcast_to(np.int8(0), s) for s in shapes)).shape)
         except ValueError as error:

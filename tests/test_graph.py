@@ -164,6 +164,9 @@ def test_a_product_names_its_axes():
     ]
     with pytest.raises(GraphError, match="'p' .*equation 'cij,cjk' must name every axis and its result"):
         graph(layers, edges)
+    layers[2] = Product("p", "cii,cij->cij")
+    with pytest.raises(GraphError, match="'p' .*equation 'cii,cij->cij' names an axis twice in one operand"):
+        graph(layers, edges)
 
 
 def test_residual_of_different_shapes_names_both():

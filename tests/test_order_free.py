@@ -1,8 +1,10 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from feature_networks import residual, transformer_block
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import small_lenet
@@ -10,7 +12,8 @@ from networks import small_lenet
 from asnn_deploy.engine.dense import ConvKernel
 from asnn_deploy.graph import DeployGraph, Edge
 from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
-from asnn_deploy.order_free import analyse, grid_exponent, snap, snap_arrays
+from asnn_deploy.order_free import analyse, grid_exponent, input_grid, snap, snap_arrays
+from asnn_deploy.ranges import largest_values
 from asnn_deploy.step_table import StepTable
 
 
@@ -166,3 +169,53 @@ def test_delayed_currents_are_no_events():
     ]
     (entry,) = analyse(snap(DeployGraph((1, 4, 4), graph.code, layers, tuple(edges))))["fc3"]
     assert not entry.exact
+
+
+def real_weights(graph, seed=0):
+    """The graph with weights and biases of any float32 values."""
+    rng = np.random.default_rng(seed)
+
+    def real(table):
+        return table.map(lambda values: rng.normal(0, 0.3, values.shape).astype(np.float32))
+
+    layers = [
+        replace(layer, weight=real(layer.weight), bias=layer.bias and real(layer.bias))
+        if isinstance(layer, (Conv, Linear))
+        else layer
+        for layer in graph.layers
+    ]
+    return replace(graph, layers=tuple(layers))
+
+
+def averaged():
+    """Synapses that read quarters."""
+    graph = small_lenet(coding="latency")
+    layers = [replace(layer, mode="average") if isinstance(layer, Pool) else layer for layer in graph.layers]
+    return replace(graph, layers=tuple(layers))
+
+
+@pytest.mark.parametrize("network", [transformer_block, residual, averaged], ids=lambda network: network.__name__)
+def test_counts_and_quarters_enter_the_grid(network):
+    """What a layer can receive: the largest count of a residual addition, or fractions of an average."""
+    graph = snap(real_weights(network()))
+    largest = largest_values(graph)
+    for name, entries in analyse(graph).items():
+        assert all(entry.exact for entry in entries), name
+    for layer in (layer for layer in graph.layers if isinstance(layer, (Conv, Linear))):
+        source = graph.inputs_of[layer.name][0].source
+        unit = 2.0 ** input_grid(graph, source)
+        top = round(largest[source].max() / unit)
+        weight, bias = layer.weight.at(0).reshape(len(layer.weight.at(0)), -1), layer.bias.at(0)
+        rng = np.random.default_rng(0)
+        x = (rng.integers(0, top + 1, (200, weight.shape[1])) * unit).astype(np.float32)
+        x[0] = top * unit
+        total = np.tile(bias, (len(x), 1)).astype(np.float32)
+        for i in rng.permutation(weight.shape[1]):
+            total = total + x[:, i, None] * weight[:, i]
+        assert np.array_equal(total, x.astype(np.float64) @ weight.T.astype(np.float64) + bias), layer.name
+
+
+def test_a_count_above_one_takes_a_coarser_grid():
+    weight = np.random.default_rng(0).normal(0, 1, (4, 50)).astype(np.float32)
+    grids = [grid_exponent(snap_arrays(weight, None, largest)[0]) for largest in (1.0, 3.0, 10.0)]
+    assert grids[0] < grids[1] < grids[2]
