@@ -1,4 +1,4 @@
-"""Models in torch and Norse, one file each. How to add one: a builder like `lenet`, and its line in `MODELS`."""
+"""Models in torch and Norse, one file each. How to add one: a file like `lenet.py`, and its line in `MODELS`."""
 
 from __future__ import annotations
 

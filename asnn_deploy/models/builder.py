@@ -6,6 +6,7 @@ layers read it. A block's neurons carry the block's name, its synapses `<name>_s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -105,10 +106,7 @@ class Builder:
 
     def flatten(self, source: str) -> str:
         """All axes into one."""
-        size = 1
-        for n in self.shapes[source]:
-            size *= n
-        return self.put("flatten", PerStep(nn.Flatten()), (size,), source)
+        return self.put("flatten", PerStep(nn.Flatten()), (math.prod(self.shapes[source]),), source)
 
     def head(self, source: str, classes: int) -> SpikingNetwork:
         """The network, ended by a linear layer on the mean over space and the weighted mean over time.
