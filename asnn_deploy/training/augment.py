@@ -2,32 +2,44 @@
 
 Every image of a batch gets random changes of its own, but all images are changed in one call: an image at a time, the
 loader would be what training waits for (benchmarks/loading.py).
+
+All random numbers are a function of the run's seed, the epoch, and the batch. So nothing needs to be remembered for a
+resumed run to go on as if it had never stopped, and loading in other processes changes nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from asnn_deploy.config import AugmentationConfig
 from asnn_deploy.step_table import Array
 
-Change = Callable[[Tensor], Tensor]
+Change = Callable[[Tensor, torch.Generator], Tensor]
 """Of images `[B, C, H, W]` uint8."""
 
 
-class Images(Dataset[tuple[Tensor, Tensor]]):
-    """8-bit images and labels, drawn in batches; `change` is applied to the images whenever they are drawn."""
+def seed_of(*numbers: int) -> int:
+    """A seed of its own for each row of numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
-    def __init__(self, images: Array, labels: Array, change: Change | None = None) -> None:
+
+class Images(Dataset[tuple[Tensor, Tensor]]):
+    """8-bit images and labels, drawn in batches; `change` is applied to the images whenever they are drawn.
+
+    epoch: the one under way; whoever draws sets it.
+    """
+
+    def __init__(self, images: Array, labels: Array, change: Change | None = None, seed: int = 0) -> None:
         self.images = torch.from_numpy(images)
         self.labels = torch.from_numpy(labels)
-        self.change = change
+        self.change, self.seed, self.epoch = change, seed, 0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -40,7 +52,28 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
         """A batch: images `[B, C, H, W]` and labels `[B]`."""
         at = torch.as_tensor(chosen)
         images = self.images[at]
-        return (images if self.change is None else self.change(images)), self.labels[at]
+        if self.change is not None:
+            generator = torch.Generator().manual_seed(seed_of(self.seed, self.epoch, int(chosen[0])))
+            images = self.change(images, generator)
+        return images, self.labels[at]
+
+
+class Shuffled(Sampler[int]):
+    """All images of an epoch once, in an order that depends on the seed and the epoch alone."""
+
+    def __init__(self, images: Images) -> None:
+        self.images = images
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this when an epoch begins."""
+        self.images.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(seed_of(self.images.seed, self.images.epoch))
+        return iter(torch.randperm(len(self.images), generator=generator).tolist())
 
 
 def augmentation(config: AugmentationConfig) -> Change | None:
@@ -48,15 +81,16 @@ def augmentation(config: AugmentationConfig) -> Change | None:
     if not (config.flip or config.rotation or config.crop_padding):
         return None
 
-    def change(images: Tensor) -> Tensor:
+    def change(images: Tensor, generator: torch.Generator) -> Tensor:
         count = len(images)
         if config.flip:
-            images = flipped(images, torch.rand(count) < 0.5)
+            images = flipped(images, torch.rand(count, generator=generator) < 0.5)
         if config.rotation:
-            images = rotated(images, (2 * torch.rand(count) - 1) * config.rotation)
+            images = rotated(images, (2 * torch.rand(count, generator=generator) - 1) * config.rotation)
         if config.crop_padding:
             sides = 2 * config.crop_padding + 1
-            images = cropped(images, config.crop_padding, *(torch.randint(sides, (count,)) for _ in "yx"))
+            places = (torch.randint(sides, (count,), generator=generator) for _ in "yx")
+            images = cropped(images, config.crop_padding, *places)
         return images
 
     return change
@@ -90,13 +124,15 @@ def cropped(images: Tensor, padding: int, top: Tensor, left: Tensor) -> Tensor:
     return padded[each, torch.arange(channels).reshape(1, -1, 1, 1), rows, columns]
 
 
-def mixup(images: Tensor, labels: Tensor, classes: int, alpha: float) -> tuple[Tensor, Tensor]:
+def mixup(
+    images: Tensor, labels: Tensor, classes: int, alpha: float, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """Mix each image with another one of the batch, rounded to 8 bits, and the labels `[B]` to shares `[B, classes]`.
 
     Source: Zhang et al., "mixup", ICLR 2018; one share a batch, drawn from Beta(alpha, alpha).
     """
-    share = torch.distributions.Beta(alpha, alpha).sample().to(images.device)
-    order = torch.randperm(len(images), device=images.device)
+    share = rng.beta(alpha, alpha)
+    order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
     mixed = (share * images + (1 - share) * images[order]).round().to(torch.uint8)
     one_hot = torch.nn.functional.one_hot(labels, classes).float()
     return mixed, share * one_hot + (1 - share) * one_hot[order]

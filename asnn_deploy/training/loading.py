@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from asnn_deploy.config import RunConfig
 from asnn_deploy.data import Data
 from asnn_deploy.step_table import Array
-from asnn_deploy.training.augment import Images, augmentation
+from asnn_deploy.training.augment import Images, Shuffled, augmentation
 
 
 def balanced(labels: Array, limit: int | None) -> Array:
@@ -27,11 +27,17 @@ def loaders(config: RunConfig, data: Data) -> tuple[DataLoader[Any], DataLoader[
     """Batches of training images, shuffled and changed, and of test images."""
     training = config.training
     chosen = balanced(data.labels["train"], training.limit)
-    images = Images(data.images["train"][chosen], data.labels["train"][chosen], augmentation(config.augmentation))
+    change = augmentation(config.augmentation)
+    images = Images(data.images["train"][chosen], data.labels["train"][chosen], change, training.seed)
     # A last batch of one sample has no batch statistics.
     lone = len(images) > training.batch_size and len(images) % training.batch_size == 1
     whole: Any = {"collate_fn": lambda batch: batch}  # `Images` draws batches as they are to be
     shuffled = DataLoader(
-        images, training.batch_size, shuffle=True, num_workers=training.workers, drop_last=lone, **whole
+        images,
+        training.batch_size,
+        sampler=Shuffled(images),
+        num_workers=training.workers,
+        drop_last=lone,
+        **whole,
     )
     return shuffled, DataLoader(Images(*data.part("test")), max(training.batch_size, 256), **whole)

@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from asnn_deploy.config import RunConfig
 from asnn_deploy.models import SpikingNetwork
-from asnn_deploy.training.augment import mixup
+from asnn_deploy.training.augment import mixup, seed_of
 
 
 class TrainingModule(lightning.LightningModule):
@@ -36,7 +37,9 @@ class TrainingModule(lightning.LightningModule):
         augmentation, epochs = self.config.augmentation, self.config.training.epochs
         targets = labels
         if augmentation.mixup and self.current_epoch < augmentation.mixup_until * epochs:
-            images, targets = mixup(images, labels, self.classes, augmentation.mixup)
+            # "1": apart from the seeds that order and change images.
+            rng = np.random.default_rng(seed_of(self.config.training.seed, self.current_epoch, index, 1))
+            images, targets = mixup(images, labels, self.classes, augmentation.mixup, rng)
         logits = self.network(images)
         loss = functional.cross_entropy(logits, targets)
         self.images_seen += len(images)

@@ -18,6 +18,7 @@ from asnn_deploy.data import load_data
 from asnn_deploy.errors import BundleError, ConfigError, DataError
 from asnn_deploy.presets import preset
 from asnn_deploy.training.loading import balanced
+from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.train import choose_device, settle, train
 
@@ -64,6 +65,52 @@ def test_resume_continues_where_it_stopped(tmp_path, digits):
     after = rows(tmp_path / "run")
     assert after[:1] == first
     assert [row["epoch"] for row in after] == ["0", "1", "2"]
+
+
+RANDOM = {
+    "augmentation__flip": True,
+    "augmentation__rotation": 20,
+    "augmentation__crop_padding": 1,
+    "augmentation__mixup": 1.0,
+    "training__epochs": 4,
+}
+
+
+class Killed(BaseException):
+    """What no handler catches, as a killed process runs none."""
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(epoch, tmp_path, digits, monkeypatch):
+    """Weights, optimiser, metrics: whatever epoch is cut off in its middle, order, augmentation and mixup go on."""
+    config = tiny_config(**RANDOM)
+    train(config, digits, tmp_path / "whole", progress=False)
+    step = TrainingModule.training_step
+
+    def killed(self, batch, index):
+        if self.current_epoch == epoch and index == 3:
+            raise Killed
+        return step(self, batch, index)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(TrainingModule, "training_step", killed)
+        train(config, digits, tmp_path / "cut", progress=False)
+    torch.manual_seed(99)
+    train(config, digits, tmp_path / "cut", resume=True, progress=False)
+    whole, cut = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(whole[key], cut[key]) for key in whole)
+    assert rows(tmp_path / "whole") == rows(tmp_path / "cut")
+    states = [torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "cut")]
+    first, second = (state["optimizer_states"][0]["state"] for state in states)
+    assert all(torch.equal(first[i]["exp_avg_sq"], second[i]["exp_avg_sq"]) for i in first)
+
+
+def test_workers_change_nothing(tmp_path, digits):
+    for workers in (0, 2):
+        changes = {**RANDOM, "training__epochs": 1, "training__workers": workers}
+        train(tiny_config(**changes), digits, tmp_path / str(workers), progress=False)
+    alone, helped = (load_file(tmp_path / str(workers) / "model.safetensors") for workers in (0, 2))
+    assert all(torch.equal(alone[key], helped[key]) for key in alone)
 
 
 def test_resume_with_another_architecture_is_refused(run_folder, digits, tmp_path):
