@@ -79,6 +79,18 @@ class AugmentationConfig(Section):
     """Share of the epochs after which mixup is switched off."""
 
 
+class LossConfig(Section):
+    """What training minimises; see `asnn_deploy/training/losses`."""
+
+    name: Literal["cross-entropy", "tet"] = "cross-entropy"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of each label that is spread over all classes."""
+    spread: float = Field(0.05, ge=0, le=1)
+    """Share of TET's loss that draws every step's output towards 1."""
+    step_weights: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
+    """Weight of each step's cross-entropy in TET; null: all alike."""
+
+
 class QuantizationConfig(Section):
     """The integer version."""
 
@@ -107,6 +119,7 @@ class RunConfig(Section):
     """Length of a time step on the chip, in seconds."""
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig())
+    loss: LossConfig = Field(default_factory=lambda: LossConfig())
     augmentation: AugmentationConfig = Field(default_factory=lambda: AugmentationConfig())
     quantization: QuantizationConfig = Field(default_factory=lambda: QuantizationConfig())
 

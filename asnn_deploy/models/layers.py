@@ -207,10 +207,19 @@ class WeightedMean(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class's text."""
-        total = torch.zeros_like(x[0])
-        for weight, summand in zip(self.step_weights(), x):
-            total = total + weight * summand
-        return total
+        return added_up(self.summands(x))
+
+    def summands(self, x: Tensor) -> Tensor:
+        """Each step's part of the answer, `[T, B, classes]`."""
+        return self.step_weights().reshape(-1, *(1,) * (x.dim() - 1)) * x
+
+
+def added_up(summands: Tensor) -> Tensor:
+    """The sum over the first axis, from 0 on: a reduction would leave the order to the device."""
+    total = torch.zeros_like(summands[0])
+    for summand in summands:
+        total = total + summand
+    return total
 
 
 def pixel_scales(code: InputCode) -> list[float]:

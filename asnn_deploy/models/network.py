@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,15 +55,31 @@ class SpikingNetwork(nn.Module):
 
     def trace(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits, and the spikes of each spiking layer, `[T, B, ...]`."""
+        x, spikes = self._before_answer(images)
+        return self.answer(x), spikes
+
+    def step_logits(self, images: Tensor) -> Tensor:
+        """Each step's summand of the logits, `[T, B, classes]`, of a network that is not folded into integers."""
+        return self.answer.summands(self._before_answer(images)[0])  # type: ignore[no-any-return]
+
+    @property
+    def answer(self) -> Any:
+        """The last layer."""
+        return self.layers[next(reversed(self.sources))]
+
+    def _before_answer(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """What arrives at the last layer, and the spikes on the way."""
         signals, spikes = {INPUT: self.encode(images)}, {}
-        for name, layer in self.layers.items():
+        *before, _ = self.layers.items()
+        for name, layer in before:
             sources = self.sources[name]
             signals[name] = layer(*(signals[source] for source in sources))
             if isinstance(layer, (MultiStep, IntegerLIF)):
                 spikes[name] = signals[name]
             for source in {source for source in sources if self._last_reader[source] == name}:
                 del signals[source]
-        return signals[name], spikes
+        (source,) = self.sources[next(reversed(self.sources))]
+        return signals[source], spikes
 
     def quantize(self, bits: int) -> None:
         """Train with weights of that many bits from now on."""

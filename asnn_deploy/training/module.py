@@ -14,11 +14,13 @@ from torch.nn import functional
 
 from asnn_deploy.config import RunConfig
 from asnn_deploy.models import SpikingNetwork
+from asnn_deploy.models.layers import added_up
 from asnn_deploy.training.augment import mixup, seed_of
+from asnn_deploy.training.losses import LOSSES
 
 
 class TrainingModule(lightning.LightningModule):
-    """Cross-entropy on the weighted mean over time; Adam with a cosine schedule over the epochs."""
+    """The configured loss; Adam with a cosine schedule over the epochs."""
 
     def __init__(self, network: SpikingNetwork, config: RunConfig, classes: int) -> None:
         super().__init__()
@@ -40,8 +42,9 @@ class TrainingModule(lightning.LightningModule):
             # "1": apart from the seeds that order and change images.
             rng = np.random.default_rng(seed_of(self.config.training.seed, self.current_epoch, index, 1))
             images, targets = mixup(images, labels, self.classes, augmentation.mixup, rng)
-        logits = self.network(images)
-        loss = functional.cross_entropy(logits, targets)
+        summands = self.network.step_logits(images)
+        logits = added_up(summands.detach())
+        loss = LOSSES[self.config.loss.name](summands, targets, self.config.loss)
         self.images_seen += len(images)
         self._log("train_loss", loss, len(images))
         self._log("train_accuracy", (logits.argmax(1) == labels).float().mean(), len(images))
