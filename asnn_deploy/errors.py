@@ -8,6 +8,7 @@
     ├── GraphError             a DeployGraph that breaks a rule of its own
     │   ├── LoweringError      a torch module that has no deployable counterpart
     │   └── UnsupportedError   a graph that this exporter, target or format cannot carry
+    ├── TrainingError          exit code 3: a training diverged
     ├── MissingDependency      exit code 3: something needed is not installed
     └── TargetError            exit code 3: a runtime failed, hung or was killed
 
@@ -47,6 +48,12 @@ class LoweringError(GraphError):
 
 class UnsupportedError(GraphError):
     """A graph that a format or target cannot carry; names the layer."""
+
+
+class TrainingError(AsnnDeployError):
+    """A training diverged; names the layer that went first."""
+
+    exit_code = 3
 
 
 class MissingDependency(AsnnDeployError):

@@ -62,6 +62,22 @@ class SpikingNetwork(nn.Module):
         """Each step's summand of the logits, `[T, B, classes]`, of a network that is not folded into integers."""
         return self.answer.summands(self._before_answer(images)[0])  # type: ignore[no-any-return]
 
+    def first_not_finite(self, images: Tensor) -> str | None:
+        """The first layer that gives NaN or infinity for these images; None where none does."""
+        found: list[str] = []
+
+        def look(name: str) -> Any:
+            return lambda _module, _inputs, y: None if torch.isfinite(y).all() else found.append(name)
+
+        hooks = [layer.register_forward_hook(look(name)) for name, layer in self.layers.items()]
+        try:
+            with torch.no_grad():
+                self.trace(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return found[0] if found else None
+
     @property
     def answer(self) -> Any:
         """The last layer."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from asnn_deploy.config import RunConfig
+from asnn_deploy.errors import TrainingError
 from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.models.layers import added_up
 from asnn_deploy.training.augment import mixup, seed_of
@@ -45,10 +46,21 @@ class TrainingModule(lightning.LightningModule):
         summands = self.network.step_logits(images)
         logits = added_up(summands.detach())
         loss = LOSSES[self.config.loss.name](summands, targets, self.config.loss)
+        if not torch.isfinite(loss):
+            raise self._diverged(images, index, float(loss))
         self.images_seen += len(images)
         self._log("train_loss", loss, len(images))
         self._log("train_accuracy", (logits.argmax(1) == labels).float().mean(), len(images))
         return loss
+
+    def _diverged(self, images: Tensor, index: int, loss: float) -> TrainingError:
+        first = self.network.first_not_finite(images)
+        where = "no layer's signal, only the loss itself" if first is None else f"first of all layer {first!r}"
+        done = f"the checkpoint after epoch {self.current_epoch - 1} is whole; " if self.current_epoch else ""
+        return TrainingError(
+            f"the training diverged: the loss is {loss} at epoch {self.current_epoch}, step {index}; NaN or infinity "
+            f"came from {where}; {done}lower training.learning_rate (now {self.config.training.learning_rate:g})"
+        )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """See Lightning."""

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from asnn_deploy.config import make_config
 from asnn_deploy.data import load_data
-from asnn_deploy.errors import BundleError, ConfigError, DataError
+from asnn_deploy.errors import BundleError, ConfigError, DataError, TrainingError
 from asnn_deploy.presets import preset
 from asnn_deploy.training.loading import balanced
 from asnn_deploy.training.module import TrainingModule
@@ -103,6 +103,27 @@ def test_a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(epoch, tmp_pat
     states = [torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "cut")]
     first, second = (state["optimizer_states"][0]["state"] for state in states)
     assert all(torch.equal(first[i]["exp_avg_sq"], second[i]["exp_avg_sq"]) for i in first)
+
+
+def test_a_training_that_diverges_stops_there_and_names_the_layer(tmp_path, digits, monkeypatch):
+    step = TrainingModule.training_step
+
+    def poisoned(self, batch, index):
+        if self.current_epoch == 1 and index == 2:
+            with torch.no_grad():
+                self.network.layers["fc1_synapses"].weights[0].weight[0, 0] = float("nan")
+                self.network.layers["fc2_synapses"].weights[0].weight[0, 0] = float("inf")
+        return step(self, batch, index)
+
+    with monkeypatch.context() as patched, pytest.raises(TrainingError) as caught:
+        patched.setattr(TrainingModule, "training_step", poisoned)
+        train(tiny_config(), digits, tmp_path / "run", progress=False)
+    text = str(caught.value)
+    assert "at epoch 1, step 2; NaN or infinity came from first of all layer 'fc1_synapses'" in text
+    assert "the checkpoint after epoch 0 is whole; lower training.learning_rate (now 0.005)" in text
+    assert caught.value.exit_code == 3
+    train(tiny_config(), digits, tmp_path / "run", resume=True, progress=False)
+    assert [row["epoch"] for row in rows(tmp_path / "run")] == ["0", "1", "2"]
 
 
 def test_workers_change_nothing(tmp_path, digits):
