@@ -36,7 +36,7 @@ class ModelConfig(Section):
     patch: int = Field(4, ge=1, le=1024)
     """Side of the square of pixels that becomes one token; a power of two (spikformer)."""
     neuron: Literal["asnn", "lif"] = "asnn"
-    learned: list[Literal["leak", "gain", "readout"]] = ["leak", "gain", "readout"]
+    learned: list[Literal["leak", "gain", "threshold", "readout"]] = ["leak", "gain", "readout"]
     """What an adaptive network learns for each time step; what is not named stays as in plain LIF."""
     reset: Literal["subtract", "zero"] = "subtract"
     """After a spike: the threshold is subtracted, or the membrane potential is zero (as on Loihi's own neurons)."""
@@ -60,6 +60,10 @@ class TrainingConfig(Section):
     devices: Literal[1] = 1
     """This version trains on one device."""
     precision: Literal["32", "bf16"] = "32"
+    batch_norm: Literal["step", "run"] = "step"
+    """Over what batch norm takes its statistics: each step by itself (the reference code), or all steps in one call."""
+    reset_gradient: Literal["attached", "detached"] | None = None
+    """Whether the reset passes gradients to the spikes; null: where it subtracts, but not where it is to zero."""
     seed: int = Field(0, ge=0, lt=2**32)
     workers: int = Field(0, ge=0, le=256)
     threads: int | None = Field(None, ge=1, le=1024)
@@ -117,6 +121,8 @@ class RunConfig(Section):
     """What the host does to an image before it is coded."""
     dt: float = Field(1e-3, gt=0, allow_inf_nan=False)
     """Length of a time step on the chip, in seconds."""
+    kernel: Literal["auto", "norse", "fused"] = "auto"
+    """How training computes neurons: step by step in Norse, or all steps in one pass, with the same spikes."""
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig())
     loss: LossConfig = Field(default_factory=lambda: LossConfig())

@@ -105,9 +105,8 @@ def _neuron(name: str, path: str, module: MultiStep) -> Layer:
         raise LoweringError(
             f"module '{path}.cell' ({type(cell).__name__}) cannot be deployed; deployable: AdaptiveLIFCell"
         )
-    steps = len(cell.p.leak)
-    tables = {key: StepTable.per_step(_array(getattr(cell.p, key))) for key in ("leak", "gain")}
-    return Neuron(name, "lif", {**tables, "threshold": StepTable.constant(np.float32(1), steps)}, cell.p.reset)
+    tables = {key: StepTable.per_step(_array(getattr(cell.p, key))) for key in ("leak", "gain", "threshold")}
+    return Neuron(name, "lif", tables, cell.p.reset)
 
 
 def _max_pool(name: str, path: str, module: nn.MaxPool2d) -> Layer:

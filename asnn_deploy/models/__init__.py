@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import torch
+
 from asnn_deploy.coding import input_code
 from asnn_deploy.config import RunConfig
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.input_code import PIXEL_LEVELS
 from asnn_deploy.models.builder import Builder
+from asnn_deploy.models.cells import LIFParameters, MultiStep
+from asnn_deploy.models.kernels import available
+from asnn_deploy.models.layers import Synapses
 from asnn_deploy.models.lenet import lenet
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.models.sew_resnet import sew_resnet
@@ -15,7 +20,7 @@ from asnn_deploy.suggest import unknown_name
 
 MODELS = {"lenet": lenet, "sew-resnet": sew_resnet, "spikformer": spikformer}
 
-__all__ = ["MODELS", "SpikingNetwork", "build_model"]
+__all__ = ["MODELS", "SpikingNetwork", "build_model", "use_kernel"]
 
 
 def build_model(config: RunConfig, input_shape: tuple[int, ...], classes: int) -> SpikingNetwork:
@@ -27,4 +32,21 @@ def build_model(config: RunConfig, input_shape: tuple[int, ...], classes: int) -
     network = MODELS[config.model.name](Builder(config.model, code, input_shape), classes)
     if config.quantization.bits is not None:
         network.quantize(config.quantization.bits)
+    for module in network.modules():
+        if isinstance(module, LIFParameters) and config.training.reset_gradient is not None:
+            module.attached = config.training.reset_gradient == "attached"
+        if isinstance(module, Synapses):
+            module.norm_by_step = config.training.batch_norm == "step"
     return network
+
+
+def use_kernel(network: SpikingNetwork, kernel: str, device: torch.device) -> None:
+    """Compute all neurons with that kernel from now on. Raises ConfigError where there is none for the device."""
+    if kernel == "fused" and not available(device):
+        raise ConfigError(
+            f"kernel = fused: there is no fused kernel for device {device.type!r} here (on CUDA it needs the package "
+            "triton); set kernel=norse or kernel=auto"
+        )
+    for module in network.modules():
+        if isinstance(module, MultiStep):
+            module.kernel = kernel

@@ -14,6 +14,8 @@ import torch
 from norse.torch.functional.threshold import threshold
 from torch import Tensor, nn
 
+from asnn_deploy.models.kernels import available, fused_lif
+
 LEAK = GAIN = 0.5
 """Initial leak and gain; source: the reference code of ASNN, arXiv 2408.12407."""
 SURROGATE_SLOPE = 2.0
@@ -28,12 +30,15 @@ class LIFState(NamedTuple):
 
 
 class LIFParameters(nn.Module):
-    """Leak and gain for each step, `[T, *granularity]`; the threshold is 1.
+    """Leak, gain and threshold for each step, `[T, *granularity]`.
 
-    learned: which of "leak" and "gain" training moves (ASNN: both); the others stay at 0.5 for good (plain LIF).
+    learned: which of "leak", "gain" and "threshold" training moves (ASNN: leak and gain); the others stay at 0.5, 0.5
+    and 1 for good (plain LIF). A threshold that is not learned is no part of the weights.
     granularity: `()` per layer, `(C, 1, 1)` per channel, or the layer's whole shape per neuron.
-    reset: "subtract" or "zero".
+    reset: "subtract" or "zero". attached: the reset passes gradients to the spikes, None: where it subtracts.
     """
+
+    threshold: Tensor
 
     def __init__(
         self,
@@ -41,22 +46,30 @@ class LIFParameters(nn.Module):
         granularity: tuple[int, ...] = (),
         learned: Collection[str] = ("leak", "gain"),
         reset: str = "subtract",
+        attached: bool | None = None,
     ) -> None:
         super().__init__()
         self.reset = reset
+        self.attached = reset == "subtract" if attached is None else attached
         self.leak = nn.Parameter(torch.full((time_steps, *granularity), LEAK), requires_grad="leak" in learned)
         self.gain = nn.Parameter(torch.full((time_steps, *granularity), GAIN), requires_grad="gain" in learned)
+        if "threshold" in learned:
+            self.threshold = nn.Parameter(torch.ones(time_steps, *granularity))
+        else:
+            self.register_buffer("threshold", torch.ones(time_steps), persistent=False)
 
 
 def lif_step(x: Tensor, state: LIFState, p: LIFParameters, _dt: float) -> tuple[Tensor, LIFState]:
-    """One step of `v = leak[t] v + gain[t] x`, spike where v > 1, reset by subtraction or to zero.
+    """One step of `v = leak[t] v + gain[t] x`, spike where v > threshold[t], reset by subtraction or to zero.
 
     Written as separate products and sums: a fused multiply-add rounds once where every other target rounds twice.
     Norse hands every activation its dt; leak and gain are per step already.
     """
+    limit = p.threshold[state.step]
     v = p.leak[state.step] * state.v + p.gain[state.step] * x
-    spikes = threshold(v - 1, "tanh", SURROGATE_SLOPE)
-    v = v * (1 - spikes.detach()) if p.reset == "zero" else v - spikes
+    spikes = threshold(v - limit, "tanh", SURROGATE_SLOPE)
+    cleared = spikes if p.attached else spikes.detach()
+    v = v * (1 - cleared) if p.reset == "zero" else v - cleared * limit
     return spikes, LIFState(v, state.step + 1)
 
 
@@ -73,16 +86,28 @@ class AdaptiveLIFCell(norse.torch.module.snn.SNNCell):  # type: ignore[misc]
 
 
 class MultiStep(nn.Module):
-    """A cell run over all steps of a layer: `[T, B, ...]` to spikes `[T, B, ...]`."""
+    """A cell run over all steps of a layer: `[T, B, ...]` to spikes `[T, B, ...]`.
 
-    def __init__(self, cell: AdaptiveLIFCell) -> None:
+    kernel: "norse" calls the cell step by step, "fused" computes the same in one pass, "auto" does so where it can.
+    """
+
+    def __init__(self, cell: AdaptiveLIFCell, kernel: str = "auto") -> None:
         super().__init__()
-        self.cell = cell
+        self.cell, self.kernel = cell, kernel
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class's text."""
-        state, spikes = None, []
+        return self.after(x, None)[0]
+
+    def after(self, x: Tensor, state: LIFState | None) -> tuple[Tensor, LIFState]:
+        """Spikes of the steps that follow on a state (None: from step 0 on), and the state behind them."""
+        if self.kernel != "norse" and type(self.cell) is AdaptiveLIFCell and available(x.device):
+            p, first, v = self.cell.p, state.step if state else 0, state.v if state else None
+            leak, gain, limit = (table[first : first + len(x)] for table in (p.leak, p.gain, p.threshold))
+            spikes, v = fused_lif(x, v, leak, gain, limit, p.reset == "zero", p.attached)
+            return spikes, LIFState(v, first + len(x))
+        every = []
         for current in x:
             fired, state = self.cell(current, state)
-            spikes.append(fired)
-        return torch.stack(spikes)
+            every.append(fired)
+        return torch.stack(every), state  # type: ignore[return-value]

@@ -20,6 +20,7 @@ class Encode(nn.Module):
     """8-bit images `[B, C, H, W]` to frames `[T, B, C, H, W]`: the torch twin of `InputCode.frames`.
 
     Analog steps hold the pixel, 0..255, as in a DeployGraph; `Synapses.input_scale` makes it 0..1 for training.
+    Frames lie channels-last in memory, which every layer keeps: convolutions and poolings are fastest on it.
     """
 
     table: Tensor
@@ -28,9 +29,9 @@ class Encode(nn.Module):
         super().__init__()
         self.register_buffer("table", torch.from_numpy(code.table.copy()).float(), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """See the class's text."""
-        return self.table[:, images.long()]
+    def forward(self, images: Tensor, steps: slice = slice(None)) -> Tensor:
+        """See the class's text. steps: those that are wanted."""
+        return self.table[steps][:, images.movedim(1, -1).long()].movedim(-1, 2)
 
 
 class Synapses(nn.Module):
@@ -40,7 +41,8 @@ class Synapses(nn.Module):
     index: `[T]`, which pair serves each step: all 0, or 0 1 1 .. for a hybrid input.
     input_scale: factor on what arrives at each step, `[T]`: 1/255 where that is analog, 1/n for a mean of n.
 
-    Batch norm is called step by step, as the reference code does: its batch statistics are those of one step.
+    Batch norm is called step by step, as the reference code does: its batch statistics are those of one step; where
+    `norm_by_step` is False, those of all steps that share weights.
     After `quantize` it is trained with weights of few bits (see `fake_quantization.py`), after `fold` it computes with
     given weights, on unscaled input, and is no longer trainable.
     """
@@ -61,6 +63,7 @@ class Synapses(nn.Module):
         self.weights = nn.ModuleList(make() for _ in range(kinds))
         norm = nn.BatchNorm2d if isinstance(self.weights[0], nn.Conv2d) else nn.BatchNorm1d
         self.norms = nn.ModuleList() if features is None else nn.ModuleList(norm(features) for _ in range(kinds))
+        self.norm_by_step = True
         self.folded: list[tuple[Tensor, Tensor]] | None = None
         self.bits: int | None = None
 
@@ -87,21 +90,29 @@ class Synapses(nn.Module):
             return self.raw_weight(k)
         return rounded_weight(self.raw_weight(k), self.bits, self.clips[k].cpu().numpy().astype(np.float64))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class's text."""
-        parts: list[Tensor | None] = [None] * len(self.index)
-        for steps in self.runs():
-            y = self.apply_at(steps[0], x[steps[0] : steps[-1] + 1].flatten(0, 1)).unflatten(
-                0, (len(steps), x.shape[1])
-            )
-            for t, part in zip(steps, y):
-                parts[t] = part if self.folded or not self.norms else self.norms[self.index[t]](part)
-        return torch.stack([part for part in parts if part is not None])
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """See the class's text. first: the step that x begins with."""
+        parts, runs = [], self.runs(first, first + len(x))
+        # Split along the batch and joined there, not sliced and stacked: so signals and gradients stay channels-last.
+        for steps, part in zip(runs, x.flatten(0, 1).split([len(steps) * x.shape[1] for steps in runs])):
+            y = self.apply_at(steps[0], part)
+            if self.folded or not self.norms:
+                parts.append(y)
+                continue
+            norm = self.norms[self.index[steps[0]]]
+            parts += [norm(part) for part in (y.split(x.shape[1]) if self.norm_by_step else [y])]
+        return torch.cat(parts).unflatten(0, x.shape[:2])
 
-    def runs(self) -> list[range]:
+    @property
+    def connections(self) -> int:
+        """Synapses of one output."""
+        layer: Any = self.weights[0]
+        return int(layer.weight[0].numel())
+
+    def runs(self, first: int, end: int) -> list[range]:
         """Consecutive steps that use the same weights."""
-        starts = [t for t in range(len(self.index)) if t == 0 or self.key(t) != self.key(t - 1)]
-        return [range(a, b) for a, b in zip(starts, [*starts[1:], len(self.index)])]
+        starts = [t for t in range(first, end) if t == first or self.key(t) != self.key(t - 1)]
+        return [range(a, b) for a, b in zip(starts, [*starts[1:], end])]
 
     def key(self, t: int) -> tuple[int, float]:
         """What makes two steps computable in one call."""

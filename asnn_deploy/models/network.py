@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from asnn_deploy.graph import INPUT, DeployGraph
 from asnn_deploy.input_code import InputCode
 from asnn_deploy.intervals import bounds
 from asnn_deploy.layers import Conv, Linear, Neuron, Product, Readout, Scale
-from asnn_deploy.models.cells import MultiStep
+from asnn_deploy.models.cells import LIFState, MultiStep
 from asnn_deploy.models.integers import IntegerLIF, IntegerReadout, IntegerSynapses, carrier
 from asnn_deploy.models.layers import Encode, Multiply, PerStep, Synapses
 
@@ -47,6 +50,7 @@ class SpikingNetwork(nn.Module):
         self.layers = nn.ModuleDict(layers)
         before = zip(layers, [INPUT, *layers])
         self.sources = {name: tuple((sources or {}).get(name, (last,))) for name, last in before}
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._last_reader = {source: name for name, read in self.sources.items() for source in read}
 
     def forward(self, images: Tensor) -> Tensor:
@@ -55,12 +59,70 @@ class SpikingNetwork(nn.Module):
 
     def trace(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits, and the spikes of each spiking layer, `[T, B, ...]`."""
-        x, spikes = self._before_answer(images)
+        x, spikes, _ = self._run(images)
         return self.answer(x), spikes
 
-    def step_logits(self, images: Tensor) -> Tensor:
-        """Each step's summand of the logits, `[T, B, classes]`, of a network that is not folded into integers."""
-        return self.answer.summands(self._before_answer(images)[0])  # type: ignore[no-any-return]
+    def step_logits(self, images: Tensor, segment: int | None = None) -> Tensor:
+        """Each step's summand of the logits, `[T, B, classes]`, of a network that is not folded into integers.
+
+        segment: keep the signals of that many steps only, and between them the membrane potentials; the backward pass
+        computes the rest again. None: keep all.
+        """
+        return self.watched(images, segment)[0]
+
+    def watched(self, images: Tensor, segment: int | None = None, traffic: bool = True) -> tuple[Tensor, Tensor]:
+        """`step_logits`, and each step's traffic, `[T]`: the share of all possible synaptic operations that are done.
+
+        That is the mean of what arrives at each layer of synapses, weighted with its number of connections; the layer
+        that reads the image is left out. traffic: False does not look, and gives zeros.
+        """
+        steps = self.code.time_steps
+        segment = segment or steps
+        potentials: list[Any] = [None] * len(self._spiking)
+        arriving, shares = [], []
+        for first in range(0, steps, segment):
+            size = min(segment, steps - first)
+            compute = partial(self._segment, images, first, size, traffic)
+            if size == steps:
+                x, share, *potentials = compute(*potentials)
+            else:
+                x, share, *potentials = checkpoint(
+                    compute,
+                    *potentials,
+                    use_reentrant=False,
+                    preserve_rng_state=False,
+                    context_fn=lambda: (nullcontext(), self._statistics_kept()),
+                )
+            arriving.append(x)
+            shares.append(share)
+        return self.answer.summands(torch.cat(arriving)), torch.cat(shares)
+
+    def _segment(self, images: Tensor, first: int, size: int, traffic: bool, *potentials: Any) -> tuple[Tensor, ...]:
+        """What arrives at the answer, the traffic, and the membrane potentials behind some steps."""
+        states = {name: None if v is None else LIFState(v, first) for name, v in zip(self._spiking, potentials)}
+        shares: list[tuple[int, Tensor]] | None = [] if traffic else None
+        x, _, after = self._run(images, slice(first, first + size), states, shares)
+        total = sum(count for count, _ in shares or ())
+        share = sum((mean * (count / total) for count, mean in shares or ()), x.new_zeros(size))
+        return x, share, *(after[name].v for name in self._spiking)
+
+    @contextmanager
+    def _statistics_kept(self) -> Iterator[None]:
+        """Batch norm as if a batch had been seen already: it was, when the forward pass came by."""
+        norms = [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
+        for norm in norms:
+            norm.momentum = 0.0
+            norm.num_batches_tracked = None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone()
+        try:
+            yield
+        finally:
+            for norm, momentum, tracked in before:
+                norm.momentum, norm.num_batches_tracked = momentum, tracked
+
+    @property
+    def _spiking(self) -> list[str]:
+        return [name for name, layer in self.layers.items() if isinstance(layer, MultiStep)]
 
     def first_not_finite(self, images: Tensor) -> str | None:
         """The first layer that gives NaN or infinity for these images; None where none does."""
@@ -83,19 +145,37 @@ class SpikingNetwork(nn.Module):
         """The last layer."""
         return self.layers[next(reversed(self.sources))]
 
-    def _before_answer(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """What arrives at the last layer, and the spikes on the way."""
-        signals, spikes = {INPUT: self.encode(images)}, {}
+    def _run(
+        self,
+        images: Tensor,
+        steps: slice = slice(0, None),
+        states: Mapping[str, LIFState | None] = MappingProxyType({}),
+        traffic: list[tuple[int, Tensor]] | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, LIFState]]:
+        """What arrives at the last layer, the spikes on the way, and the state they leave, from a state on.
+
+        traffic: filled with the connections of each layer of synapses, and the mean of what arrives there, `[T]`.
+        """
+        signals, spikes, after = {INPUT: self.encode(images, steps)}, {}, {}
         *before, _ = self.layers.items()
         for name, layer in before:
             sources = self.sources[name]
-            signals[name] = layer(*(signals[source] for source in sources))
+            read = [signals[source] for source in sources]
+            if isinstance(layer, MultiStep):
+                signals[name], after[name] = layer.after(read[0], states.get(name))
+            elif isinstance(layer, Synapses):
+                signals[name] = layer(*read, steps.start)
+                if traffic is not None and INPUT not in sources:
+                    count = signals[name][0, 0].numel() * layer.connections
+                    traffic.append((count, read[0].flatten(1).mean(1, dtype=torch.float32)))
+            else:
+                signals[name] = layer(*read)
             if isinstance(layer, (MultiStep, IntegerLIF)):
                 spikes[name] = signals[name]
             for source in {source for source in sources if self._last_reader[source] == name}:
                 del signals[source]
         (source,) = self.sources[next(reversed(self.sources))]
-        return signals[source], spikes
+        return signals[source], spikes, after
 
     def quantize(self, bits: int) -> None:
         """Train with weights of that many bits from now on."""

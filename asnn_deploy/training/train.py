@@ -27,7 +27,7 @@ from asnn_deploy.files import replacing, write_text
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.levels import check_levels, equal_mass
 from asnn_deploy.lowering import lower
-from asnn_deploy.models import SpikingNetwork
+from asnn_deploy.models import SpikingNetwork, use_kernel
 from asnn_deploy.models.network import exact_sums
 from asnn_deploy.quantize import DEFAULT_BITS, Quantization, calibrate, quantize
 from asnn_deploy.step_table import Array
@@ -76,6 +76,7 @@ def train(
         torch.set_num_threads(config.training.threads)
     lightning.seed_everything(config.training.seed, verbose=False)
     network = new_network(config)
+    use_kernel(network, config.kernel, torch.device(choose_device(config.training.device)))
     check_integer_training(network, config)
     if start is not None:
         start_from(network, start, config)

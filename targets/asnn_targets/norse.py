@@ -23,6 +23,9 @@ class NorseSession:
     """A trained network in evaluation mode, folded into a graph; None keeps its own weights and batch norm."""
 
     def __init__(self, deployment: Deployment, name: str = "norse", graph: DeployGraph | None = None) -> None:
+        import torch
+
+        from asnn_deploy.models import use_kernel
         from asnn_deploy.training.run_folder import load_run
 
         if deployment.run_folder is None:
@@ -30,6 +33,7 @@ class NorseSession:
                 f"target {name!r} runs the trained module, which only a run folder holds; give the run folder"
             )
         self.network: Any = load_run(deployment.run_folder).network
+        use_kernel(self.network, "norse", torch.device("cpu"))
         if graph is not None:
             self.network.fold(graph)
         self.name = name
