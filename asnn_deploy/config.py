@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.suggest import unknown_name
@@ -57,9 +57,17 @@ class TrainingConfig(Section):
     limit: int | None = Field(None, ge=2)
     """Train on this many samples, the same share of each class."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    devices: Literal[1] = 1
-    """This version trains on one device."""
-    precision: Literal["32", "bf16"] = "32"
+    devices: int = Field(1, ge=1, le=4096)
+    """Cards on each machine, one process each; they share every batch. With device = cpu: processes."""
+    nodes: int = Field(1, ge=1, le=65_536)
+    """Machines."""
+    sync_batch_norm: bool = False
+    """Batch norm takes its statistics over the whole batch, not over each device's part of it."""
+    precision: Annotated[Literal["32", "bf16", "64"], BeforeValidator(str)] = "32"
+    segment: int | None = Field(None, ge=1)
+    """Keep the signals of this many steps in memory, and compute the others again in the backward pass; null: all."""
+    checkpoint_minutes: float = Field(10.0, ge=0, allow_inf_nan=False)
+    """Longest time between two checkpoints, besides the one after every epoch."""
     batch_norm: Literal["step", "run"] = "step"
     """Over what batch norm takes its statistics: each step by itself (the reference code), or all steps in one call."""
     reset_gradient: Literal["attached", "detached"] | None = None
@@ -91,8 +99,29 @@ class LossConfig(Section):
     """Share of each label that is spread over all classes."""
     spread: float = Field(0.05, ge=0, le=1)
     """Share of TET's loss that draws every step's output towards 1."""
+    sop_penalty: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Price of the synaptic operations: of all that are possible."""
+    teacher: str | None = None
+    """A run folder, or an ONNX file, whose answers are to be learned too."""
+    teacher_share: float = Field(0.5, ge=0, le=1)
+    """Share of the teacher's answers in the loss."""
+    temperature: float = Field(4.0, gt=0, le=1e3)
+    """Of the softmax in which teacher and network are compared."""
     step_weights: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
     """Weight of each step's cross-entropy in TET; null: all alike."""
+
+
+class MonitorConfig(Section):
+    """What is written down after every epoch, besides loss and accuracy."""
+
+    energy: bool = False
+    """Synaptic operations and energy of the network as it stands, in metrics.csv."""
+    samples: int = Field(64, ge=1)
+    """Test samples of that estimate."""
+    profile: str = "horowitz-45nm"
+    """Its energy profile."""
+    tensorboard: bool = False
+    """TensorBoard's event files, in RUN/tensorboard."""
 
 
 class QuantizationConfig(Section):
@@ -126,6 +155,7 @@ class RunConfig(Section):
     model: ModelConfig = Field(default_factory=lambda: ModelConfig())
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig())
     loss: LossConfig = Field(default_factory=lambda: LossConfig())
+    monitor: MonitorConfig = Field(default_factory=lambda: MonitorConfig())
     augmentation: AugmentationConfig = Field(default_factory=lambda: AugmentationConfig())
     quantization: QuantizationConfig = Field(default_factory=lambda: QuantizationConfig())
 

@@ -19,6 +19,7 @@ OPTIONS = {
     "precision": "training.precision",
     "train_limit": "training.limit",
     "seed": "training.seed",
+    "teacher": "loss.teacher",
 }
 """Which configuration key each option sets."""
 
@@ -34,12 +35,13 @@ OPTIONS = {
 @click.option("--coding", metavar="NAME", help="Input coding; see 'asnn-deploy list'.")
 @click.option("--neuron", type=click.Choice(["asnn", "lif"]), help="Adaptive neurons, or plain LIF.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]))
-@click.option("--devices", type=int, help="Number of devices.")
-@click.option("--precision", type=click.Choice(["32", "bf16"]))
+@click.option("--devices", type=int, help="Devices that share each batch.")
+@click.option("--precision", type=click.Choice(["32", "bf16", "64"]))
 @click.option("--train-limit", type=int, help="Train on N samples, the same share of each class.")
 @click.option("--seed", type=int)
+@click.option("--teacher", metavar="RUN|FILE.onnx", help="Learn a trained network's answers too.")
 @click.option("--start", type=click.Path(path_type=Path), metavar="RUN", help="Start from a trained run's weights.")
-@click.option("--resume", is_flag=True, help="Continue the run in --out from its last finished epoch.")
+@click.option("--resume", is_flag=True, help="Continue the run in --out from its last checkpoint.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set any configuration key, such as model.hidden=64."
 )
@@ -62,11 +64,16 @@ def command(
         raise ConfigError("--start RUN begins a new run, --resume continues one; give one of them")
     origin = out if resume else start
     settled = configuration(config, preset_name, origin, settings, options)
-    check_run_folder(out, resume)
+    from asnn_deploy.training.processes import rank
+
+    if rank() == 0:
+        check_run_folder(out, resume)
     from asnn_deploy.data import load_data
     from asnn_deploy.training.train import train
 
     summary = train(settled, load_data(settled.data), out, resume, start=start)
+    if not summary:  # one of several processes: the first one reports
+        return
     click.echo(
         f"{out}: {percent(summary['test_accuracy'])} test accuracy as deployed, {summary['epochs']} epochs, "
         f"{summary['parameters']} parameters, {summary['samples_per_second']:.0f} images/s"

@@ -21,8 +21,8 @@ from torch.utils.data import Dataset, Sampler
 from asnn_deploy.config import AugmentationConfig
 from asnn_deploy.step_table import Array
 
-Change = Callable[[Tensor, torch.Generator], Tensor]
-"""Of images `[B, C, H, W]` uint8."""
+Change = Callable[[Tensor, torch.Generator, int, slice], Tensor]
+"""Of images `[B, C, H, W]` uint8, which are the slice's part of a batch of so many: random numbers are the batch's."""
 
 
 def seed_of(*numbers: int) -> int:
@@ -30,39 +30,56 @@ def seed_of(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-class Images(Dataset[tuple[Tensor, Tensor]]):
+Batch = tuple[Tensor, Tensor, float]
+
+
+class Images(Dataset[Batch]):
     """8-bit images and labels, drawn in batches; `change` is applied to the images whenever they are drawn.
 
+    part: this process's number and how many share each batch: `(0, 1)` is all of it. What is drawn are its images,
+    their labels, and its share: its images over the mean of all processes, so that means over processes come out right.
     epoch: the one under way; whoever draws sets it.
     """
 
-    def __init__(self, images: Array, labels: Array, change: Change | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        images: Array,
+        labels: Array,
+        change: Change | None = None,
+        seed: int = 0,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         self.images = torch.from_numpy(images)
         self.labels = torch.from_numpy(labels)
-        self.change, self.seed, self.epoch = change, seed, 0
+        self.change, self.seed, self.part, self.epoch = change, seed, part, 0
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
-        images, labels = self.__getitems__([i])
-        return images[0], labels[0]
+    def __getitem__(self, i: int) -> Batch:
+        return self.__getitems__([i])
 
-    def __getitems__(self, chosen: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """A batch: images `[B, C, H, W]` and labels `[B]`."""
-        at = torch.as_tensor(chosen)
+    def __getitems__(self, chosen: Sequence[int]) -> Batch:
+        """This process's part of a batch: images `[B, C, H, W]`, labels `[B]`, and its share."""
+        number, parts = self.part
+        total = len(chosen)
+        place = slice(total * number // parts, total * (number + 1) // parts)
+        at = torch.as_tensor(chosen[place], dtype=torch.int64)
         images = self.images[at]
         if self.change is not None:
             generator = torch.Generator().manual_seed(seed_of(self.seed, self.epoch, int(chosen[0])))
-            images = self.change(images, generator)
-        return images, self.labels[at]
+            images = self.change(images, generator, total, place)
+        return images, self.labels[at], len(at) * parts / total
 
 
 class Shuffled(Sampler[int]):
-    """All images of an epoch once, in an order that depends on the seed and the epoch alone."""
+    """All images of an epoch once, in an order that depends on the seed and the epoch alone.
 
-    def __init__(self, images: Images) -> None:
-        self.images = images
+    done: an epoch that was cut off, and how many of its images are done with.
+    """
+
+    def __init__(self, images: Images, done: tuple[int, int] = (0, 0)) -> None:
+        self.images, self.done = images, done
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this when an epoch begins."""
@@ -73,7 +90,9 @@ class Shuffled(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(seed_of(self.images.seed, self.images.epoch))
-        return iter(torch.randperm(len(self.images), generator=generator).tolist())
+        order = torch.randperm(len(self.images), generator=generator).tolist()
+        epoch, first = self.done
+        return iter(order[first:] if self.images.epoch == epoch else order)
 
 
 def augmentation(config: AugmentationConfig) -> Change | None:
@@ -81,15 +100,14 @@ def augmentation(config: AugmentationConfig) -> Change | None:
     if not (config.flip or config.rotation or config.crop_padding):
         return None
 
-    def change(images: Tensor, generator: torch.Generator) -> Tensor:
-        count = len(images)
+    def change(images: Tensor, generator: torch.Generator, total: int, place: slice) -> Tensor:
         if config.flip:
-            images = flipped(images, torch.rand(count, generator=generator) < 0.5)
+            images = flipped(images, torch.rand(total, generator=generator)[place] < 0.5)
         if config.rotation:
-            images = rotated(images, (2 * torch.rand(count, generator=generator) - 1) * config.rotation)
+            images = rotated(images, (2 * torch.rand(total, generator=generator)[place] - 1) * config.rotation)
         if config.crop_padding:
             sides = 2 * config.crop_padding + 1
-            places = (torch.randint(sides, (count,), generator=generator) for _ in "yx")
+            places = (torch.randint(sides, (total,), generator=generator)[place] for _ in "yx")
             images = cropped(images, config.crop_padding, *places)
         return images
 

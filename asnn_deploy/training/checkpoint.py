@@ -1,35 +1,82 @@
-"""Checkpoints: written whole, read without trust, and one training a folder at a time."""
+"""Checkpoints: written whole, two of them, read without trust, and one training a folder at a time."""
 
 from __future__ import annotations
 
+import io
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from asnn_deploy.config import RunConfig, make_config, read_config
 from asnn_deploy.errors import BundleError, ConfigError, InputError
 from asnn_deploy.files import replacing
+from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.serialize import describe
 from asnn_deploy.training.run_folder import CHECKPOINT, CONFIG, SUMMARY, WEIGHTS
 
 LOCK = ".lock"
+PREVIOUS = CHECKPOINT.with_name("previous.ckpt")
+FORMAT = 2
+"""Of checkpoints; also what random numbers are drawn from what: a checkpoint of another format cannot be continued."""
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Lightning's checkpoints, each written beside the last one before it takes its place."""
+    """Lightning's checkpoints, each written beside the last one before it takes its place; that one is kept too."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """See Lightning. Raises InputError where the disk is full; the last checkpoint stays whole."""
-        with replacing(Path(path)) as temporary:
-            super().save_checkpoint(checkpoint, temporary, storage_options)
+        whole = io.BytesIO()  # torch's own writer hides why a disk refuses
+        torch.save(checkpoint, whole)
+        last = Path(path)
+        with replacing(last) as temporary:
+            temporary.write_bytes(whole.getbuffer())
+            if last.exists():
+                os.replace(last, last.with_name(PREVIOUS.name))
 
 
-def last_checkpoint(folder: Path, config: RunConfig) -> Path | None:
-    """The checkpoint to resume from, if it is whole and of the same network. None where no epoch was finished.
+class Checkpoints(Callback):
+    """A checkpoint after every epoch, and within one after some minutes."""
+
+    def __init__(self, folder: Path, minutes: float, seed: int) -> None:
+        self.path, self.seconds, self.seed = folder / CHECKPOINT, 60 * minutes, seed
+        self.saved = time.monotonic()
+
+    def on_save_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
+        """What `last_checkpoint` looks at."""
+        checkpoint["asnn-deploy"] = {
+            "format": FORMAT,
+            "seed": self.seed,
+            "batch_size": module.config.training.batch_size,
+        }
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, index: int) -> None:
+        """Not behind an epoch's last batch: the epoch's end is near."""
+        due = time.monotonic() - self.saved >= self.seconds and not trainer.is_last_batch
+        if trainer.world_size > 1:  # all of them save, or none
+            due = trainer.strategy.broadcast(due)
+        if due:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
+        """The validation has run by now."""
+        self._save(trainer)
+
+    def _save(self, trainer: lightning.Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self.saved = time.monotonic()
+
+
+def last_checkpoint(folder: Path, config: RunConfig, network: SpikingNetwork) -> tuple[Path, tuple[int, int]] | None:
+    """The checkpoint to resume from, if it is whole and of the same network, and the epoch and the number of its
+    batches at which it stands. None where none was written.
 
     Raises BundleError where there is no run or a damaged checkpoint, ConfigError where the run is of another network
     or has all its epochs.
@@ -38,24 +85,84 @@ def last_checkpoint(folder: Path, config: RunConfig) -> Path | None:
         raise BundleError(f"{folder}: nothing to resume (no {CONFIG}); train without --resume")
     old = make_config(read_config(folder / CONFIG), str(folder / CONFIG))
     found = difference(old, config)
-    if found is None and old.quantization.bits != config.quantization.bits:
-        found = f"quantization.bits = {old.quantization.bits}, now {config.quantization.bits}"
+    for key, before, now in (
+        ("quantization.bits", old.quantization.bits, config.quantization.bits),
+        ("training.seed", old.training.seed, config.training.seed),
+    ):
+        if found is None and before != now:
+            found = f"{key} = {before}, now {now}"
     if found:
         raise ConfigError(
-            f"--resume: {folder} was trained with {found}; resume with the same network or train into another folder"
+            f"--resume: {folder} was trained with {found}; resume with the same, or train into another folder"
         )
     path = folder / CHECKPOINT
+    if not path.is_file() and (folder / PREVIOUS).is_file():  # killed between two renamings, or deleted as offered
+        path = folder / PREVIOUS
     if not path.is_file():
         if (folder / WEIGHTS).is_file():
             raise BundleError(f"{path}: missing, though the run is finished; train into another folder")
         return None
+    position = _position(path, config, network)
+    if position[0] >= config.training.epochs and (folder / SUMMARY).is_file():
+        raise ConfigError(f"--resume: {folder} has its {position[0]} epochs already; ask for more with --epochs")
+    return path, position
+
+
+def _position(path: Path, config: RunConfig, network: SpikingNetwork) -> tuple[int, int]:
+    """Where a checkpoint stands. Raises BundleError or ConfigError where it is not one of this run."""
+    checkpoint = _read(path)
+    written = checkpoint.get("asnn-deploy", {})
+    if written.get("format") != FORMAT:
+        raise BundleError(
+            f"{path}: written by another version (checkpoint format {written.get('format', 'unknown')}, this version "
+            f"continues {FORMAT}); resume with that version, or train into another folder"
+        )
+    if written["seed"] != config.training.seed:
+        raise ConfigError(
+            f"{path}: its random numbers come from seed {written['seed']}, the run's from {config.training.seed}; "
+            "resume with the same training.seed"
+        )
+    expected = {f"network.{key}": tuple(value.shape) for key, value in network.state_dict().items()}
+    shapes = {key: tuple(value.shape) for key, value in checkpoint["state_dict"].items()}
+    for key in sorted(expected.keys() | shapes.keys()):
+        if expected.get(key) != shapes.get(key):
+            raise BundleError(
+                f"{path}: of another network: {key.removeprefix('network.')!r} is {shapes.get(key, 'absent')} there, "
+                f"{expected.get(key, 'absent')} in {CONFIG}; put the run's own checkpoint back, or train anew"
+            )
+    progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    batches = 0 if checkpoint["epoch_ended"] else checkpoint["batches_done"]
+    if batches and written["batch_size"] != config.training.batch_size:
+        raise ConfigError(
+            f"{path}: stands in the middle of an epoch with training.batch_size = {written['batch_size']}, now "
+            f"{config.training.batch_size}; resume with the same"
+        )
+    return progress, batches
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Raises BundleError where a checkpoint is damaged, with the one before it where that is whole."""
     try:
-        done = int(torch.load(path, map_location="cpu", weights_only=True)["epoch"]) + 1
+        return _load(path)
     except Exception as error:  # whatever a damaged archive makes torch raise
-        raise BundleError(f"{path}: damaged ({describe(error)[:100]}); train into another folder") from None
-    if done >= config.training.epochs and (folder / SUMMARY).is_file():
-        raise ConfigError(f"--resume: {folder} has its {done} epochs already; ask for more with --epochs")
-    return path
+        remedy = "train into another folder"
+        previous = path.with_name(PREVIOUS.name)
+        if path.name != PREVIOUS.name and previous.is_file():
+            try:
+                epoch = _load(previous)["epoch"]
+                remedy = (
+                    f"the checkpoint before it, {previous.name} of epoch {epoch}, is whole: delete {path.name}, and "
+                    "--resume continues from there"
+                )
+            except Exception:
+                remedy = f"{previous.name} is damaged too; {remedy}"
+        raise BundleError(f"{path}: damaged ({describe(error)[:100]}); {remedy}") from None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    checkpoint["epoch"] + 0, checkpoint["state_dict"].items()
+    return checkpoint  # type: ignore[no-any-return]
 
 
 def difference(old: RunConfig, new: RunConfig) -> str | None:

@@ -23,21 +23,29 @@ def balanced(labels: Array, limit: int | None) -> Array:
     return np.sort(np.lexsort((labels, rank))[:limit])
 
 
-def loaders(config: RunConfig, data: Data) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """Batches of training images, shuffled and changed, and of test images."""
+def loaders(
+    config: RunConfig, data: Data, rank: int = 0, done: tuple[int, int] = (0, 0)
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Batches of training images, shuffled and changed, and of test images: process `rank`'s part of them.
+
+    done: an epoch that was cut off, and how many of its batches are done with.
+    """
     training = config.training
+    part = rank, training.devices * training.nodes
     chosen = balanced(data.labels["train"], training.limit)
     change = augmentation(config.augmentation)
-    images = Images(data.images["train"][chosen], data.labels["train"][chosen], change, training.seed)
-    # A last batch of one sample has no batch statistics.
-    lone = len(images) > training.batch_size and len(images) % training.batch_size == 1
+    images = Images(data.images["train"][chosen], data.labels["train"][chosen], change, training.seed, part)
+    # One sample has no batch statistics.
+    lone = len(images) > training.batch_size and 0 < len(images) % training.batch_size < 2 * part[1]
+    sampler = Shuffled(images, (done[0], done[1] * training.batch_size))
     whole: Any = {"collate_fn": lambda batch: batch}  # `Images` draws batches as they are to be
     shuffled = DataLoader(
         images,
         training.batch_size,
-        sampler=Shuffled(images),
+        sampler=sampler,
         num_workers=training.workers,
         drop_last=lone,
         **whole,
     )
-    return shuffled, DataLoader(Images(*data.part("test")), max(training.batch_size, 256), **whole)
+    tested = Images(*data.part("test"), part=part)
+    return shuffled, DataLoader(tested, max(training.batch_size, 256), **whole)

@@ -1,4 +1,4 @@
-"""The Lightning module: loss, optimiser, schedule, metrics."""
+"""The Lightning module: loss, optimiser, schedule, what is counted on the way."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+import torch.distributed
 from torch import Tensor
 from torch.nn import functional
 
@@ -18,40 +19,66 @@ from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.models.layers import added_up
 from asnn_deploy.training.augment import mixup, seed_of
 from asnn_deploy.training.losses import LOSSES
+from asnn_deploy.training.losses.distillation import distillation
+from asnn_deploy.training.losses.sop_penalty import sop_penalty
+from asnn_deploy.training.tally import Tally
+from asnn_deploy.training.teacher import Teacher
 
 
 class TrainingModule(lightning.LightningModule):
     """The configured loss; Adam with a cosine schedule over the epochs."""
 
-    def __init__(self, network: SpikingNetwork, config: RunConfig, classes: int) -> None:
+    def __init__(
+        self, network: SpikingNetwork, config: RunConfig, classes: int, teacher: Teacher | None = None
+    ) -> None:
         super().__init__()
         self.network = network
         self.config = config
         self.classes = classes
+        self.teacher = teacher
         self.images_seen = 0
+        self.batches_done = 0
+        self.trained, self.tested = Tally(), Tally()
 
     def on_train_epoch_start(self) -> None:
         """Weight clips follow the weights, epoch by epoch, where training is with few bits."""
+        self.batches_done = 0
+        self.trained = Tally()
         self.network.settle_clips()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """See Lightning."""
-        images, labels = batch
+    def training_step(self, batch: tuple[Tensor, Tensor, float], index: int) -> Tensor:
+        """See Lightning. A batch: images, labels, and its share (see `augment.Images`)."""
+        images, labels, share = batch
         augmentation, epochs = self.config.augmentation, self.config.training.epochs
         targets = labels
         if augmentation.mixup and self.current_epoch < augmentation.mixup_until * epochs:
             # "1": apart from the seeds that order and change images.
             rng = np.random.default_rng(seed_of(self.config.training.seed, self.current_epoch, index, 1))
             images, targets = mixup(images, labels, self.classes, augmentation.mixup, rng)
-        summands = self.network.step_logits(images)
-        logits = added_up(summands.detach())
-        loss = LOSSES[self.config.loss.name](summands, targets, self.config.loss)
+        loss, summands = self._loss(images, targets)
         if not torch.isfinite(loss):
             raise self._diverged(images, index, float(loss))
+        logits = added_up(summands.detach())
         self.images_seen += len(images)
-        self._log("train_loss", loss, len(images))
-        self._log("train_accuracy", (logits.argmax(1) == labels).float().mean(), len(images))
-        return loss
+        self.batches_done = index + 1
+        self.trained.add("loss", loss, len(images))
+        self.trained.add("accuracy", (logits.argmax(1) == labels).double().mean(), len(images))
+        return loss * share
+
+    def _loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The whole loss, and each step's summand of the logits."""
+        config = self.config.loss
+        penalised = config.sop_penalty > 0
+        summands, traffic = self.network.watched(images, self.config.training.segment, penalised)
+        loss = LOSSES[config.name](summands, targets, config)
+        if self.teacher is not None:
+            share = config.teacher_share
+            taught = distillation(summands, self.teacher.logits(images), config.temperature)
+            loss = (1 - share) * loss + share * taught
+        if penalised:
+            self.trained.add("traffic", traffic.mean(), len(images))
+            loss = loss + config.sop_penalty * sop_penalty(traffic)
+        return loss, summands
 
     def _diverged(self, images: Tensor, index: int, loss: float) -> TrainingError:
         first = self.network.first_not_finite(images)
@@ -62,15 +89,37 @@ class TrainingModule(lightning.LightningModule):
             f"came from {where}; {done}lower training.learning_rate (now {self.config.training.learning_rate:g})"
         )
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """See Lightning."""
-        images, labels = batch
-        logits = self.network(images)
-        self._log("test_loss", functional.cross_entropy(logits, labels), len(images))
-        self._log("test_accuracy", (logits.argmax(1) == labels).float().mean(), len(images))
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """The norm of all gradients together."""
+        norms = torch._foreach_norm([p.grad for p in self.network.parameters() if p.grad is not None])
+        self.trained.add("gradient", torch.linalg.vector_norm(torch.stack(norms)), 1)
 
-    def _log(self, key: str, value: Tensor, count: int) -> None:
-        self.log(key, value, on_step=False, on_epoch=True, prog_bar=key.endswith("accuracy"), batch_size=count)
+    def on_validation_epoch_start(self) -> None:
+        """All processes judge the same network: batch norm's statistics are those of the first."""
+        self.tested = Tally()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor, float], index: int) -> None:
+        """See Lightning."""
+        images, labels, _ = batch
+        logits, spikes = self.network.trace(images)
+        self.tested.add("loss", functional.cross_entropy(logits, labels), len(images))
+        self.tested.add("accuracy", (logits.argmax(1) == labels).double().mean(), len(images))
+        for name, fired in spikes.items():
+            self.tested.add(f"rate {name}", fired.flatten(1).mean(1, dtype=torch.float64), len(images))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Where the epoch stands; `checkpoint.py` adds what the run is."""
+        checkpoint["batches_done"] = self.batches_done
+        checkpoint["epoch_ended"] = self.trainer.is_last_batch
+        checkpoint["trained"] = self.trained.sums
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """See `on_save_checkpoint`."""
+        self.batches_done = checkpoint["batches_done"]
+        self.trained.sums = checkpoint["trained"]
 
     def configure_optimizers(self) -> Any:
         """See Lightning."""

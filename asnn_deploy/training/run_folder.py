@@ -3,8 +3,10 @@
 config.yaml         everything the run depends on
 model.safetensors   the weights
 metrics.csv         one row an epoch, and curve.png drawn from it
+rates.csv           firing rates: one row an epoch, layer and step
 summary.json        what came out
-checkpoints/        for --resume
+checkpoints/        for --resume: the last one, and the one before
+tensorboard/        event files, where wanted
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ CONFIG, WEIGHTS, METRICS, SUMMARY, CURVE = (
     "summary.json",
     "curve.png",
 )
+RATES, TENSORBOARD = "rates.csv", "tensorboard"
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
 
 

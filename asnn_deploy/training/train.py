@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import platform
 import shutil
@@ -16,38 +15,41 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import RichProgressBar
 from torch.utils.data import DataLoader
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.config import RunConfig, write_config
 from asnn_deploy.data import Data, prepared
 from asnn_deploy.errors import ConfigError, DataError, GraphError
-from asnn_deploy.files import replacing, write_text
+from asnn_deploy.files import write_text
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.levels import check_levels, equal_mass
 from asnn_deploy.lowering import lower
 from asnn_deploy.models import SpikingNetwork, use_kernel
 from asnn_deploy.models.network import exact_sums
+from asnn_deploy.models.shared_norm import share_statistics
 from asnn_deploy.quantize import DEFAULT_BITS, Quantization, calibrate, quantize
 from asnn_deploy.step_table import Array
-from asnn_deploy.training.checkpoint import AtomicCheckpoints, last_checkpoint, training_lock
+from asnn_deploy.training.checkpoint import AtomicCheckpoints, Checkpoints, last_checkpoint, training_lock
 from asnn_deploy.training.loading import loaders
 from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
+from asnn_deploy.training.monitor import Monitor
+from asnn_deploy.training.processes import check_devices, rank, trainer_options
 from asnn_deploy.training.quiet import quiet_lightning
 from asnn_deploy.training.run_folder import (
     CHECKPOINT,
     CONFIG,
-    CURVE,
-    METRICS,
     SUMMARY,
     new_network,
     save_weights,
 )
 from asnn_deploy.training.start import check_integer_training, start_from
+from asnn_deploy.training.teacher import load_teacher
 from asnn_deploy.version import __version__
 
+PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "64": "64-true"}
 PACKAGES = ("torch", "norse", "lightning", "numpy")
 
 
@@ -70,27 +72,37 @@ def train(
     data = prepared(data, config.image)
     config = with_levels(config, data)
     check_loss(config)
-    choose_device(config.training.device)
+    device, first = choose_device(config.training.device), rank() == 0
+    check_devices(config.training)
     keep_freed_memory()
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
     lightning.seed_everything(config.training.seed, verbose=False)
     network = new_network(config)
-    use_kernel(network, config.kernel, torch.device(choose_device(config.training.device)))
+    use_kernel(network, config.kernel, torch.device(device))
     check_integer_training(network, config)
     if start is not None:
         start_from(network, start, config)
-    checkpoint = last_checkpoint(folder, config) if resume else None
-    module = TrainingModule(network, config, data.classes)
-    drawn = loaders(config, data)
+    checkpoint, done = (last_checkpoint(folder, config, network) if resume else None) or (None, (0, 0))
+    teacher = None
+    if config.loss.teacher is not None:
+        teacher = load_teacher(Path(config.loss.teacher), data, config.model.classes or 0, config.image)
+    if config.training.sync_batch_norm:
+        share_statistics(network)
+    module = TrainingModule(network, config, data.classes, teacher)
+    monitor = Monitor(folder, config.monitor, data, first)
+    drawn = loaders(config, data, rank(), done)
+    if not first:
+        _fit(module, drawn, monitor, checkpoint, False)
+        return {}
     mine = [path for path in (folder / CONFIG, folder) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with training_lock(folder):
             write_text(folder / CONFIG, write_config(config))
-            seconds = _fit(module, drawn, folder, checkpoint, progress)
-            save_weights(network, folder)
-            summary = _summarise(config, data, network, module.images_seen / seconds)
+            seconds = _fit(module, drawn, monitor, checkpoint, progress)
+            save_weights(network.float(), folder)
+            summary = _summarise(config, data, network, module.images_seen * config.training.devices / seconds)
             write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     except Exception:
         if not (folder / CHECKPOINT).exists():  # nothing to resume: leave the place as it was
@@ -103,7 +115,7 @@ def train(
 def _fit(
     module: TrainingModule,
     drawn: tuple[DataLoader[Any], DataLoader[Any]],
-    folder: Path,
+    monitor: Monitor,
     checkpoint: Path | None,
     progress: bool,
 ) -> float:
@@ -112,17 +124,17 @@ def _fit(
     progress = progress and sys.stderr is not None and sys.stderr.isatty()
     with quiet_lightning():
         trainer = lightning.Trainer(
-            accelerator="gpu" if choose_device(training.device) == "cuda" else "cpu",
-            devices=training.devices,
-            precision="bf16-mixed" if training.precision == "bf16" else "32-true",
+            **trainer_options(training, choose_device(training.device)),
+            precision=PRECISIONS[training.precision],
             max_epochs=training.epochs,
             logger=False,
             plugins=[AtomicCheckpoints()],
             callbacks=[
-                MetricsFile(folder),
-                ModelCheckpoint(folder / CHECKPOINT.parent, CHECKPOINT.stem, enable_version_counter=False),
+                monitor,
+                Checkpoints(monitor.folder, training.checkpoint_minutes, training.seed),
                 *([RichProgressBar(leave=False)] if progress else []),
             ],
+            enable_checkpointing=False,
             enable_progress_bar=progress,
             enable_model_summary=False,
             num_sanity_val_steps=0,
@@ -264,36 +276,3 @@ def _integer_choices(graph: DeployGraph, images: Array, config: RunConfig) -> tu
         return calibrate(graph, images, DEFAULT_BITS, wanted.scales).quantization.to_json(), None
     except GraphError as error:
         return {}, str(error)
-
-
-class MetricsFile(Callback):
-    """One row an epoch in metrics.csv, and the training curve as a picture."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.rows: list[dict[str, float]] = []
-
-    def state_dict(self) -> dict[str, Any]:
-        """See Lightning."""
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See Lightning."""
-        self.rows = list(state["rows"])
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Add the epoch's row; the validation has run by now."""
-        keys = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-        values = {key: float(trainer.callback_metrics[key]) for key in keys if key in trainer.callback_metrics}
-        self.rows.append({"epoch": trainer.current_epoch, **values})
-        with replacing(self.folder / METRICS) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
-            writer.writeheader()
-            writer.writerows(self.rows)
-
-    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Draw the curve."""
-        from asnn_deploy.training.curve import draw_curve
-
-        if self.rows:
-            draw_curve(self.rows, self.folder / CURVE)

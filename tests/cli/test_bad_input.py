@@ -70,7 +70,8 @@ TRAIN = ["train", "--preset", "digits-lenet", "--out", "run"]
         ([*TRAIN, "--train-limit", "0"], "--train-limit 0: must be at least 1"),
         ([*TRAIN, "--batch-size", "1"], "training.batch_size = 1: input should be greater than or equal to 2"),
         ([*TRAIN, "--train-limit", "1"], "training.limit = 1: input should be greater than or equal to 2"),
-        ([*TRAIN, "--devices", "2"], "training.devices = 2: input should be 1"),
+        ([*TRAIN, "--devices", "0"], "--devices 0: must be at least 1"),
+        ([*TRAIN, "--set", "loss.sop_penalty=-1"], "loss.sop_penalty = -1: input should be greater than or equal to 0"),
         ([*TRAIN, "--set", "model.widths=[0]"], "model.widths.0 = 0: input should be greater than or equal to 1"),
         ([*TRAIN, "--set", "dt=.inf"], "dt = inf: input should be a finite number"),
         (

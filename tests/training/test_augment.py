@@ -45,8 +45,10 @@ def test_crop_and_flip_are_torchvisions():
 def test_each_image_changes_in_its_own_way_and_the_same_seed_in_the_same():
     change = augmentation(AugmentationConfig(**{k: v for k, v in CIFAR_AUGMENTATION.items() if "mixup" not in k}))
     images = pictures(1, (3, 32, 32)).repeat(16, 1, 1, 1)
-    first = change(images, torch.Generator().manual_seed(3))
-    assert torch.equal(change(images, torch.Generator().manual_seed(3)), first)
+    first = change(images, torch.Generator().manual_seed(3), 16, slice(0, 16))
+    assert torch.equal(change(images, torch.Generator().manual_seed(3), 16, slice(0, 16)), first)
+    part = change(images[5:9], torch.Generator().manual_seed(3), 16, slice(5, 9))
+    assert torch.equal(part, first[5:9]), "who works on a part of a batch changes it as the whole would be"
     assert len({image.numpy().tobytes() for image in first}) == 16
     assert first.dtype == torch.uint8
 
@@ -55,19 +57,33 @@ def test_random_parameters_lie_in_their_ranges():
     """By what they do to images that say where each pixel came from."""
     generator = torch.Generator().manual_seed(0)
     rows = torch.arange(10, 50, dtype=torch.uint8).reshape(1, 1, 40, 1).repeat(500, 1, 1, 40)
-    shifts = augmentation(AugmentationConfig(crop_padding=5))(rows, generator)[:, 0, 20, 20].int() - 30
+    shifts = (
+        augmentation(AugmentationConfig(crop_padding=5))(rows, generator, 500, slice(0, 500))[:, 0, 20, 20].int() - 30
+    )
     assert set(shifts.tolist()) == set(range(-5, 6))
     columns = rows.transpose(-1, -2)
-    mirrored = augmentation(AugmentationConfig(flip=True))(columns, generator)[:, 0, 0, 0] == 49
+    mirrored = augmentation(AugmentationConfig(flip=True))(columns, generator, 500, slice(0, 500))[:, 0, 0, 0] == 49
     assert 0.4 < mirrored.float().mean() < 0.6
 
 
 def test_none_is_none_and_batches_are_drawn_whole():
     assert augmentation(AugmentationConfig()) is None
     images = pictures()
-    drawn, labels = Images(images.numpy(), np.arange(20)).__getitems__([3, 1])
+    drawn, labels, share = Images(images.numpy(), np.arange(20)).__getitems__([3, 1])
     assert torch.equal(drawn, images[[3, 1]])
-    assert labels.tolist() == [3, 1]
+    assert (labels.tolist(), share) == ([3, 1], 1)
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_the_parts_of_a_batch_are_the_batch(parts):
+    images = pictures()
+    change = augmentation(AugmentationConfig(flip=True, crop_padding=2))
+    whole = Images(images.numpy(), np.arange(20), change, 7).__getitems__([8, 3, 5, 1, 0, 2, 9])
+    each = [Images(images.numpy(), np.arange(20), change, 7, (i, parts)) for i in range(parts)]
+    found = [part.__getitems__([8, 3, 5, 1, 0, 2, 9]) for part in each]
+    assert torch.equal(torch.cat([images for images, _, _ in found]), whole[0])
+    assert torch.equal(torch.cat([labels for _, labels, _ in found]), whole[1])
+    assert [share for _, _, share in found] == [len(labels) * parts / 7 for _, labels, _ in found]
 
 
 def test_mixup_mixes_images_and_labels_alike():

@@ -30,7 +30,15 @@ def rows(folder):
 
 def test_a_run_folder_holds_what_the_contract_says(run_folder):
     names = {path.name for path in run_folder.iterdir()}
-    assert names == {"config.yaml", "model.safetensors", "metrics.csv", "summary.json", "curve.png", "checkpoints"}
+    assert names == {
+        "config.yaml",
+        "model.safetensors",
+        "metrics.csv",
+        "summary.json",
+        "rates.csv",
+        "curve.png",
+        "checkpoints",
+    }
     summary = json.loads((run_folder / "summary.json").read_text())
     assert summary["preset"] == "digits-lenet"
     assert summary["parameters"] == sum(p.numel() for p in load_run(run_folder).network.parameters())
@@ -137,7 +145,7 @@ def test_workers_change_nothing(tmp_path, digits):
 def test_resume_with_another_architecture_is_refused(run_folder, digits, tmp_path):
     shutil.copytree(run_folder, tmp_path / "run")
     before = sorted((p, p.read_bytes()) for p in (tmp_path / "run").rglob("*") if p.is_file())
-    with pytest.raises(ConfigError, match=r"trained with model.hidden = 16, now 24; resume with the same network"):
+    with pytest.raises(ConfigError, match=r"trained with model.hidden = 16, now 24; resume with the same, or train"):
         train(tiny_config(model__hidden=24), digits, tmp_path / "run", resume=True, progress=False)
     with pytest.raises(ConfigError, match=r"trained with time_steps = 3, now 4"):
         train(tiny_config(time_steps=4), digits, tmp_path / "run", resume=True, progress=False)

@@ -1,0 +1,80 @@
+"""Teachers for distillation: a run folder, perhaps of more time steps, or any network as an ONNX file (an ANN)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asnn_deploy.data import Data
+from asnn_deploy.errors import BundleError, ConfigError
+from asnn_deploy.input_code import PIXEL_MAX
+from asnn_deploy.serialize import describe
+from asnn_deploy.training.run_folder import load_run
+
+
+class Teacher:
+    """Answers for 8-bit images. The network's own preparation of images must be the teacher's too."""
+
+    def __init__(self, answer: Callable[[Tensor], Tensor]) -> None:
+        self._answer = answer
+
+    def logits(self, images: Tensor) -> Tensor:
+        """`[B, C, H, W]` uint8 to `[B, classes]`, without gradients."""
+        with torch.no_grad():
+            return self._answer(images).to(images.device)
+
+
+def load_teacher(path: Path, data: Data, classes: int, image: str) -> Teacher:
+    """Read a teacher, and let it answer once. Raises BundleError or ConfigError where it does not fit the data."""
+    teacher = _onnx(path) if path.suffix == ".onnx" else _run(path, image)
+    sample = torch.from_numpy(data.images["train"][:2])
+    try:
+        found = tuple(teacher.logits(sample).shape)
+    except Exception as error:  # whatever a network raises on images it was not made for
+        raise ConfigError(
+            f"--teacher {path}: cannot read images {tuple(sample.shape[1:])} ({describe(error)[:150]}); give a network "
+            "of the same data"
+        ) from None
+    if found != (len(sample), classes):
+        raise ConfigError(
+            f"--teacher {path}: answers {found} for {len(sample)} images, needed are {classes} logits for each"
+        )
+    return teacher
+
+
+def _run(path: Path, image: str) -> Teacher:
+    run = load_run(path)
+    if run.config.image != image:
+        raise ConfigError(f"--teacher {path}: was trained with image = {run.config.image}, now {image}; use the same")
+    network = run.network.requires_grad_(False)
+
+    def answer(images: Tensor) -> Tensor:
+        return network.to(images.device)(images)
+
+    return Teacher(answer)
+
+
+def _onnx(path: Path) -> Teacher:
+    """One input, `[B, C, H, W]`: pixels as uint8, or 0..1 as float32; the first output is the logits. On the CPU."""
+    import importlib
+
+    if not path.is_file():
+        raise BundleError(f"--teacher {path}: no such file")
+    runtime = importlib.import_module("onnxruntime")
+    try:
+        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions share no base
+        raise BundleError(f"--teacher {path}: not readable as ONNX ({describe(error)[:150]})") from None
+    entry = session.get_inputs()[0]
+
+    def answer(images: Tensor) -> Tensor:
+        pixels = images.cpu().numpy()
+        if entry.type != "tensor(uint8)":
+            pixels = pixels.astype(np.float32) / np.float32(PIXEL_MAX)
+        return torch.from_numpy(session.run(None, {entry.name: pixels})[0])
+
+    return Teacher(answer)
