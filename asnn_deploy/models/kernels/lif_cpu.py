@@ -109,13 +109,17 @@ def _arrays(x: Tensor, before: Tensor, *tables: Tensor) -> list[Array]:
 def _shared(work: Callable[[int, int, int], Any], rows: int) -> None:
     """`work(first, last, part)` for all parts of the rows."""
     edges = [rows * part // PARTS for part in range(PARTS + 1)]
-    parts = list(zip(edges, edges[1:], range(PARTS)))
-    threads = min(torch.get_num_threads(), PARTS)
-    if threads == 1:
+    parts = iter(list(zip(edges, edges[1:], range(PARTS))))  # a list's iterator hands out each part once
+
+    def some() -> None:
         for part in parts:
             work(*part)
-    else:
-        list(_pool(threads).map(lambda part: work(*part), parts))
+
+    helpers = min(torch.get_num_threads(), PARTS) - 1
+    helped = [_pool(helpers).submit(some) for _ in range(helpers)]
+    some()
+    for helper in helped:
+        helper.result()
 
 
 @lru_cache(maxsize=1)
