@@ -74,7 +74,7 @@ def main() -> None:
         found[name] = int(run.stdout)
     report = {
         **provenance(0, "torch"),
-        "device": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
+        **({"device": torch.cuda.get_device_name()} if options.device == "cuda" else {}),
         "batch_size": options.batch_size,
         "time_steps": {"short": SHORT, "long": LONG, "segment": SEGMENT},
         "bytes": found,
@@ -83,7 +83,7 @@ def main() -> None:
     }
     print(
         f"T = {LONG} takes {report['times_short']:.1f} times the memory of T = {SHORT} "
-        f"({found['short'] / 2**20:.0f} MiB), in segments of {SEGMENT} steps {report['times_short_in_segments']:.1f} times"
+        f"({found['short'] / 2**20:.0f} MiB), in segments of {SEGMENT}: {report['times_short_in_segments']:.1f} times"
     )
     out = options.out or HERE / "results" / f"memory-{options.device}.json"
     out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

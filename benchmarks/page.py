@@ -33,6 +33,27 @@ def first_batch(runs: dict[str, Any], goal: float) -> str:
     return next((size for size, run in runs["batch_sizes"].items() if run["ratio"] >= goal), "none")
 
 
+def training() -> str:
+    """The training step against the reference's loop, and memory over long T."""
+    found, memory = results("training-cpu"), results("memory-cpu")
+    speed, alone, steps = found["lenet_images_per_second"], found["neurons_ms"], memory["time_steps"]
+    megabytes = {key: value / 2**20 for key, value in memory["bytes"].items()}
+    trained = (
+        f"{speed['ours']:.0f} against {speed['reference_loop']:.0f}, **{found['times_reference_loop']:.2f}** times"
+    )
+    neurons = f"{alone['fused']:.0f} ms against {alone['norse']:.0f} ms, **{found['times_norse']:.2f}** times"
+    segments = f"{megabytes['long_in_segments']:.0f} MiB, **{memory['times_short_in_segments']:.1f}** times"
+    return (
+        "## Training\n\nImages per second of whole training steps of the reference LeNet on 32x32 images, batch "
+        f"{found['batch_size']}, and of the reference code's form, a loop of eager torch modules over the steps, in "
+        f"turns in one process: {trained}. Neurons alone, [T, B, C, H, W] = [8, {found['batch_size']}, 128, 16, 16], "
+        f"forward and backward, and Norse step by step: {neurons}.\n\n{measured(found, 'training')}\n"
+        f"Memory that a training step adds: T = {steps['short']}: {megabytes['short']:.0f} MiB; T = {steps['long']}: "
+        f"{megabytes['long']:.0f} MiB, {memory['times_short']:.1f} times; in segments of {steps['segment']} steps: "
+        f"{segments}.\n\n{measured(memory, 'memory')}\nOn a GPU neither has been measured yet: `--device cuda`.\n"
+    )
+
+
 def lava() -> str:
     """Lava against a graph of its stock Processes."""
     found = results("lava")
@@ -226,7 +247,8 @@ def main() -> None:
         "machine; ratios are of one run.\n"
     )
     PAGE.write_text(
-        "\n".join([head, fixed(), lava(), formats(), onnx(), counting(), fit(), loading(), cli()]), encoding="utf-8"
+        "\n".join([head, fixed(), training(), lava(), formats(), onnx(), counting(), fit(), loading(), cli()]),
+        encoding="utf-8",
     )
 
 

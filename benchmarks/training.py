@@ -148,7 +148,7 @@ def main() -> None:
     alone = neurons(options.batch_size, options.rounds, options.device)
     report = {
         **provenance(options.seed, "torch", "norse"),
-        "device": torch.cuda.get_device_name() if options.device == "cuda" else f"cpu, {options.threads} threads",
+        **({"device": torch.cuda.get_device_name()} if options.device == "cuda" else {"threads": options.threads}),
         "batch_size": options.batch_size,
         "lenet_images_per_second": trained,
         "times_reference_loop": trained["ours"] / trained["reference_loop"],

@@ -1,7 +1,7 @@
 """What does a price on synaptic operations buy? Trains one network with rising prices, and draws accuracy over SOPs.
 
     .venv/bin/python examples/sop_penalty.py --preset digits-lenet --epochs 12 --seeds 3 --out sop-penalty
-    .venv/bin/python examples/sop_penalty.py --preset fashion-lenet --data fashion-mnist:DIR --train-limit 10000 --out sops
+    .venv/bin/python examples/sop_penalty.py --preset fashion-lenet --data fashion-mnist:DIR --train-limit 10000
 
 Each run is `train` with `loss.sop_penalty`; accuracy is that of the deployed network on all test samples, synaptic
 operations those of the last epoch's estimate (`monitor.energy`) on the first 256. Writes OUT.json and OUT.png.
@@ -27,6 +27,7 @@ from asnn_deploy.training.train import train
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import FormatStrFormatter
 
 SAMPLES = 256
 
@@ -62,6 +63,29 @@ def means(runs: list[dict[str, float]]) -> list[dict[str, float]]:
     return found
 
 
+def table(report: dict[str, Any]) -> str:
+    """The means as Markdown, and the command that makes them."""
+    data = "" if report["data"] == "digits" else f" --data {report['data']}:DIR"
+    limit = f" --train-limit {report['train_limit']}" if report["train_limit"] else ""
+    seeds = len({run["seed"] for run in report["runs"]})
+    prices = " ".join(f"{row['price']:g}" for row in report["rows"])
+    command = (
+        f"python examples/sop_penalty.py --preset {report['preset']}{data}{limit} --epochs {report['epochs']} "
+        f"--seeds {seeds} --prices {prices}"
+    )
+    free = report["rows"][0]
+    rows = [
+        f"| {row['price']:g} | {100 * row['accuracy']:.1f}"
+        + (f" ± {100 * row['spread']:.1f}" if seeds > 1 else "")
+        + f" | {row['sops']:,.0f} | {100 * row['sops'] / free['sops']:.0f} % | {1e6 * row['energy_joules']:.3f} |"
+        for row in report["rows"]
+    ]
+    head = (
+        "| loss.sop_penalty | accuracy, % | SOPs | of them without a price | horowitz-45nm, µJ |\n|---|---|---|---|---|"
+    )
+    return f"`{command}`, commit {report['commit']}.\n\n{head}\n" + "\n".join(rows)
+
+
 def draw(rows: list[dict[str, float]], title: str, path: Path) -> None:
     """Accuracy over synaptic operations, a point for each price."""
     figure, axis = plt.subplots(figsize=(6, 3.4), dpi=120, layout="constrained")
@@ -72,6 +96,9 @@ def draw(rows: list[dict[str, float]], title: str, path: Path) -> None:
         axis.annotate(f"{row['price']:g}", (x, y), textcoords="offset points", xytext=(6, -11), fontsize=8)
     axis.set(xlabel="thousand synaptic operations per image", ylabel="test accuracy, %", xscale="log")
     axis.set_title(f"{title}: points are values of loss.sop_penalty", loc="left", fontsize=9)
+    for labels in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        labels(FormatStrFormatter("%g"))
+    axis.tick_params(axis="x", which="both", labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
 

@@ -1,4 +1,5 @@
-"""Make the generated documents: docs/commands.md, docs/capabilities.md, the tables in docs/results.md, and with
+"""Make the generated documents: docs/commands.md, docs/capabilities.md, the tables in docs/results.md and
+docs/training.md, and with
 --recording docs/quickstart.svg.
 
 scripts/make_docs.py               write the documents
@@ -138,6 +139,19 @@ def results() -> str:
     return re.sub(r"<!-- claim (\S+) -->.*?<!-- end -->", block, text, flags=re.DOTALL)
 
 
+def training() -> str:
+    """docs/training.md with the tables of what a price on synaptic operations buys."""
+    sys.path.insert(0, str(ROOT / "examples"))
+    from sop_penalty import table
+
+    def block(match: re.Match[str]) -> str:
+        found = json.loads((ROOT / "docs" / "results" / f"{match[1]}.json").read_text(encoding="utf-8"))
+        return f"<!-- price {match[1]} -->\n\n{table(found)}\n<!-- end -->"
+
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    return re.sub(r"<!-- price (\S+) -->.*?<!-- end -->", block, text, flags=re.DOTALL)
+
+
 def recording(path: Path) -> None:
     """Run the quickstart and the newcomer's next command; keep the terminal as SVG."""
     from rich.console import Console
@@ -165,6 +179,7 @@ def recording(path: Path) -> None:
 def main() -> int:
     """Write, or check."""
     made = {ROOT / "docs" / "commands.md": commands(), ROOT / "docs" / "results.md": results()}
+    made[ROOT / "docs" / "training.md"] = training()
     if find("targets", "lava").unavailable() is None:  # the table needs every target
         made[ROOT / "docs" / "capabilities.md"] = capabilities()
     if "--check" in sys.argv:

@@ -23,7 +23,11 @@ from asnn_deploy.trace import Record
 from asnn_deploy.training.run_folder import CURVE, METRICS, RATES, TENSORBOARD
 
 SATURATED = 0.99
-"""A layer that fires at nearly every step says nothing; so does one that never fires."""
+STATES = {
+    "never fires": "nothing behind it learns; lower the learning rate or loss.sop_penalty",
+    "fires at nearly every step": "it says nothing; lower the learning rate",
+}
+"""What makes a layer useless, and what may help."""
 
 
 class Monitor(Callback):
@@ -36,16 +40,18 @@ class Monitor(Callback):
         self.folder, self.config, self.data, self.writes = folder, config, data, writes
         self.rows: list[dict[str, float]] = []
         self.rates: list[dict[str, float | str]] = []
+        self.silent: dict[str, list[str]] = {}
         self.warned: list[str] = []
         check_monitor(config)
 
     def state_dict(self) -> dict[str, Any]:
         """See Lightning."""
-        return {"rows": self.rows, "rates": self.rates, "warned": self.warned}
+        return {"rows": self.rows, "rates": self.rates, "silent": self.silent, "warned": self.warned}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See Lightning."""
         self.rows, self.rates, self.warned = (list(state[key]) for key in ("rows", "rates", "warned"))
+        self.silent = dict(state["silent"])
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
         """Add the epoch's rows; the validation has run by now."""
@@ -66,7 +72,7 @@ class Monitor(Callback):
             for t, rate in enumerate(steps)
         ]
         if self.writes:
-            self._warn(epoch, rates)
+            self._warn(epoch, rates, epoch + 1 == trainer.max_epochs)
             write_rows(self.folder / METRICS, self.rows)
             write_rows(self.folder / RATES, self.rates)
             if self.config.tensorboard:
@@ -79,18 +85,15 @@ class Monitor(Callback):
         if self.rows and self.writes:
             draw_curve(self.rows, self.folder / CURVE)
 
-    def _warn(self, epoch: int, rates: Mapping[str, Sequence[float]]) -> None:
-        for name, steps in rates.items():
-            if name in self.warned:
-                continue
-            if max(steps) == 0:
-                found = "never fires: nothing behind it learns; lower the learning rate, or its weights' decay"
-            elif min(steps) >= SATURATED:
-                found = f"fires at {min(steps):.1%} and more of all steps: it says nothing; lower the learning rate"
-            else:
-                continue
-            self.warned.append(name)
-            print(f"warning: epoch {epoch}: layer {name!r} {found}", file=sys.stderr)
+    def _warn(self, epoch: int, rates: Mapping[str, Sequence[float]], last: bool) -> None:
+        """One epoch alone may be batch norm's statistics, which still follow; two in a row, or the last, are told."""
+        for state, remedy in STATES.items():
+            now = [name for name, steps in rates.items() if silent(state, steps)]
+            told = [name for name in now if name not in self.warned and (last or name in self.silent.get(state, ()))]
+            self.silent[state], self.warned = now, self.warned + told
+            if told:
+                names = ", ".join(repr(name) for name in told)
+                print(f"warning: epoch {epoch}: layer {names} {state}: {remedy}", file=sys.stderr)
 
     def _energy(self, network: Any) -> dict[str, float]:
         """Synaptic operations and joules for a sample, of the network as it would be deployed now."""
@@ -119,6 +122,11 @@ class Monitor(Callback):
             for name, steps in rates.items():
                 for t, rate in enumerate(steps):
                     writer.add_scalar(f"rate/{name}/step{t}", rate, epoch)  # type: ignore[no-untyped-call]
+
+
+def silent(state: str, steps: Sequence[float]) -> bool:
+    """Whether firing rates, `[T]`, are of a layer in one of `STATES`."""
+    return max(steps) == 0 if state == "never fires" else min(steps) >= SATURATED
 
 
 def check_monitor(config: MonitorConfig) -> None:

@@ -1,0 +1,82 @@
+"""One training of a search: from a point in the space of choices to accuracy and energy."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+from asnn_deploy.config import make_config, merge
+from asnn_deploy.data import load_data
+from asnn_deploy.presets import preset
+from asnn_deploy.training.train import train
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.ticker import FormatStrFormatter
+
+CODINGS = ("hybrid-latency", "latency", "direct")
+WIDTHS = (0.5, 1.0, 2.0)
+"""Times the preset's own."""
+TIME_STEPS = (2, 8)
+PRICES = (0.01, 3.0)
+"""Of `loss.sop_penalty`, drawn evenly in the logarithm."""
+
+
+def trial(point: Mapping[str, Any], name: str, data: str | None, epochs: int, limit: int | None) -> dict[str, float]:
+    """Train a preset at a point: time_steps, coding, width, price. Accuracy as deployed; joules of an inference."""
+    values = preset(name)
+    changes: dict[str, Any] = {
+        "time_steps": point["time_steps"],
+        "coding": point["coding"],
+        "model.widths": [max(1, round(width * point["width"])) for width in values["model"]["widths"]],
+        "loss.sop_penalty": point["price"],
+        "training.epochs": epochs,
+        "training.limit": limit,
+        "monitor.energy": True,
+    }
+    if data:
+        changes["data"] = data
+    config = make_config(merge(values, changes), "trial")
+    with tempfile.TemporaryDirectory() as folder:
+        summary = train(config, load_data(config.data), Path(folder) / "run", progress=False)
+        with open(Path(folder) / "run" / "metrics.csv", newline="") as file:
+            last = list(csv.DictReader(file))[-1]
+    return {"accuracy": summary["test_accuracy"], "energy_joules": float(last["energy_joules"])}
+
+
+def front(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that no other one beats in accuracy and energy both, by rising energy."""
+    best: list[Mapping[str, Any]] = []
+    for point in sorted(points, key=lambda p: (p["energy_joules"], -p["accuracy"])):
+        if not best or point["accuracy"] > best[-1]["accuracy"]:
+            best.append(point)
+    return best
+
+
+def draw(points: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
+    """All trials, and the front in colour with what was chosen there."""
+    figure, axis = plt.subplots(figsize=(7, 4), dpi=120, layout="constrained")
+    axis.scatter([1e6 * p["energy_joules"] for p in points], [100 * p["accuracy"] for p in points], color="#b5b9c0")
+    best = front(points)
+    axis.plot([1e6 * p["energy_joules"] for p in best], [100 * p["accuracy"] for p in best], "o-", color="#0b6e8a")
+    for p in best:
+        axis.annotate(
+            f"T {p['time_steps']}, {p['coding']}, width {p['width']:g}, price {p['price']:.2g}",
+            (1e6 * p["energy_joules"], 100 * p["accuracy"]),
+            textcoords="offset points",
+            xytext=(6, -10),
+            fontsize=7,
+        )
+    axis.set(xlabel="energy of an inference, microjoules (horowitz-45nm)", ylabel="test accuracy, %", xscale="log")
+    axis.set_title(title, loc="left", fontsize=9)
+    for labels in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        labels(FormatStrFormatter("%g"))
+    axis.tick_params(axis="x", which="both", labelsize=8)
+    axis.margins(x=0.3)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
