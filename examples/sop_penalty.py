@@ -27,7 +27,7 @@ from asnn_deploy.training.train import train
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FormatStrFormatter
+from trial import plain_numbers
 
 SAMPLES = 256
 
@@ -96,9 +96,7 @@ def draw(rows: list[dict[str, float]], title: str, path: Path) -> None:
         axis.annotate(f"{row['price']:g}", (x, y), textcoords="offset points", xytext=(6, -11), fontsize=8)
     axis.set(xlabel="thousand synaptic operations per image", ylabel="test accuracy, %", xscale="log")
     axis.set_title(f"{title}: points are values of loss.sop_penalty", loc="left", fontsize=9)
-    for labels in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
-        labels(FormatStrFormatter("%g"))
-    axis.tick_params(axis="x", which="both", labelsize=8)
+    plain_numbers(axis)
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
 

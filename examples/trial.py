@@ -17,7 +17,7 @@ from asnn_deploy.training.train import train
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FormatStrFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 CODINGS = ("hybrid-latency", "latency", "direct")
 WIDTHS = (0.5, 1.0, 2.0)
@@ -60,23 +60,27 @@ def front(points: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def draw(points: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
     """All trials, and the front in colour with what was chosen there."""
-    figure, axis = plt.subplots(figsize=(7, 4), dpi=120, layout="constrained")
+    figure, axis = plt.subplots(figsize=(9, 4), dpi=120, layout="constrained")
     axis.scatter([1e6 * p["energy_joules"] for p in points], [100 * p["accuracy"] for p in points], color="#b5b9c0")
-    best = front(points)
-    axis.plot([1e6 * p["energy_joules"] for p in best], [100 * p["accuracy"] for p in best], "o-", color="#0b6e8a")
-    for p in best:
-        axis.annotate(
-            f"T {p['time_steps']}, {p['coding']}, width {p['width']:g}, price {p['price']:.2g}",
-            (1e6 * p["energy_joules"], 100 * p["accuracy"]),
-            textcoords="offset points",
-            xytext=(6, -10),
-            fontsize=7,
+    best, legend = front(points), []
+    places = [(1e6 * p["energy_joules"], 100 * p["accuracy"]) for p in best]
+    axis.plot(*zip(*places), "o-", color="#0b6e8a")
+    for number, (p, place) in enumerate(zip(best, places), 1):
+        axis.annotate(str(number), place, textcoords="offset points", xytext=(-3, 6), fontsize=8, color="#0b6e8a")
+        legend.append(
+            f"{number}  {place[1]:.1f} %, {place[0]:.3f} uJ\n    T = {p['time_steps']}, {p['coding']}, width "
+            f"{p['width']:g}, price {p['price']:.2g}"
         )
+    axis.text(1.02, 1, "\n".join(legend), transform=axis.transAxes, va="top", fontsize=8)
     axis.set(xlabel="energy of an inference, microjoules (horowitz-45nm)", ylabel="test accuracy, %", xscale="log")
+    plain_numbers(axis)
     axis.set_title(title, loc="left", fontsize=9)
-    for labels in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
-        labels(FormatStrFormatter("%g"))
-    axis.tick_params(axis="x", which="both", labelsize=8)
-    axis.margins(x=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)
+
+
+def plain_numbers(axis: Any) -> None:
+    """A logarithmic axis marked 1, 2, 5."""
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))

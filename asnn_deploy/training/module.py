@@ -61,6 +61,8 @@ class TrainingModule(lightning.LightningModule):
         logits = added_up(summands.detach())
         self.images_seen += len(images)
         self.batches_done = index + 1
+        if self._trainer is not None and self.trainer.progress_bar_callback is not None:
+            self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False, batch_size=len(images))
         self.trained.add("loss", loss, len(images))
         self.trained.add("accuracy", (logits.argmax(1) == labels).double().mean(), len(images))
         return loss * share

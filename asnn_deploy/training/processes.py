@@ -18,16 +18,17 @@ from asnn_deploy.errors import ConfigError
 def rank() -> int:
     """This process's number among all of the training: 0 writes the run folder. Known before they have met."""
     for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
-        if name in os.environ and (name != "SLURM_PROCID" or launched_from_outside()):
+        if name in os.environ and (name != "SLURM_PROCID" or processes_from_outside() is not None):
             return int(os.environ[name])
     return 0
 
 
-def launched_from_outside() -> bool:
-    """Whether torchrun or Slurm's srun started the processes, not Lightning."""
-    return "TORCHELASTIC_RUN_ID" in os.environ or (
-        int(os.environ.get("SLURM_NTASKS", "1")) > 1 and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
-    )
+def processes_from_outside() -> int | None:
+    """How many processes torchrun or Slurm's srun has started; None where neither did."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ["WORLD_SIZE"])
+    tasks = int(os.environ.get("SLURM_NTASKS", "1"))
+    return tasks if tasks > 1 and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive") else None
 
 
 def check_devices(training: TrainingConfig) -> None:
@@ -37,7 +38,12 @@ def check_devices(training: TrainingConfig) -> None:
         raise ConfigError(
             f"--precision bf16: {torch.cuda.get_device_name()} does not compute in bfloat16; use --precision 32"
         )
-    wanted = training.devices
+    wanted, started = training.devices, processes_from_outside()
+    if started is not None and started != wanted * training.nodes:
+        raise ConfigError(
+            f"--devices {wanted}, training.nodes = {training.nodes}: {started} processes were started from outside "
+            "(torchrun or srun); their number must be devices times nodes"
+        )
     if wanted > 1 and cuda and wanted > torch.cuda.device_count():
         raise ConfigError(
             f"--devices {wanted}: {torch.cuda.device_count()} CUDA devices are there; use no more, or more machines "

@@ -22,7 +22,7 @@ from asnn_deploy.coding import input_code
 from asnn_deploy.config import RunConfig, write_config
 from asnn_deploy.data import Data, prepared
 from asnn_deploy.errors import ConfigError, DataError, GraphError
-from asnn_deploy.files import write_text
+from asnn_deploy.files import unwritable, write_text
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.levels import check_levels, equal_mass
 from asnn_deploy.lowering import lower
@@ -96,7 +96,10 @@ def train(
         _fit(module, drawn, monitor, checkpoint, False)
         return {}
     mine = [path for path in (folder / CONFIG, folder) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from None
     try:
         with training_lock(folder):
             write_text(folder / CONFIG, write_config(config))

@@ -186,9 +186,14 @@ def test_triton_in_its_interpreter():
     assert " passed" in result.stdout
 
 
+@pytest.mark.parametrize("size", ["i32", "i64"])
+@pytest.mark.parametrize("ones", [{}, {"steps": 1, "last": 0, "last_table": 0}, {"positions": 1, "inner": 1}])
 @pytest.mark.parametrize("x_type", ["*fp32", "*bf16"])
-def test_the_compiled_kernel_never_fuses_a_multiply_with_an_add(x_type):
-    """What Triton makes of the kernels for a GPU, which needs none to be there."""
+def test_the_compiled_kernel_never_fuses_a_multiply_with_an_add(x_type, ones, size):
+    """What Triton makes of the kernels for a GPU, which needs none to be there.
+
+    ones: arguments that are compiled in, as Triton does with those that are 1.
+    """
     triton = pytest.importorskip("triton")
     if INTERPRETED:
         pytest.skip("the interpreter compiles nothing")
@@ -197,7 +202,8 @@ def test_the_compiled_kernel_never_fuses_a_multiply_with_an_add(x_type):
 
     from asnn_deploy.models.kernels import lif_triton
 
-    sizes = dict.fromkeys(("steps", "positions", "granules", "inner"), "i32")
+    sizes = dict.fromkeys(("steps", "size", "positions", "granules", "inner", "last", "last_table", "table"), "i32")
+    sizes |= dict.fromkeys(("size", "last"), size)
     floats = ("before", "after", "backwards", "potentials", "leak", "gain", "threshold", "sums")
     tables = dict.fromkeys(floats, "*fp32")
     for kernel, own in (
@@ -205,7 +211,7 @@ def test_the_compiled_kernel_never_fuses_a_multiply_with_an_add(x_type):
         (lif_triton.lif_backward, {"TO_ZERO": False, "ATTACHED": True, "LEARNED": True}),
     ):
         types = {**dict.fromkeys(("x", "spikes", "grad", "given"), x_type), **tables, **sizes}
-        constants = {"ROWS": 512, "COLS": 1, **own}
+        constants = {"ROWS": 512, "COLS": 1, **own, **{key: n for key, n in ones.items() if key in kernel.arg_names}}
         signature = {name: "constexpr" if name in constants else types[name] for name in kernel.arg_names}
         source = ASTSource(kernel, signature, constexprs=constants)
         made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"enable_fp_fusion": False})

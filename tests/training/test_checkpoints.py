@@ -7,13 +7,14 @@ import resource
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from runs import tiny_config
 from safetensors.torch import load_file
 
-from asnn_deploy.errors import BundleError, ConfigError
+from asnn_deploy.errors import BundleError, ConfigError, InputError
 from asnn_deploy.training.checkpoint import Checkpoints
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.train import train
@@ -142,6 +143,11 @@ def test_a_batch_size_may_change_between_epochs_and_not_within_one(copied, digit
     changed(copied, lambda c: c.update(epoch_ended=True))
     resumed(copied, digits, training__batch_size=64, training__epochs=5)
     assert len(metrics(copied)) == 5
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(digits):
+    with pytest.raises(InputError, match="/proc/run: cannot be written"):
+        train(tiny_config(), digits, Path("/proc/run"), progress=False)
 
 
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(whole, tmp_path):

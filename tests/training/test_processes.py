@@ -103,6 +103,14 @@ def test_more_devices_than_there_are(digits, tmp_path, monkeypatch):
         )
 
 
+def test_as_many_processes_as_devices(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(ConfigError, match="--devices 1, training.nodes = 2: 4 processes were started from outside"):
+        processes.check_devices(tiny_config(training__nodes=2, training__device="cpu").training)
+    processes.check_devices(tiny_config(training__nodes=2, training__devices=2, training__device="cpu").training)
+
+
 def test_bf16_on_a_device_without_it(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)

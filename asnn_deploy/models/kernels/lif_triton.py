@@ -23,76 +23,93 @@ COLUMNS = 64
 
 @triton.jit  # type: ignore[untyped-decorator]
 def lif_forward(  # type: ignore[no-untyped-def]
-    x, before, spikes, after, potentials, leak, gain, threshold, steps, positions, granules, inner,
+    x, before, spikes, after, potentials, leak, gain, threshold, steps, size, positions, granules, inner,
     ROWS: tl.constexpr, COLS: tl.constexpr, TO_ZERO: tl.constexpr, SAVE: tl.constexpr,
 ):  # fmt: skip
-    """One tile: x to spikes, and the potentials before the reset where SAVE."""
+    """One tile: x to spikes, and the potentials before the reset where SAVE. Pointers go from step to step."""
     k = (tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS))[:, None]
     c = (tl.program_id(1) * COLS + tl.arange(0, COLS))[None, :]
     at = k // inner * inner * granules + k % inner + c * inner
     inside = (k < positions) & (c < granules)
-    size = positions.to(tl.int64) * granules
     v = tl.load(before + at, inside, 0)
-    for t in range(steps):
-        a = tl.load(leak + t * granules + c, c < granules, 0)
-        b = tl.load(gain + t * granules + c, c < granules, 0)
-        th = tl.load(threshold + t * granules + c, c < granules, 0)
-        u = a * v + b * tl.load(x + t * size + at, inside, 0).to(v.dtype)
+    for _ in range(steps):
+        a = tl.load(leak + c, c < granules, 0)
+        b = tl.load(gain + c, c < granules, 0)
+        th = tl.load(threshold + c, c < granules, 0)
+        u = a * v + b * tl.load(x + at, inside, 0).to(v.dtype)
         fired = u > th
-        tl.store(spikes + t * size + at, tl.where(fired, 1.0, 0.0).to(spikes.dtype.element_ty), inside)
+        tl.store(spikes + at, tl.where(fired, 1.0, 0.0).to(spikes.dtype.element_ty), inside)
         if SAVE:
-            tl.store(potentials + t * size + at, u, inside)
+            tl.store(potentials + at, u, inside)
+            potentials += size
         v = tl.where(fired, 0.0 if TO_ZERO else u - th, u)
+        x += size
+        spikes += size
+        leak += granules
+        gain += granules
+        threshold += granules
     tl.store(after + at, v, inside)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def lif_backward(  # type: ignore[no-untyped-def]
-    grad, x, before, potentials, given, backwards, sums, leak, gain, threshold, steps, positions, granules, inner,
+    grad, x, before, potentials, given, backwards, sums, leak, gain, threshold,
+    steps, size, positions, granules, inner, last, last_table, table,
     ROWS: tl.constexpr, COLS: tl.constexpr, TO_ZERO: tl.constexpr, ATTACHED: tl.constexpr, LEARNED: tl.constexpr,
 ):  # fmt: skip
-    """One tile, from the last step to the first.
+    """One tile, from the last step to the first; last: the last step's place, last_table: that of its parameters.
 
     backwards: the gradient of the last potentials, which becomes that of the first ones.
-    sums: the tile's gradients of the parameters, `[3, tiles, T, G]`.
+    sums: the tile's gradients of the parameters, `[3, tiles, T, G]`; table: the size of one of the three.
     """
     k = (tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS))[:, None]
     c = (tl.program_id(1) * COLS + tl.arange(0, COLS))[None, :]
     at = k // inner * inner * granules + k % inner + c * inner
     inside = (k < positions) & (c < granules)
-    size = positions.to(tl.int64) * granules
-    table = tl.num_programs(0) * steps * granules
-    mine = sums + tl.program_id(0) * steps * granules
+    column = tl.program_id(1) * COLS + tl.arange(0, COLS)
+    sums += tl.program_id(0) * steps * granules + last_table
+    grad += last
+    x += last
+    given += last
+    potentials += last
+    leak += last_table
+    gain += last_table
+    threshold += last_table
     back = tl.load(backwards + at, inside, 0)
     for i in range(steps):
-        t = steps - 1 - i
-        a = tl.load(leak + t * granules + c, c < granules, 0)
-        b = tl.load(gain + t * granules + c, c < granules, 0)
-        th = tl.load(threshold + t * granules + c, c < granules, 0)
-        u = tl.load(potentials + t * size + at, inside, 0)
-        h = tl.load(grad + t * size + at, inside, 0).to(u.dtype)
+        a = tl.load(leak + c, c < granules, 0)
+        b = tl.load(gain + c, c < granules, 0)
+        th = tl.load(threshold + c, c < granules, 0)
+        u = tl.load(potentials + at, inside, 0)
+        h = tl.load(grad + at, inside, 0).to(u.dtype)
         fired = u > th
         if ATTACHED:
             h -= (u if TO_ZERO else th) * back
         e = tl.exp(-4 * tl.abs(u - th))  # 1 - tanh(2z)**2 = 4 e / (1 + e)**2: Norse's "tanh" surrogate of slope 2
         h *= 4 * e / ((1 + e) * (1 + e))
         g = h + (tl.where(fired, 0.0, back) if TO_ZERO else back)
-        tl.store(given + t * size + at, (b * g).to(given.dtype.element_ty), inside)
+        tl.store(given + at, (b * g).to(given.dtype.element_ty), inside)
+        more = i + 1 < steps
+        leak -= granules
+        gain -= granules
+        threshold -= granules
+        potentials -= size
         if LEARNED:
-            arrived = tl.load(x + t * size + at, inside, 0).to(u.dtype)
-            last = tl.maximum(t - 1, 0)
-            w = tl.load(potentials + last * size + at, inside & (t > 0), 0)
-            wth = tl.load(threshold + last * granules + c, c < granules, 0)
+            arrived = tl.load(x + at, inside, 0).to(u.dtype)
+            w = tl.load(potentials + at, inside & more, 0)
+            wth = tl.load(threshold + c, (c < granules) & more, 0)
             v = tl.where(w > wth, 0.0 if TO_ZERO else w - wth, w)
-            v = tl.where(t > 0, v, tl.load(before + at, inside & (t == 0), 0))
+            v = tl.where(more, v, tl.load(before + at, inside & (i + 1 == steps), 0))
             of_threshold = -h if TO_ZERO else -h - tl.where(fired, back, 0.0)
             of_threshold = tl.where(inside, of_threshold, 0.0)
-            place = mine + t * granules + tl.program_id(1) * COLS + tl.arange(0, COLS)
-            there = tl.program_id(1) * COLS + tl.arange(0, COLS) < granules
-            tl.store(place, tl.sum(g * v, 0), there)
-            tl.store(place + table, tl.sum(g * arrived, 0), there)
-            tl.store(place + 2 * table, tl.sum(of_threshold, 0), there)
+            tl.store(sums + column, tl.sum(g * v, 0), column < granules)
+            tl.store(sums + table + column, tl.sum(g * arrived, 0), column < granules)
+            tl.store(sums + 2 * table + column, tl.sum(of_threshold, 0), column < granules)
+            sums -= granules
         back = a * g
+        grad -= size
+        x -= size
+        given -= size
     tl.store(backwards + at, back, inside)
 
 
@@ -144,35 +161,25 @@ def backward(
     shape = (3, grid[0], *leak.shape) if learned else (1,)
     sums = torch.empty(shape, dtype=potentials.dtype, device=x.device)
     flags = {"TO_ZERO": to_zero, "ATTACHED": attached, "LEARNED": learned}
-    lif_backward[grid](
-        grad,
-        x,
-        before,
-        potentials,
-        given,
-        backwards,
-        sums,
-        *tables,
-        *_sizes(x),
-        **tiles,
-        **flags,
-        enable_fp_fusion=False,
-    )
+    arrays = grad, x, before, potentials, given, backwards, sums, *tables
+    steps, size, *_ = sizes = _sizes(x)
+    places = (steps - 1) * size, (steps - 1) * leak.shape[1], grid[0] * leak.numel()
+    lif_backward[grid](*arrays, *sizes, *places, **tiles, **flags, enable_fp_fusion=False)
     if not learned:
         return given, backwards, None, None, None
     of_leak, of_gain, of_threshold = sums.sum(1).to(leak.dtype)
     return given, backwards, of_leak, of_gain, of_threshold
 
 
-def _sizes(x: Tensor) -> tuple[int, int, int, int]:
-    """Steps, positions, granules, and neighbours that share a granule."""
+def _sizes(x: Tensor) -> tuple[int, int, int, int, int]:
+    """Steps, elements of a step, positions, granules, and neighbours that share a granule."""
     steps, outer, granules, inner = x.shape
-    return steps, outer * inner, granules, inner
+    return steps, outer * granules * inner, outer * inner, granules, inner
 
 
 def _tiles(x: Tensor) -> tuple[dict[str, Any], tuple[int, int]]:
     """A tile's sides, and how many tiles there are of them."""
-    _, positions, granules, inner = _sizes(x)
+    _, _, positions, granules, inner = _sizes(x)
     columns = 1 if inner > 1 else min(COLUMNS, triton.next_power_of_2(granules))
     rows = TILE // columns
     return {"ROWS": rows, "COLS": columns}, (triton.cdiv(positions, rows), triton.cdiv(granules, columns))
