@@ -23,7 +23,7 @@ def commands(file):
     """The asnn-deploy lines of a document's shell blocks, comments removed."""
     text = (ROOT / file).read_text()
     for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
-        for line in block.splitlines():
+        for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words and words[0] == "asnn-deploy":
                 yield words[1:]
@@ -56,7 +56,8 @@ def fashion(tmp_path):
 def test_readme(fashion, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = list(commands("README.md"))
-    assert [line[0] for line in lines] == ["train", "export", "verify", "report", "compare", "fit", "sweep", "train"]
+    names = ["train", "export", "verify", "report", "compare", "fit", "sweep", "train", "train", "train"]
+    assert [line[0] for line in lines] == names
     monkeypatch.setitem(PRESETS["digits-spikformer"]["training"], "epochs", 1)
     for line in lines:
         if line[0] == "compare":

@@ -368,6 +368,7 @@ def test_resume_needs_a_whole_checkpoint_and_something_to_do(refused, run_folder
         checkpoint.write_bytes(damage)
         assert "last.ckpt: damaged" in refused(*resume, "--epochs", "9")
     checkpoint.unlink()
+    checkpoint.with_name("previous.ckpt").unlink()
     assert "last.ckpt: missing, though the run is finished" in refused(*resume, "--epochs", "9")
     assert (copied / "config.yaml").read_bytes() == before[copied / "config.yaml"]
 
@@ -382,13 +383,16 @@ def test_one_training_a_folder(refused, run_folder, tmp_path):
 
 
 def test_a_full_disk_while_training_leaves_nothing_new(refused, monkeypatch):
-    from lightning.pytorch.plugins.io import TorchCheckpointIO
+    real = Path.write_bytes
 
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
+    def full(path, content):
+        if "ckpt" in path.name:
+            real(path, content[:1000])
+            raise OSError(28, "No space left on device")
+        return real(path, content)
 
-    monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", full)
-    line = refused(*TRAIN, "--epochs", "1", "--train-limit", "64", "--set", "model.widths=[4]")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    line = refused(*TRAIN, "--epochs", "1")
     assert "last.ckpt: cannot be written (No space left on device)" in line
 
 
