@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from asnn_deploy.config import make_config, merge
@@ -76,6 +76,8 @@ def test_spikes_are_norses_and_so_are_gradients(grain, reset, gradient, dtype, m
 
 
 @settings(max_examples=2 if INTERPRETED else 30, deadline=None)
+@example(steps=1, batch=2, shape=(2, 17, 19), own=False, seed=0)
+@example(steps=11, batch=2, shape=(70, 2, 3), own=True, seed=0)
 @given(
     steps=st.integers(1, 9),
     batch=st.integers(1, 11),
@@ -84,7 +86,7 @@ def test_spikes_are_norses_and_so_are_gradients(grain, reset, gradient, dtype, m
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_size(steps, batch, shape, own, seed):
-    """Runs longer and shorter than a block, samples fewer than parts, one neuron, one step."""
+    """Runs longer and shorter than a block, samples fewer than parts, one neuron, one step, several spans of steps."""
     rng = np.random.default_rng(seed)
     module = layer(shape if own else (), "subtract", "attached", torch.float32, rng, steps, shape)
     x = drawn(rng, (steps, batch, *shape), torch.float32)
@@ -187,7 +189,7 @@ def test_triton_in_its_interpreter():
 
 
 @pytest.mark.parametrize("size", ["i32", "i64"])
-@pytest.mark.parametrize("ones", [{}, {"steps": 1, "last": 0, "last_table": 0}, {"positions": 1, "inner": 1}])
+@pytest.mark.parametrize("ones", [{}, {"steps": 1, "spans": 1, "SPAN": 1}, {"positions": 1, "inner": 1}])
 @pytest.mark.parametrize("x_type", ["*fp32", "*bf16"])
 def test_the_compiled_kernel_never_fuses_a_multiply_with_an_add(x_type, ones, size):
     """What Triton makes of the kernels for a GPU, which needs none to be there.
@@ -202,16 +204,21 @@ def test_the_compiled_kernel_never_fuses_a_multiply_with_an_add(x_type, ones, si
 
     from asnn_deploy.models.kernels import lif_triton
 
-    sizes = dict.fromkeys(("steps", "size", "positions", "granules", "inner", "last", "last_table", "table"), "i32")
-    sizes |= dict.fromkeys(("size", "last"), size)
-    floats = ("before", "after", "backwards", "potentials", "leak", "gain", "threshold", "sums")
+    sizes = dict.fromkeys(("steps", "positions", "granules", "inner", "spans", "table"), "i32") | {"size": size}
+    floats = ("before", "after", "backwards", "kept", "leak", "gain", "threshold", "sums")
     tables = dict.fromkeys(floats, "*fp32")
     for kernel, own in (
         (lif_triton.lif_forward, {"TO_ZERO": False, "SAVE": True}),
         (lif_triton.lif_backward, {"TO_ZERO": False, "ATTACHED": True, "LEARNED": True}),
     ):
         types = {**dict.fromkeys(("x", "spikes", "grad", "given"), x_type), **tables, **sizes}
-        constants = {"ROWS": 512, "COLS": 1, **own, **{key: n for key, n in ones.items() if key in kernel.arg_names}}
+        constants = {
+            "ROWS": 512,
+            "COLS": 1,
+            "SPAN": 4,
+            **own,
+            **{key: n for key, n in ones.items() if key in kernel.arg_names},
+        }
         signature = {name: "constexpr" if name in constants else types[name] for name in kernel.arg_names}
         source = ASTSource(kernel, signature, constexprs=constants)
         made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"enable_fp_fusion": False})
