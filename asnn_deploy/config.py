@@ -61,6 +61,8 @@ class TrainingConfig(Section):
     """Cards on each machine, one process each; they share every batch. With device = cpu: processes."""
     nodes: int = Field(1, ge=1, le=65_536)
     """Machines."""
+    sharded: bool = False
+    """Weights, gradients and the optimiser's state are shared out over the devices (FSDP), not held by each."""
     sync_batch_norm: bool = False
     """Batch norm takes its statistics over the whole batch, not over each device's part of it."""
     precision: Annotated[Literal["32", "bf16", "64"], BeforeValidator(str)] = "32"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import lightning
@@ -11,7 +10,10 @@ import numpy as np
 import torch
 import torch.distributed
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 from torch.nn import functional
+from torch.nn.utils import get_total_norm
 
 from asnn_deploy.config import RunConfig
 from asnn_deploy.errors import TrainingError
@@ -21,6 +23,7 @@ from asnn_deploy.training.augment import mixup, seed_of
 from asnn_deploy.training.losses import LOSSES
 from asnn_deploy.training.losses.distillation import distillation
 from asnn_deploy.training.losses.sop_penalty import sop_penalty
+from asnn_deploy.training.processes import all_finite, shard
 from asnn_deploy.training.tally import Tally
 from asnn_deploy.training.teacher import Teacher
 
@@ -40,11 +43,23 @@ class TrainingModule(lightning.LightningModule):
         self.batches_done = 0
         self.trained, self.tested = Tally(), Tally()
 
+    def configure_model(self) -> None:
+        """See Lightning; the processes have met by now."""
+        if self.config.training.sharded and not isinstance(self.network, FSDPModule):
+            assert self.device_mesh is not None
+            shard(self.network, self.device_mesh["data_parallel"])
+
     def on_train_epoch_start(self) -> None:
         """Weight clips follow the weights, epoch by epoch, where training is with few bits."""
         self.batches_done = 0
         self.trained = Tally()
         self.network.settle_clips()
+
+    def on_train_batch_start(self, batch: Any, index: int) -> None:
+        """The learning rate is a function of the epoch alone: a run resumed with more epochs is on their curve."""
+        training = self.config.training
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = training.learning_rate * cosine(self.current_epoch, training.epochs)
 
     def training_step(self, batch: tuple[Tensor, Tensor, float], index: int) -> Tensor:
         """See Lightning. A batch: images, labels, and its share (see `augment.Images`)."""
@@ -56,7 +71,7 @@ class TrainingModule(lightning.LightningModule):
             rng = np.random.default_rng(seed_of(self.config.training.seed, self.current_epoch, index, 1))
             images, targets = mixup(images, labels, self.classes, augmentation.mixup, rng)
         loss, summands = self._loss(images, targets)
-        if not torch.isfinite(loss):
+        if not all_finite(loss):
             raise self._diverged(images, index, float(loss))
         logits = added_up(summands.detach())
         self.images_seen += len(images)
@@ -83,7 +98,11 @@ class TrainingModule(lightning.LightningModule):
         return loss, summands
 
     def _diverged(self, images: Tensor, index: int, loss: float) -> TrainingError:
-        first = self.network.first_not_finite(images)
+        first = self.network.first_not_finite(images)  # in every process, where they share the weights
+        if math.isfinite(loss):
+            return TrainingError(
+                f"the training diverged at epoch {self.current_epoch}, step {index}: in another process"
+            )
         where = "no layer's signal, only the loss itself" if first is None else f"first of all layer {first!r}"
         done = f"the checkpoint after epoch {self.current_epoch - 1} is whole; " if self.current_epoch else ""
         return TrainingError(
@@ -93,8 +112,8 @@ class TrainingModule(lightning.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """The norm of all gradients together."""
-        norms = torch._foreach_norm([p.grad for p in self.network.parameters() if p.grad is not None])
-        self.trained.add("gradient", torch.linalg.vector_norm(torch.stack(norms)), 1)
+        norm: Any = get_total_norm([p.grad for p in self.network.parameters() if p.grad is not None])
+        self.trained.add("gradient", norm.full_tensor() if isinstance(norm, DTensor) else norm, 1)
 
     def on_validation_epoch_start(self) -> None:
         """All processes judge the same network: batch norm's statistics are those of the first."""
@@ -127,10 +146,7 @@ class TrainingModule(lightning.LightningModule):
         """See Lightning."""
         training = self.config.training
         learned = [p for p in self.network.parameters() if p.requires_grad]
-        optimizer = torch.optim.Adam(learned, training.learning_rate, weight_decay=training.weight_decay)
-        # A function of the epoch alone, so that a run resumed with more epochs is on their curve, not on the old one's.
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(cosine, epochs=training.epochs))
-        return [optimizer], [schedule]
+        return torch.optim.Adam(learned, training.learning_rate, weight_decay=training.weight_decay)
 
 
 def cosine(epoch: int, epochs: int) -> float:

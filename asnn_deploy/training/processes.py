@@ -1,7 +1,8 @@
 """Training in several processes: on several cards or machines, started here, by torchrun or by Slurm.
 
 Every process draws the same batches and works on its own part of each (`augment.Images`), so that a number of
-processes changes neither the batches nor their random changes; gradients are averaged by torch's DDP.
+processes changes neither the batches nor their random changes; gradients are averaged by torch's DDP, or by FSDP2,
+which also shares out the weights, layer of synapses by layer.
 """
 
 from __future__ import annotations
@@ -10,9 +11,17 @@ import os
 from typing import Any
 
 import torch
+import torch.distributed
+from lightning.pytorch.strategies import ModelParallelStrategy
+from torch import Tensor
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
-from asnn_deploy.config import TrainingConfig
+from asnn_deploy.config import RunConfig, TrainingConfig
 from asnn_deploy.errors import ConfigError
+from asnn_deploy.models import SpikingNetwork
+from asnn_deploy.models.layers import Synapses
 
 
 def rank() -> int:
@@ -60,13 +69,56 @@ def check_devices(training: TrainingConfig) -> None:
         )
 
 
+def check_sharded(config: RunConfig) -> None:
+    """Raise ConfigError where sharded training is asked for what needs all weights in one place, or of one process."""
+    if not config.training.sharded:
+        return
+    if config.training.devices * config.training.nodes == 1:
+        raise ConfigError("training.sharded = true: there is one device, and nothing to share out; use --devices")
+    for key, wanted in (
+        ("quantization.bits", config.quantization.bits is not None),
+        ("monitor.energy", config.monitor.energy),
+    ):
+        if wanted:
+            raise ConfigError(f"training.sharded = true: {key} needs all weights in one place; leave one of them out")
+
+
+def all_finite(value: Tensor) -> bool:
+    """Whether a number is finite in every process; each must ask."""
+    finite = torch.isfinite(value).float()
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(finite, torch.distributed.ReduceOp.MIN)
+    return bool(finite)
+
+
+def shard(network: SpikingNetwork, mesh: DeviceMesh) -> None:
+    """Share out a network's weights over all processes; each layer of synapses is gathered when it is computed."""
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # FSDP knows no other
+    for layer in network.layers.values():
+        if isinstance(layer, Synapses):
+            fully_shard(layer, mesh=mesh)
+    fully_shard(network, mesh=mesh)
+    for method in ("watched", "trace"):
+        register_fsdp_forward_method(network, method)
+
+
+def weights(network: SpikingNetwork) -> dict[str, Any] | None:
+    """The whole state of a network whose weights are shared out, in the first process; None where they are not."""
+    if not isinstance(network, FSDPModule):
+        return None
+    return get_model_state_dict(network, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+
+
 def trainer_options(training: TrainingConfig, device: str) -> dict[str, Any]:
     """What Lightning's Trainer needs to know."""
-    several = training.devices * training.nodes > 1
+    processes = training.devices * training.nodes
+    strategy: Any = "ddp" if processes > 1 else "auto"
+    if training.sharded:
+        strategy = ModelParallelStrategy(processes, tensor_parallel_size=1, save_distributed_checkpoint=False)
     return {
         "accelerator": "gpu" if device == "cuda" else "cpu",
         "devices": training.devices,
         "num_nodes": training.nodes,
-        "strategy": "ddp" if several else "auto",
+        "strategy": strategy,
         "use_distributed_sampler": False,
     }

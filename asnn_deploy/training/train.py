@@ -16,10 +16,11 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.plugins import DoublePrecision, MixedPrecision, Precision
 from torch.utils.data import DataLoader
 
 from asnn_deploy.coding import input_code
-from asnn_deploy.config import RunConfig, write_config
+from asnn_deploy.config import RunConfig, TrainingConfig, write_config
 from asnn_deploy.data import Data, prepared
 from asnn_deploy.errors import ConfigError, DataError, GraphError
 from asnn_deploy.files import unwritable, write_text
@@ -36,7 +37,7 @@ from asnn_deploy.training.loading import loaders
 from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.monitor import Monitor
-from asnn_deploy.training.processes import check_devices, rank, trainer_options
+from asnn_deploy.training.processes import check_devices, check_sharded, rank, trainer_options, weights
 from asnn_deploy.training.quiet import quiet_lightning
 from asnn_deploy.training.run_folder import (
     CHECKPOINT,
@@ -49,7 +50,6 @@ from asnn_deploy.training.start import check_integer_training, start_from
 from asnn_deploy.training.teacher import load_teacher
 from asnn_deploy.version import __version__
 
-PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "64": "64-true"}
 PACKAGES = ("torch", "norse", "lightning", "numpy")
 
 
@@ -74,6 +74,7 @@ def train(
     check_loss(config)
     device, first = choose_device(config.training.device), rank() == 0
     check_devices(config.training)
+    check_sharded(config)
     keep_freed_memory()
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
@@ -103,9 +104,10 @@ def train(
     try:
         with training_lock(folder):
             write_text(folder / CONFIG, write_config(config))
-            seconds = _fit(module, drawn, monitor, checkpoint, progress)
-            save_weights(network.float(), folder)
-            summary = _summarise(config, data, network, module.images_seen * config.training.devices / seconds)
+            network, seconds = _fit(module, drawn, monitor, checkpoint, progress)
+            save_weights(network, folder)
+            images = module.images_seen * config.training.devices * config.training.nodes
+            summary = _summarise(config, data, network, images / seconds)
             write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     except Exception:
         if not (folder / CHECKPOINT).exists():  # nothing to resume: leave the place as it was
@@ -121,17 +123,17 @@ def _fit(
     monitor: Monitor,
     checkpoint: Path | None,
     progress: bool,
-) -> float:
-    """Train, and return the seconds it took. Raises KeyboardInterrupt when interrupted."""
+) -> tuple[SpikingNetwork, float]:
+    """Train, and return the network and the seconds it took. Raises KeyboardInterrupt when interrupted."""
     training = module.config.training
+    device = choose_device(training.device)
     progress = progress and sys.stderr is not None and sys.stderr.isatty()
     with quiet_lightning():
         trainer = lightning.Trainer(
-            **trainer_options(training, choose_device(training.device)),
-            precision=PRECISIONS[training.precision],
+            **trainer_options(training, device),
             max_epochs=training.epochs,
             logger=False,
-            plugins=[AtomicCheckpoints()],
+            plugins=[AtomicCheckpoints(), precision(training, device)],
             callbacks=[
                 monitor,
                 Checkpoints(monitor.folder, training.checkpoint_minutes, training.seed),
@@ -147,7 +149,19 @@ def _fit(
             trainer.fit(module, *drawn, None, checkpoint, weights_only=True)
         except SystemExit:  # Lightning's way of ending after Ctrl-C
             raise KeyboardInterrupt from None
-        return time.perf_counter() - start
+        seconds = time.perf_counter() - start
+    return _whole(module), seconds
+
+
+def _whole(module: TrainingModule) -> SpikingNetwork:
+    """The trained network, in the first process with all its weights."""
+    state = weights(module.network)
+    if state is None:
+        return module.network.float()
+    network = new_network(module.config)
+    if state:  # the first process
+        network.load_state_dict(state)
+    return network
 
 
 def settle(config: RunConfig, data: Data) -> RunConfig:
@@ -198,6 +212,13 @@ def with_levels(config: RunConfig, data: Data) -> RunConfig:
         check_levels(config.levels)
         return config
     return config.model_copy(update={"levels": equal_mass(data.images["train"])})
+
+
+def precision(training: TrainingConfig, device: str) -> Precision:
+    """What numbers training computes with: a plugin, since Lightning refuses 64 bits by name under FSDP."""
+    if training.precision == "bf16":
+        return MixedPrecision("bf16-mixed", device)
+    return DoublePrecision() if training.precision == "64" else Precision()
 
 
 def choose_device(wanted: str) -> str:

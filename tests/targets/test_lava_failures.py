@@ -153,11 +153,11 @@ def test_a_killed_host(images, capfd):
 
 
 def test_an_exceeded_time_limit(images, capfd):
-    with opened(target, small_lenet(), time_limit=1.0) as lava:
+    with opened(target, small_lenet(), time_limit=4.0) as lava:  # to start takes more than 1 s on a busy machine
         lava.run(images)
-        with nothing_left(lava, 1 + 5):
+        with nothing_left(lava, 4 + 5):
             os.kill(lava.pids[1], signal.SIGSTOP)
-            with pytest.raises(TargetError, match=r"target 'lava': no progress for 1 s, so it was stopped: "):
+            with pytest.raises(TargetError, match=r"target 'lava': no progress for 4 s, so it was stopped: "):
                 lava.run(images)
     assert capfd.readouterr() == ("", "")
 

@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 from runs import tiny_config
+from safetensors.torch import load_file
 
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.training import processes
@@ -45,19 +46,20 @@ def runs(tmp_path_factory):
     return folder
 
 
-def trained(folder, how, more=()):
+def trained(folder, how, more=(), name=None):
     before, options = START[how]
     settings = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
     run = ["train", "--preset", "digits-lenet", "--epochs", "2", "--device", "cpu", *settings, *options, *more]
+    out = folder / (name or how)
     result = subprocess.run(
-        [sys.executable, *before, str(folder / "script.py"), *run, "--out", str(folder / how)],
+        [sys.executable, *before, str(folder / "script.py"), *run, "--out", str(out)],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
-    with open(folder / how / "metrics.csv", newline="") as file:
+    with open(out / "metrics.csv", newline="") as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
@@ -78,6 +80,35 @@ def test_two_processes_have_the_curve_of_one(how, runs, alone):
     first, second = (json.loads((runs / name / "summary.json").read_text()) for name in ("alone", how))
     assert first["test_accuracy"] == second["test_accuracy"]
     assert (runs / how / "rates.csv").exists()
+
+
+def test_sharing_out_the_weights_changes_nothing(runs, alone):
+    """Resumed, with signals computed again, and with a price too low to be felt on operations, which are counted."""
+    options = ["--set", "training.sharded=true", "--set", "training.segment=2", "--set", "loss.sop_penalty=1e-9"]
+    trained(runs, "devices", [*options, "--epochs", "1"], "sharded")
+    together = trained(runs, "devices", [*options, "--resume", "--epochs", "2"], "sharded")
+    assert len(together) == 2
+    for one, two in zip(alone, together):
+        assert one.keys() | {"traffic"} == two.keys()
+        for key, value in one.items():
+            assert two[key] == pytest.approx(value, rel=1e-5), key
+    one, other = (load_file(runs / name / "model.safetensors") for name in ("alone", "sharded"))
+    for key, value in one.items():
+        torch.testing.assert_close(other[key], value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"training__devices": 1}, "there is one device, and nothing to share out; use --devices"),
+        ({"quantization__bits": 4}, "quantization.bits needs all weights in one place"),
+        ({"monitor__energy": True}, "monitor.energy needs all weights in one place"),
+    ],
+)
+def test_what_does_not_go_with_shared_out_weights(settings, message):
+    settings = {"training__devices": 2, "training__device": "cpu", "training__sharded": True} | settings
+    with pytest.raises(ConfigError, match=message):
+        processes.check_sharded(tiny_config(**settings))
 
 
 def test_two_processes_resume(runs, alone):

@@ -92,7 +92,9 @@ def _arrays(x: Tensor, before: Tensor, *tables: Tensor) -> list[Array]:
         rows = outer // merged
         if shape[2] > 1:
             tables, shape = tuple(table.repeat(1, merged) for table in tables), (steps, 1, merged * size)
-    arrays = [x.reshape(steps, rows, -1), before.reshape(rows, -1), *(table.reshape(shape) for table in tables)]
+    # Copied: a storage that NumPy has seen cannot be freed, as FSDP does with gathered weights.
+    copies = (table.reshape(shape).clone() for table in tables)
+    arrays = [x.reshape(steps, rows, -1), before.reshape(rows, -1), *copies]
     return [array.detach().to(wide).contiguous().numpy() for array in arrays]
 
 
