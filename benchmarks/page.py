@@ -34,23 +34,48 @@ def first_batch(runs: dict[str, Any], goal: float) -> str:
 
 
 def training() -> str:
-    """The training step against the reference's loop, and memory over long T."""
-    found, memory = results("training-cpu"), results("memory-cpu")
-    speed, alone, steps = found["lenet_images_per_second"], found["neurons_ms"], memory["time_steps"]
-    megabytes = {key: value / 2**20 for key, value in memory["bytes"].items()}
-    trained = (
-        f"{speed['ours']:.0f} against {speed['reference_loop']:.0f}, **{found['times_reference_loop']:.2f}** times"
+    """Training steps against the reference's loop, the neurons alone, and memory over long T, on each device."""
+    parts = [
+        training_on(device) for device in ("cpu", "cuda") if (HERE / "results" / f"training-{device}.json").exists()
+    ]
+    if len(parts) == 1:
+        parts.append("On a GPU none of this has been measured yet: the same commands with `--device cuda`.\n")
+    return "## Training\n\n" + "\n".join(parts)
+
+
+def training_on(device: str) -> str:
+    """What was measured on one device."""
+    found, alone, memory = (results(f"{name}-{device}") for name in ("training", "neurons", "memory"))
+    option = "" if device == "cpu" else f" --device {device}"
+    rows = "".join(
+        f"| `{name}`, T = {network['time_steps']} | {network['batch_size']} | {network['precision']} | "
+        f"{network['images_per_second']:.0f} | {network['reference_loop']:.0f} | **{network['ratio']:.2f}** |\n"
+        for name, network in found["networks"].items()
     )
-    neurons = f"{alone['fused']:.0f} ms against {alone['norse']:.0f} ms, **{found['times_norse']:.2f}** times"
-    segments = f"{megabytes['long_in_segments']:.0f} MiB, **{memory['times_short_in_segments']:.1f}** times"
+    shares = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in found["shares"].items())
+    compiled = f" Through `torch.compile`: {found['times_compiled']:.2f} times." if "times_compiled" in found else ""
+    names = {"norse": "Norse, step by step", "spikingjelly": "SpikingJelly, multi-step", "snntorch": "snnTorch"}
+    neurons = "".join(
+        f"| {names[name]} | {alone['milliseconds'][name]:.1f} | **{ratio:.2f}** |\n"
+        for name, ratio in alone["times"].items()
+    )
+    steps, megabytes = memory["time_steps"], {key: value / 2**20 for key, value in memory["bytes"].items()}
     return (
-        "## Training\n\nImages per second of whole training steps of the reference LeNet on 32x32 images, batch "
-        f"{found['batch_size']}, and of the reference code's form, a loop of eager torch modules over the steps, in "
-        f"turns in one process: {trained}. Neurons alone, [T, B, C, H, W] = [8, {found['batch_size']}, 128, 16, 16], "
-        f"forward and backward, and Norse step by step: {neurons}.\n\n{measured(found, 'training')}\n"
+        "Images per second of whole training steps on 32x32 images, and of the reference code's form, a loop of eager "
+        "float32 torch modules over the steps, in turns in one process:\n\n"
+        f"{measured(found, 'training', option + (' --compile' if compiled else ''))}\n"
+        "| network | batch | precision | images/s | loop | ratio |\n|---|---|---|---|---|---|\n"
+        f"{rows}\nA step of the LeNet spends its time on: {shares}.{compiled}\n\n"
+        f"Neurons alone, [T, B, C, H, W] = {alone['shape']}, forward and backward, float32, in turns: "
+        f"{alone['milliseconds']['fused']:.1f} ms with leak and gain learned for each step, "
+        f"**{alone['of_the_bandwidth_limit']:.2f}** times the least that memory allows (input and spikes forward, "
+        "input and two gradients backward, at the speed of a copy); others, with fixed ones:\n\n"
+        f"{measured(alone, 'neurons', ' --others OTHER/bin/python' + option)}\n"
+        f"| framework | ms | times this project's |\n|---|---|---|\n{neurons}\n"
         f"Memory that a training step adds: T = {steps['short']}: {megabytes['short']:.0f} MiB; T = {steps['long']}: "
         f"{megabytes['long']:.0f} MiB, {memory['times_short']:.1f} times; in segments of {steps['segment']} steps: "
-        f"{segments}.\n\n{measured(memory, 'memory')}\nOn a GPU neither has been measured yet: `--device cuda`.\n"
+        f"{megabytes['long_in_segments']:.0f} MiB, **{memory['times_short_in_segments']:.1f}** times.\n\n"
+        f"{measured(memory, 'memory', option)}"
     )
 
 

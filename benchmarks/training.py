@@ -1,11 +1,12 @@
-"""Training steps a second: the reference LeNet as `train` runs it, against the reference's loop over steps.
+"""Training steps a second: networks as `train` runs them, against the reference's loop over steps.
 
-    .venv/bin/python benchmarks/training.py [--batch-size N] [--device cpu|cuda] [--rounds N] [--out FILE]
+    .venv/bin/python benchmarks/training.py [--device cpu|cuda] [--rounds N] [--compile] [--out FILE]
 
-Both compute the same network from the same weights (the spikes' difference is checked first), forward, backward and
-Adam, on a batch at hand. The loop is written here from the paper's equations (arXiv 2408.12407) as eager torch
-modules, one step after another, as its reference code does it. Timed in turns in one process. Also the neurons alone,
-forward and backward: this project's kernel against Norse step by step.
+Both compute the same network from the same weights (checked first in float64, in which no spike depends on the order
+of a sum), forward, backward and Adam, on a batch at hand, in turns in one process. The loop is that of the paper's
+reference code, in eager float32 (`common/reference_loop.py`). On a GPU, SEW-ResNet-18 is trained in bf16; on a CPU,
+which would have to emulate that, in float32. Also what the time of a LeNet step goes to, and, with --compile
+(minutes), how fast it is through torch.compile.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import copy
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,73 +25,45 @@ if __name__ == "__main__":
 
 import torch
 from provenance import provenance
+from reference_loop import ReferenceLoop
 from timing import in_turns
 from torch import Tensor, nn
 
 from asnn_deploy.config import make_config, merge
 from asnn_deploy.models import SpikingNetwork, build_model
-from asnn_deploy.models.cells import AdaptiveLIFCell, LIFParameters, MultiStep
 from asnn_deploy.presets import preset
 from asnn_deploy.training.memory import keep_freed_memory
 
 HERE = Path(__file__).resolve().parent
-STEPS, CLASSES, IMAGE = 7, 10, (3, 32, 32)
-NEURONS = (8, 128, 16, 16)
-"""Steps and the shape of a sample, for the neurons alone."""
+CLASSES, IMAGE = 10, (3, 32, 32)
+STEPS = {"cifar-lenet": 7, "cifar-sew-resnet18": 4}
+BATCHES = {"cpu": {"cifar-lenet": 128, "cifar-sew-resnet18": 8}, "cuda": dict.fromkeys(STEPS, 128)}
+KINDS = {
+    "convolution": "convolutions",
+    "aten::mm": "linear layers",
+    "addmm": "linear layers",
+    "FusedLIF": "neurons",
+    "lif_": "neurons",
+    "batch_norm": "batch norm",
+    "aten::cat": "joining steps behind batch norm",
+    "max_pool": "pooling",
+    "Adam": "Adam",
+}
+"""Words in an operation's name, and what it is counted as."""
+
+Step = Callable[[], None]
 
 
-class Surrogate(torch.autograd.Function):
-    """A step forward, the derivative of sigmoid(4x) backward."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(x)
-        return (x > 0).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
-        (x,) = ctx.saved_tensors
-        s = torch.sigmoid(4 * x)
-        return grad * 4 * s * (1 - s)
-
-
-class ReferenceLoop(nn.Module):
-    """conv -> BN -> LIF -> pool, three times, linear -> BN -> LIF, linear, weighted mean: step by step."""
-
-    def __init__(self, network: SpikingNetwork) -> None:
-        super().__init__()
-        self.network = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
-        layers: Any = self.network.layers
-        self.blocks = [layers[name] for name in ("conv1_synapses", "conv2_synapses", "conv3_synapses", "fc1_synapses")]
-        self.neurons = [layers[name].cell.p for name in ("conv1", "conv2", "conv3", "fc1")]
-        self.last, self.scale = layers["fc2_synapses"].weights[0], layers["readout"].scale
-        self.pool = nn.MaxPool2d(2)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits `[B, classes]`."""
-        frames = self.network.encode(images).contiguous()
-        potentials: list[Any] = [0.0] * len(self.blocks)
-        total: Any = 0.0
-        for t in range(STEPS):
-            x = frames[t] * self.blocks[0].input_scale[t]
-            for i, (synapses, p) in enumerate(zip(self.blocks, self.neurons)):
-                k = synapses.index[t]
-                x = synapses.norms[k](synapses.weights[k](x if i < 3 else x.flatten(1)))
-                v = p.leak[t] * potentials[i] + p.gain[t] * x
-                x = Surrogate.apply(v - 1)
-                potentials[i] = v - x
-                x = self.pool(x) if i < 3 else x
-            total = total + self.scale[t] * self.last(x)
-        return total / STEPS
-
-
-def step_of(forward: Callable[[Tensor], Tensor], parameters: Any, images: Tensor, labels: Tensor) -> Callable[[], None]:
+def step_of(network: nn.Module, images: Tensor, labels: Tensor, precision: str) -> Step:
     """One training step."""
-    optimizer = torch.optim.Adam(parameters, 5e-3)
+    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], 5e-3)
+    low = torch.autocast(images.device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
     def step() -> None:
         optimizer.zero_grad()
-        nn.functional.cross_entropy(forward(images), labels).backward()  # type: ignore[no-untyped-call]
+        with low:
+            loss = nn.functional.cross_entropy(network(images), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if images.is_cuda:
             torch.cuda.synchronize()
@@ -97,72 +71,95 @@ def step_of(forward: Callable[[Tensor], Tensor], parameters: Any, images: Tensor
     return step
 
 
-def lenet(batch: int, rounds: int, device: str) -> dict[str, float]:
+def network_of(name: str, device: str) -> SpikingNetwork:
+    """A preset's network, untrained."""
+    config = make_config(merge(preset(name), {"time_steps": STEPS[name]}), name)
+    return build_model(config, IMAGE, CLASSES).to(device)
+
+
+def drawn(name: str, device: str) -> tuple[Tensor, Tensor]:
+    """A batch of noise."""
+    batch = BATCHES[device][name]
+    images = torch.randint(0, 256, (batch, *IMAGE), dtype=torch.uint8)
+    return images.to(device), torch.randint(0, CLASSES, (batch,)).to(device)
+
+
+def against_the_loop(name: str, rounds: int, device: str) -> dict[str, Any]:
     """Images per second of both."""
-    config = make_config(merge(preset("cifar-lenet"), {"time_steps": STEPS}), "cifar-lenet")
-    network = build_model(config, IMAGE, CLASSES).to(device)
-    images = torch.randint(0, 256, (batch, *IMAGE), dtype=torch.uint8).to(device)
-    labels = torch.randint(0, CLASSES, (batch,)).to(device)
+    network, (images, labels) = network_of(name, device), drawn(name, device)
     loop = ReferenceLoop(network)
-    wide = copy.deepcopy(network).double()  # in which no spike depends on the order of a sum
+    wide = copy.deepcopy(network).double()
     torch.testing.assert_close(ReferenceLoop(wide)(images[:8]), wide(images[:8]))
-    modules: tuple[nn.Module, nn.Module] = (network, loop)
-    ours, theirs = (step_of(m, [p for p in m.parameters() if p.requires_grad], images, labels) for m in modules)
+    precision = "bf16" if device == "cuda" and name != "cifar-lenet" else "32"
+    ours, theirs = step_of(network, images, labels, precision), step_of(loop, images, labels, "32")
     times = in_turns([ours, theirs], rounds)
-    return {"ours": batch / times[0], "reference_loop": batch / times[1]}
+    return {
+        "time_steps": STEPS[name],
+        "batch_size": len(images),
+        "precision": precision,
+        "images_per_second": len(images) / times[0],
+        "reference_loop": len(images) / times[1],
+        "ratio": times[1] / times[0],
+    }
 
 
-def neurons(batch: int, rounds: int, device: str) -> dict[str, float]:
-    """Milliseconds of a layer of neurons, forward and backward."""
-    steps, *shape = NEURONS
-    x = torch.randn(steps, batch, *shape, device=device).requires_grad_()
-    weights = torch.randn_like(x)
-    found = []
-    for kernel in ("fused", "norse"):
-        layer = MultiStep(AdaptiveLIFCell(LIFParameters(steps)), kernel).to(device)
+def compiled(name: str, rounds: int, device: str) -> float:
+    """How many times as fast the network is through torch.compile."""
+    network, (images, labels) = network_of(name, device), drawn(name, device)
+    both = [network, torch.compile(copy.deepcopy(network), dynamic=False)]
+    plain, faster = in_turns([step_of(module, images, labels, "32") for module in both], rounds)
+    return plain / faster
 
-        def run(layer: MultiStep = layer) -> None:
-            torch.autograd.grad(layer(x), [x, *layer.parameters()], weights)
-            if x.is_cuda:
-                torch.cuda.synchronize()
 
-        found.append(run)
-    times = in_turns(found, rounds)
-    return {"fused": 1e3 * times[0], "norse": 1e3 * times[1]}
+def profile(name: str, device: str, steps: int = 5) -> dict[str, float]:
+    """What share of a training step's time each kind of operation takes, from torch's profiler."""
+    step = step_of(network_of(name, device), *drawn(name, device), "32")
+    for _ in range(8):  # memory is mapped, and kernels are chosen
+        step()
+    kinds = [torch.profiler.ProfilerActivity.CPU]
+    kinds += [torch.profiler.ProfilerActivity.CUDA] if device == "cuda" else []
+    with torch.profiler.profile(activities=kinds) as profiler:
+        for _ in range(steps):
+            step()
+    shares: dict[str, float] = {}
+    for event in profiler.key_averages():
+        kind = next((kind for word, kind in KINDS.items() if word in event.key), "the rest")
+        spent = event.self_device_time_total if device == "cuda" else event.self_cpu_time_total
+        shares[kind] = shares.get(kind, 0.0) + spent
+    total = sum(shares.values())
+    return {kind: spent / total for kind, spent in sorted(shares.items(), key=lambda item: -item[1])}
 
 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     keep_freed_memory()
-    trained = lenet(options.batch_size, options.rounds, options.device)
-    alone = neurons(options.batch_size, options.rounds, options.device)
+    networks = {name: against_the_loop(name, options.rounds, options.device) for name in STEPS}
     report = {
         **provenance(options.seed, "torch", "norse"),
         **({"device": torch.cuda.get_device_name()} if options.device == "cuda" else {"threads": options.threads}),
-        "batch_size": options.batch_size,
-        "lenet_images_per_second": trained,
-        "times_reference_loop": trained["ours"] / trained["reference_loop"],
-        "neurons_ms": alone,
-        "times_norse": alone["norse"] / alone["fused"],
+        "networks": networks,
+        "shares": profile("cifar-lenet", options.device),
     }
-    print(
-        f"LeNet T = {STEPS}: {trained['ours']:.0f} images/s, the reference's loop {trained['reference_loop']:.0f}: "
-        f"{report['times_reference_loop']:.2f} times; on {report['device']}"
-    )
-    print(
-        f"neurons alone {NEURONS}: {alone['fused']:.1f} ms, Norse step by step {alone['norse']:.1f} ms: "
-        f"{report['times_norse']:.2f} times"
-    )
+    if options.compile:
+        report["times_compiled"] = compiled("cifar-lenet", options.rounds, options.device)
+        print(f"through torch.compile: {report['times_compiled']:.2f} times as fast")
+    for name, found in networks.items():
+        print(
+            f"{name}, T = {found['time_steps']}, precision {found['precision']}: {found['images_per_second']:.0f} "
+            f"images/s, the reference's loop {found['reference_loop']:.0f}: {found['ratio']:.2f} times; on "
+            f"{report['device']}"
+        )
+    print("a LeNet step: " + ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in report["shares"].items()))
     out = options.out or HERE / "results" / f"training-{options.device}.json"
     out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
