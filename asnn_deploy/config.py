@@ -53,7 +53,7 @@ class TrainingConfig(Section):
     batch_size: int = Field(128, ge=2, le=1_000_000)
     """At least 2: batch norm has no statistics of one sample."""
     learning_rate: float = Field(5e-3, gt=0, le=1e6, allow_inf_nan=False)
-    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False)
+    weight_decay: float = Field(0.0, ge=0, le=1e6, allow_inf_nan=False)
     limit: int | None = Field(None, ge=2)
     """Train on this many samples, the same share of each class."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -227,7 +227,7 @@ def read_config(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(values).__name__}")

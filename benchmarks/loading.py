@@ -60,7 +60,7 @@ def configured(name: str, batch_size: int) -> RunConfig:
 
 def rate(loader: Any, count: int, rounds: int) -> float:
     """Images per second of one pass."""
-    return count / seconds(lambda: sum(len(labels) for _, labels in loader), rounds)
+    return count / seconds(lambda: sum(len(batch[1]) for batch in loader), rounds)
 
 
 def training_rate(name: str, data: Data, rounds: int) -> float:

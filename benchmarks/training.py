@@ -122,7 +122,10 @@ def profile(name: str, device: str, steps: int = 5) -> dict[str, float]:
         for _ in range(steps):
             step()
     shares: dict[str, float] = {}
+    mine = torch.autograd.DeviceType.CUDA if device == "cuda" else torch.autograd.DeviceType.CPU
     for event in profiler.key_averages():
+        if event.device_type != mine:  # operations beside the kernels that they start
+            continue
         kind = next((kind for word, kind in KINDS.items() if word in event.key), "the rest")
         spent = event.self_device_time_total if device == "cuda" else event.self_cpu_time_total
         shares[kind] = shares.get(kind, 0.0) + spent

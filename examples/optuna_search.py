@@ -16,6 +16,7 @@ from pathlib import Path
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import MaxTrialsCallback
 from trial import CODINGS, PRICES, TIME_STEPS, WIDTHS, draw, trial
 
 
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("search"))
     options = parser.parse_args()
+    log = options.out.with_suffix(".log")
 
     def objective(step: optuna.Trial) -> tuple[float, float]:
         point = {
@@ -41,15 +43,16 @@ def main() -> None:
         found = trial(point, options.preset, options.data, options.epochs, options.train_limit)
         return found["accuracy"], found["energy_joules"]
 
+    seed = None if log.exists() else options.seed  # whoever joins a search, or goes on with it, tries other points
     study = optuna.create_study(
         study_name="asnn-deploy",
-        storage=JournalStorage(JournalFileBackend(str(options.out.with_suffix(".log")))),
-        sampler=optuna.samplers.TPESampler(seed=options.seed),
+        storage=JournalStorage(JournalFileBackend(str(log))),
+        sampler=optuna.samplers.TPESampler(seed=seed),
         directions=["maximize", "minimize"],
         load_if_exists=True,
     )
-    done = sum(step.state == optuna.trial.TrialState.COMPLETE for step in study.trials)
-    study.optimize(objective, n_trials=max(0, options.trials - done))
+    enough = MaxTrialsCallback(options.trials, states=(optuna.trial.TrialState.COMPLETE,))
+    study.optimize(objective, callbacks=[enough])
     points = [
         {**step.params, "accuracy": step.values[0], "energy_joules": step.values[1]}
         for step in study.trials

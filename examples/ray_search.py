@@ -41,7 +41,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--train-limit", type=int)
     parser.add_argument("--trials", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cpus", type=float, default=1, help="cores of a trial")
     parser.add_argument("--gpus", type=float, default=0, help="cards of a trial")
     parser.add_argument("--address", help="of a Ray cluster; default: start one here")

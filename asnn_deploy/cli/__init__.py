@@ -75,8 +75,10 @@ def run(arguments: list[str] | None = None) -> int:
         return stop.exit_code
     except (KeyboardInterrupt, click.Abort):
         return fail("interrupted", INTERRUPTED)
-    except SystemExit:  # click's way of saying that standard output was closed
-        return fail("standard output was closed before all was written", 3)
+    except SystemExit as stop:
+        if isinstance(stop.code, int) and stop.code > 1:  # one of several processes; the first one says what it was
+            return stop.code
+        return fail("standard output was closed before all was written", 3)  # click's way of saying so
     except click.exceptions.NoArgsIsHelpError as shown:
         click.echo(shown.ctx.get_help())
         return 0
@@ -87,6 +89,8 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("ASNN_DEPLOY_TRACEBACK"):
             traceback.print_exc()
+        if isinstance(error, OSError) and error.filename is not None:
+            return fail(f"{error.filename}: {error.strerror}; look at the path and who may use it", 2)
         return fail(
             f"internal: {type(error).__name__}: {error}; this is a bug, please report it "
             "(ASNN_DEPLOY_TRACEBACK=1 shows where)",

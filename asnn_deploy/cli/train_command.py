@@ -58,10 +58,12 @@ def command(
     default, and its weights are the first ones; with --set quantization.bits=4 weights are trained as integers.
     """
     from asnn_deploy.cli.common import percent
-    from asnn_deploy.errors import ConfigError
+    from asnn_deploy.errors import BundleError, ConfigError
 
     if start is not None and resume:
         raise ConfigError("--start RUN begins a new run, --resume continues one; give one of them")
+    if resume and not (out / "config.yaml").is_file():
+        raise BundleError(f"{out}: nothing to resume (no config.yaml); train without --resume")
     origin = out if resume else start
     settled = configuration(config, preset_name, origin, settings, options)
     from asnn_deploy.training.processes import rank
@@ -88,6 +90,8 @@ def command(
         click.echo(
             f"in integers: {percent(summary['test_accuracy_fixed'])}, weights of {summary['quantization']['bits']} bits"
         )
+    elif summary["quantization_refused"]:
+        click.echo(f"no integer version: {summary['quantization_refused']}")
 
 
 def configuration(

@@ -14,13 +14,14 @@ from torch.distributed.nn.functional import all_reduce
 
 
 class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Takes the place of a batch norm, with its parameters; same names in the state."""
+    """Takes the place of a batch norm, with its parameters; same names in the state. (DDP refuses to see one of torch's
+    own on a CPU.)"""
 
     def _check_input_dim(self, x: Tensor) -> None:
         """Any number of axes behind `[N, C]`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[N, C, ...]`; the mean over N and all axes behind C, of all processes."""
+        """`[N, C, ...]`; the mean over N and all axes behind C, of all processes; sums are in float32 at least."""
         if not self.training or not torch.distributed.is_initialized():
             return super().forward(x)
         if x.is_cuda:
@@ -28,12 +29,13 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
         axes = [0, *range(2, x.dim())]
-        count = torch.full_like(x[0, :1].flatten()[:1], x.numel() / x.shape[1])
-        total = all_reduce(torch.cat([x.sum(axes), count]))
+        count = torch.full_like(wide[0, :1].flatten()[:1], x.numel() / x.shape[1])
+        total = all_reduce(torch.cat([wide.sum(axes), count]))
         mean = total[:-1] / total[-1]
         spread: Any = (-1, *(1,) * (x.dim() - 2))
-        centred = x - mean.reshape(spread)
+        centred = wide - mean.reshape(spread)
         variance = all_reduce(centred.square().sum(axes)) / total[-1]
         with torch.no_grad():
             self.num_batches_tracked += 1
@@ -42,11 +44,11 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), factor)
             self.running_var.lerp_(unbiased.to(self.running_var.dtype), factor)
         y = centred * torch.rsqrt(variance + self.eps).reshape(spread)
-        return y * self.weight.reshape(spread) + self.bias.reshape(spread)
+        return (y * self.weight.reshape(spread) + self.bias.reshape(spread)).to(x.dtype)
 
     def _torch_sync(self, x: Tensor) -> Tensor:
         """By torch's own module, which shares this one's parameters and statistics."""
-        twin = nn.SyncBatchNorm(self.num_features, self.eps, self.momentum, device=x.device)
+        twin = nn.SyncBatchNorm(self.num_features, self.eps, self.momentum, device="meta")
         for key in ("weight", "bias"):
             twin._parameters[key] = self._parameters[key]
         for key in ("running_mean", "running_var", "num_batches_tracked"):

@@ -80,6 +80,7 @@ class Shuffled(Sampler[int]):
 
     def __init__(self, images: Images, done: tuple[int, int] = (0, 0)) -> None:
         self.images, self.done = images, done
+        images.epoch = done[0]  # Lightning has loader processes started before it says which epoch it is
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this when an epoch begins."""

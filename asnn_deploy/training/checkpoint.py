@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import lightning
 import torch
+import torch.distributed
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
@@ -24,7 +26,7 @@ from asnn_deploy.training.run_folder import CHECKPOINT, CONFIG, SUMMARY, WEIGHTS
 
 LOCK = ".lock"
 PREVIOUS = CHECKPOINT.with_name("previous.ckpt")
-FORMAT = 2
+FORMAT = 3
 """Of checkpoints; also what random numbers are drawn from what: a checkpoint of another format cannot be continued."""
 
 
@@ -54,14 +56,17 @@ class Checkpoints(Callback):
         checkpoint["asnn-deploy"] = {
             "format": FORMAT,
             "seed": self.seed,
-            "batch_size": module.config.training.batch_size,
+            "network": described(module.config),
+            "drawn": _drawn(module.config),
         }
 
     def on_train_batch_end(self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, index: int) -> None:
         """Not behind an epoch's last batch: the epoch's end is near."""
         due = time.monotonic() - self.saved >= self.seconds and not trainer.is_last_batch
         if trainer.world_size > 1:  # all of them save, or none
-            due = trainer.strategy.broadcast(due)
+            flag = torch.tensor(float(due), device=trainer.strategy.root_device)
+            torch.distributed.broadcast(flag, 0)
+            due = bool(flag)
         if due:
             self._save(trainer)
 
@@ -70,6 +75,7 @@ class Checkpoints(Callback):
         self._save(trainer)
 
     def _save(self, trainer: lightning.Trainer) -> None:
+        trainer.lightning_module.check_weights()  # type: ignore[operator]
         trainer.save_checkpoint(self.path)
         self.saved = time.monotonic()
 
@@ -103,14 +109,20 @@ def last_checkpoint(folder: Path, config: RunConfig, network: SpikingNetwork) ->
             raise BundleError(f"{path}: missing, though the run is finished; train into another folder")
         return None
     position = _position(path, config, network)
-    if position[0] >= config.training.epochs and (folder / SUMMARY).is_file():
+    if position[0] >= config.training.epochs and _summarised(folder) >= position[0]:
         raise ConfigError(f"--resume: {folder} has its {position[0]} epochs already; ask for more with --epochs")
     return path, position
 
 
 def _position(path: Path, config: RunConfig, network: SpikingNetwork) -> tuple[int, int]:
     """Where a checkpoint stands. Raises BundleError or ConfigError where it is not one of this run."""
-    checkpoint = _read(path)
+    try:
+        return _checked(path, _read(path), config, network)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise BundleError(f"{path}: damaged (it lacks {describe(error)}); train into another folder") from None
+
+
+def _checked(path: Path, checkpoint: dict[str, Any], config: RunConfig, network: SpikingNetwork) -> tuple[int, int]:
     written = checkpoint.get("asnn-deploy", {})
     if written.get("format") != FORMAT:
         raise BundleError(
@@ -122,6 +134,15 @@ def _position(path: Path, config: RunConfig, network: SpikingNetwork) -> tuple[i
             f"{path}: its random numbers come from seed {written['seed']}, the run's from {config.training.seed}; "
             "resume with the same training.seed"
         )
+    now = described(config)
+    other = next((key for key in now if written["network"][key] != now[key]), None)
+    if other is not None:
+        raise BundleError(
+            f"{path}: of another network: {other} is {written['network'][other]} there, {now[other]} in {CONFIG}; put "
+            "the run's own checkpoint back, or train anew"
+        )
+    for key in ("optimizer_states", "callbacks", "trained"):
+        checkpoint[key]
     expected = {f"network.{key}": tuple(value.shape) for key, value in network.state_dict().items()}
     shapes = {key: tuple(value.shape) for key, value in checkpoint["state_dict"].items()}
     for key in sorted(expected.keys() | shapes.keys()):
@@ -132,12 +153,26 @@ def _position(path: Path, config: RunConfig, network: SpikingNetwork) -> tuple[i
             )
     progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     batches = 0 if checkpoint["epoch_ended"] else checkpoint["batches_done"]
-    if batches and written["batch_size"] != config.training.batch_size:
-        raise ConfigError(
-            f"{path}: stands in the middle of an epoch with training.batch_size = {written['batch_size']}, now "
-            f"{config.training.batch_size}; resume with the same"
-        )
+    for key, now in _drawn(config).items():
+        if batches and written["drawn"][key] != now:
+            raise ConfigError(
+                f"{path}: stands in the middle of an epoch with {key} = {written['drawn'][key]}, now {now}; resume "
+                "with the same"
+            )
     return progress, batches
+
+
+def _drawn(config: RunConfig) -> dict[str, Any]:
+    """What decides which images a batch of an epoch has."""
+    return {"training.batch_size": config.training.batch_size, "training.limit": config.training.limit}
+
+
+def _summarised(folder: Path) -> int:
+    """For how many epochs there is a summary; -1 where there is none. It may be that of a shorter run, gone on with."""
+    try:
+        return int(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["epochs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return -1
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -167,12 +202,14 @@ def _load(path: Path) -> dict[str, Any]:
 
 def difference(old: RunConfig, new: RunConfig) -> str | None:
     """The first key in which two configurations describe different networks, with both values."""
-    before, after = (
-        {f"model.{key}": value for key, value in config.model.model_dump().items()}
-        | {key: getattr(config, key) for key in ("coding", "time_steps", "thresholds", "image")}
-        for config in (old, new)
-    )
+    before, after = described(old), described(new)
     return next((f"{key} = {before[key]}, now {after[key]}" for key in before if before[key] != after[key]), None)
+
+
+def described(config: RunConfig) -> dict[str, Any]:
+    """What a network is, key by key."""
+    shared = {key: getattr(config, key) for key in ("coding", "time_steps", "thresholds", "image")}
+    return {f"model.{key}": value for key, value in config.model.model_dump(mode="json").items()} | shared
 
 
 @contextmanager

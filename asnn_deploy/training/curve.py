@@ -28,6 +28,7 @@ def draw_curve(rows: Sequence[dict[str, float]], path: Path) -> None:
         axis.set_title(what, loc="left")
         axis.spines[["top", "right"]].set_visible(False)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xlim(0.5, max(epochs) + 0.5)
     axes[0].legend(frameon=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 
 from asnn_deploy.config import RunConfig
 from asnn_deploy.data import Data
+from asnn_deploy.errors import DataError
 from asnn_deploy.step_table import Array
 from asnn_deploy.training.augment import Images, Shuffled, augmentation
 
@@ -38,7 +41,9 @@ def loaders(
     # One sample has no batch statistics.
     lone = len(images) > training.batch_size and 0 < len(images) % training.batch_size < 2 * part[1]
     sampler = Shuffled(images, (done[0], done[1] * training.batch_size))
-    whole: Any = {"collate_fn": lambda batch: batch}  # `Images` draws batches as they are to be
+    # `Images` draws batches as they are to be; pinned memory is copied while the device computes.
+    pinned = training.device != "cpu" and torch.cuda.is_available()
+    whole: Any = {"collate_fn": lambda batch: batch, "pin_memory": pinned}
     shuffled = DataLoader(
         images,
         training.batch_size,
@@ -48,4 +53,16 @@ def loaders(
         **whole,
     )
     tested = Images(*data.part("test"), part=part)
-    return shuffled, DataLoader(tested, max(training.batch_size, 256), **whole)
+    size = batch_of_tests(data, max(training.batch_size, 256), part[1])
+    return shuffled, DataLoader(tested, size, **whole)
+
+
+def batch_of_tests(data: Data, wanted: int, processes: int) -> int:
+    """The wanted batch size, or the next one of which every process gets a sample of the last batch too.
+
+    Raises DataError where there are fewer test images than processes.
+    """
+    samples = len(data.labels["test"])
+    if samples < processes:
+        raise DataError(f"--data {data.spec}: {samples} test images for {processes} processes; use fewer --devices")
+    return next(size for size in count(wanted) if not 0 < samples % size < processes)

@@ -23,8 +23,8 @@ from asnn_deploy.training.augment import mixup, seed_of
 from asnn_deploy.training.losses import LOSSES
 from asnn_deploy.training.losses.distillation import distillation
 from asnn_deploy.training.losses.sop_penalty import sop_penalty
-from asnn_deploy.training.processes import all_finite, shard
-from asnn_deploy.training.tally import Tally
+from asnn_deploy.training.processes import shard
+from asnn_deploy.training.tally import Tally, added_over_all
 from asnn_deploy.training.teacher import Teacher
 
 
@@ -39,6 +39,7 @@ class TrainingModule(lightning.LightningModule):
         self.config = config
         self.classes = classes
         self.teacher = teacher
+        self.under_way: tuple[Tensor, int, Tensor] | None = None
         self.images_seen = 0
         self.batches_done = 0
         self.trained, self.tested = Tally(), Tally()
@@ -56,10 +57,14 @@ class TrainingModule(lightning.LightningModule):
         self.network.settle_clips()
 
     def on_train_batch_start(self, batch: Any, index: int) -> None:
-        """The learning rate is a function of the epoch alone: a run resumed with more epochs is on their curve."""
+        """The learning rate is a function of the epoch alone: a run resumed with more epochs is on their curve.
+
+        Neither it nor weight decay is what a checkpoint says.
+        """
         training = self.config.training
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = training.learning_rate * cosine(self.current_epoch, training.epochs)
+            group["weight_decay"] = training.weight_decay
 
     def training_step(self, batch: tuple[Tensor, Tensor, float], index: int) -> Tensor:
         """See Lightning. A batch: images, labels, and its share (see `augment.Images`)."""
@@ -71,8 +76,7 @@ class TrainingModule(lightning.LightningModule):
             rng = np.random.default_rng(seed_of(self.config.training.seed, self.current_epoch, index, 1))
             images, targets = mixup(images, labels, self.classes, augmentation.mixup, rng)
         loss, summands = self._loss(images, targets)
-        if not all_finite(loss):
-            raise self._diverged(images, index, float(loss))
+        self.under_way = images, index, loss.detach()
         logits = added_up(summands.detach())
         self.images_seen += len(images)
         self.batches_done = index + 1
@@ -97,23 +101,43 @@ class TrainingModule(lightning.LightningModule):
             loss = loss + config.sop_penalty * sop_penalty(traffic)
         return loss, summands
 
-    def _diverged(self, images: Tensor, index: int, loss: float) -> TrainingError:
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """The norm of all gradients together. Raises TrainingError where it or the loss is no number: weights never
+        become NaN. Only now, with the backward pass under way on the device, is it waited for."""
+        norm: Any = get_total_norm([p.grad for p in self.network.parameters() if p.grad is not None])
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        assert self.under_way is not None
+        images, index, loss = self.under_way
+        self.trained.add("gradient", norm, len(images))
+        wrong = added_over_all((~torch.isfinite(torch.stack([loss, norm.to(loss.dtype)]))).float())
+        if wrong.any():
+            raise self._diverged(images, index, float(loss), float(norm))
+
+    def _diverged(self, images: Tensor, index: int, loss: float, norm: float) -> TrainingError:
         first = self.network.first_not_finite(images)  # in every process, where they share the weights
-        if math.isfinite(loss):
-            return TrainingError(
-                f"the training diverged at epoch {self.current_epoch}, step {index}: in another process"
-            )
-        where = "no layer's signal, only the loss itself" if first is None else f"first of all layer {first!r}"
+        if not math.isfinite(loss):
+            what, where = f"the loss is {loss}", "no layer's signal, only the loss itself"
+        elif not math.isfinite(norm):
+            what, where = f"the norm of the gradients is {norm}", "the backward pass"
+        else:
+            what, where = "the loss is no number in another process", "there"
+        where = where if first is None else f"first of all layer {first!r}"
         done = f"the checkpoint after epoch {self.current_epoch - 1} is whole; " if self.current_epoch else ""
         return TrainingError(
-            f"the training diverged: the loss is {loss} at epoch {self.current_epoch}, step {index}; NaN or infinity "
+            f"the training diverged: {what} at epoch {self.current_epoch}, step {index}; NaN or infinity "
             f"came from {where}; {done}lower training.learning_rate (now {self.config.training.learning_rate:g})"
         )
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """The norm of all gradients together."""
-        norm: Any = get_total_norm([p.grad for p in self.network.parameters() if p.grad is not None])
-        self.trained.add("gradient", norm.full_tensor() if isinstance(norm, DTensor) else norm, 1)
+    def check_weights(self) -> None:
+        """Raise TrainingError where weights are no numbers any more: no checkpoint shall hold them."""
+        for name, weight in self.network.named_parameters():
+            own = weight.to_local() if isinstance(weight, DTensor) else weight
+            if added_over_all((~torch.isfinite(own)).sum()):
+                raise TrainingError(
+                    f"the training diverged: {name.removeprefix('layers.')!r} holds NaN or infinity at epoch "
+                    f"{self.current_epoch}, step {self.batches_done - 1}, and no checkpoint was written of it; lower "
+                    f"training.learning_rate (now {self.config.training.learning_rate:g}) or training.weight_decay"
+                )
 
     def on_validation_epoch_start(self) -> None:
         """All processes judge the same network: batch norm's statistics are those of the first."""
@@ -135,12 +159,13 @@ class TrainingModule(lightning.LightningModule):
         """Where the epoch stands; `checkpoint.py` adds what the run is."""
         checkpoint["batches_done"] = self.batches_done
         checkpoint["epoch_ended"] = self.trainer.is_last_batch
-        checkpoint["trained"] = self.trained.sums
+        checkpoint["trained"] = self.trained.over_all()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """See `on_save_checkpoint`."""
         self.batches_done = checkpoint["batches_done"]
-        self.trained.sums = checkpoint["trained"]
+        first = self.global_rank == 0  # it takes what all had; the sums of the others begin anew
+        self.trained.sums = {k: v if first else torch.zeros_like(v) for k, v in checkpoint["trained"].items()}
 
     def configure_optimizers(self) -> Any:
         """See Lightning."""

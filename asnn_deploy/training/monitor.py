@@ -78,6 +78,11 @@ class Monitor(Callback):
             if self.config.tensorboard:
                 self._tensorboard(epoch, values, rates)
 
+    def on_exception(self, trainer: lightning.Trainer, module: Any, exception: BaseException) -> None:
+        """Draw the curve of a training that is interrupted, too."""
+        if isinstance(exception, KeyboardInterrupt):
+            self.on_train_end(trainer, module)
+
     def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Draw the curve."""
         from asnn_deploy.training.curve import draw_curve
@@ -92,8 +97,8 @@ class Monitor(Callback):
             told = [name for name in now if name not in self.warned and (last or name in self.silent.get(state, ()))]
             self.silent[state], self.warned = now, self.warned + told
             if told:
-                names = ", ".join(repr(name) for name in told)
-                print(f"warning: epoch {epoch}: layer {names} {state}: {remedy}", file=sys.stderr)
+                names = ", ".join(f"layer {name!r}" for name in told)
+                print(f"warning: epoch {epoch}: {state}: {names}; {remedy}", file=sys.stderr)
 
     def _energy(self, network: Any) -> dict[str, float]:
         """Synaptic operations and joules for a sample, of the network as it would be deployed now."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import lightning
 import torch
-import torch.distributed
 from lightning.pytorch.strategies import ModelParallelStrategy
-from torch import Tensor
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
@@ -26,10 +25,10 @@ from asnn_deploy.models.layers import Synapses
 
 def rank() -> int:
     """This process's number among all of the training: 0 writes the run folder. Known before they have met."""
-    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
-        if name in os.environ and (name != "SLURM_PROCID" or processes_from_outside() is not None):
-            return int(os.environ[name])
-    return 0
+    names = ["LOCAL_RANK"]  # the processes that are started here have this one alone
+    if processes_from_outside() is not None:
+        names = ["RANK"] if "TORCHELASTIC_RUN_ID" in os.environ else ["SLURM_PROCID", *names]
+    return next((int(os.environ[name]) for name in names if name in os.environ), 0)
 
 
 def processes_from_outside() -> int | None:
@@ -53,6 +52,11 @@ def check_devices(training: TrainingConfig) -> None:
             f"--devices {wanted}, training.nodes = {training.nodes}: {started} processes were started from outside "
             "(torchrun or srun); their number must be devices times nodes"
         )
+    if training.nodes > 1 and started is None:
+        raise ConfigError(
+            f"training.nodes = {training.nodes}: nothing has started processes on other machines; start by torchrun or "
+            "srun, or set training.nodes=1"
+        )
     if wanted > 1 and cuda and wanted > torch.cuda.device_count():
         raise ConfigError(
             f"--devices {wanted}: {torch.cuda.device_count()} CUDA devices are there; use no more, or more machines "
@@ -63,9 +67,10 @@ def check_devices(training: TrainingConfig) -> None:
             f"--devices {wanted}: there is no CUDA device, and the CPU is one device; use --devices 1, or --device cpu "
             "for that many processes on it"
         )
-    if wanted > training.batch_size // 2:
+    if wanted * training.nodes > training.batch_size // 2:
         raise ConfigError(
-            f"--devices {wanted}: a batch of {training.batch_size} has less than 2 samples for each; raise --batch-size"
+            f"--devices {wanted}, training.nodes = {training.nodes}: a batch of {training.batch_size} has less than 2 "
+            "samples for each; raise --batch-size"
         )
 
 
@@ -81,14 +86,6 @@ def check_sharded(config: RunConfig) -> None:
     ):
         if wanted:
             raise ConfigError(f"training.sharded = true: {key} needs all weights in one place; leave one of them out")
-
-
-def all_finite(value: Tensor) -> bool:
-    """Whether a number is finite in every process; each must ask."""
-    finite = torch.isfinite(value).float()
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(finite, torch.distributed.ReduceOp.MIN)
-    return bool(finite)
 
 
 def shard(network: SpikingNetwork, mesh: DeviceMesh) -> None:
@@ -107,6 +104,15 @@ def weights(network: SpikingNetwork) -> dict[str, Any] | None:
     if not isinstance(network, FSDPModule):
         return None
     return get_model_state_dict(network, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+
+
+def end_others(trainer: lightning.Trainer) -> None:
+    """End the processes that this one has started: they would wait for it without end."""
+    others = getattr(trainer.strategy.launcher, "procs", [])
+    for process in others:
+        process.kill()
+        process.wait()
+    others.clear()  # Lightning's observer kills this process, too, where it finds dead ones
 
 
 def trainer_options(training: TrainingConfig, device: str) -> dict[str, Any]:

@@ -33,11 +33,12 @@ def load_teacher(path: Path, data: Data, classes: int, image: str) -> Teacher:
     teacher = _onnx(path) if path.suffix == ".onnx" else _run(path, image)
     sample = torch.from_numpy(data.images["train"][:2])
     try:
+        teacher.logits(sample[:1])  # batches are of any size
         found = tuple(teacher.logits(sample).shape)
     except Exception as error:  # whatever a network raises on images it was not made for
         raise ConfigError(
             f"--teacher {path}: cannot read images {tuple(sample.shape[1:])} ({describe(error)[:150]}); give a network "
-            "of the same data"
+            "of the same data, and of any batch size"
         ) from None
     if found != (len(sample), classes):
         raise ConfigError(
@@ -69,6 +70,8 @@ def _onnx(path: Path) -> Teacher:
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no base
         raise BundleError(f"--teacher {path}: not readable as ONNX ({describe(error)[:150]})") from None
+    if not session.get_inputs():
+        raise BundleError(f"--teacher {path}: takes no input; give a network that takes images [B, C, H, W]")
     entry = session.get_inputs()[0]
 
     def answer(images: Tensor) -> Tensor:

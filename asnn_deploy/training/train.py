@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import json
-import platform
 import shutil
 import sys
 import time
-from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.plugins import DoublePrecision, MixedPrecision, Precision
 from torch.utils.data import DataLoader
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.config import RunConfig, TrainingConfig, write_config
 from asnn_deploy.data import Data, prepared
-from asnn_deploy.errors import ConfigError, DataError, GraphError
+from asnn_deploy.errors import AsnnDeployError, ConfigError, DataError, TrainingError
 from asnn_deploy.files import unwritable, write_text
-from asnn_deploy.graph import DeployGraph
 from asnn_deploy.levels import check_levels, equal_mass
-from asnn_deploy.lowering import lower
 from asnn_deploy.models import SpikingNetwork, use_kernel
-from asnn_deploy.models.network import exact_sums
 from asnn_deploy.models.shared_norm import share_statistics
-from asnn_deploy.quantize import DEFAULT_BITS, Quantization, calibrate, quantize
-from asnn_deploy.step_table import Array
 from asnn_deploy.training.checkpoint import AtomicCheckpoints, Checkpoints, last_checkpoint, training_lock
 from asnn_deploy.training.loading import loaders
 from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.monitor import Monitor
-from asnn_deploy.training.processes import check_devices, check_sharded, rank, trainer_options, weights
+from asnn_deploy.training.processes import check_devices, check_sharded, end_others, rank, trainer_options, weights
+from asnn_deploy.training.progress import Progress
 from asnn_deploy.training.quiet import quiet_lightning
 from asnn_deploy.training.run_folder import (
     CHECKPOINT,
@@ -47,10 +38,11 @@ from asnn_deploy.training.run_folder import (
     save_weights,
 )
 from asnn_deploy.training.start import check_integer_training, start_from
+from asnn_deploy.training.summary import summarise
 from asnn_deploy.training.teacher import load_teacher
-from asnn_deploy.version import __version__
 
-PACKAGES = ("torch", "norse", "lightning", "numpy")
+MOST_CLASSES = 100_000
+"""As for `model.classes`."""
 
 
 def train(
@@ -61,7 +53,7 @@ def train(
     progress: bool = True,
     start: Path | None = None,
 ) -> dict[str, Any]:
-    """Train as configured and write the run folder; returns what summary.json holds.
+    """Train as configured and write the run folder; returns what summary.json holds, nothing in other processes.
 
     resume: continue from the folder's last checkpoint. start: a run folder to take the first weights from.
     Raises ConfigError or DataError where configuration and data do not fit together, BundleError where a checkpoint or
@@ -72,29 +64,17 @@ def train(
     data = prepared(data, config.image)
     config = with_levels(config, data)
     check_loss(config)
-    device, first = choose_device(config.training.device), rank() == 0
     check_devices(config.training)
     check_sharded(config)
-    keep_freed_memory()
-    if config.training.threads:
-        torch.set_num_threads(config.training.threads)
-    lightning.seed_everything(config.training.seed, verbose=False)
-    network = new_network(config)
-    use_kernel(network, config.kernel, torch.device(device))
-    check_integer_training(network, config)
-    if start is not None:
-        start_from(network, start, config)
-    checkpoint, done = (last_checkpoint(folder, config, network) if resume else None) or (None, (0, 0))
-    teacher = None
-    if config.loss.teacher is not None:
-        teacher = load_teacher(Path(config.loss.teacher), data, config.model.classes or 0, config.image)
-    if config.training.sync_batch_norm:
-        share_statistics(network)
-    module = TrainingModule(network, config, data.classes, teacher)
+    module, checkpoint, done = _start(config, data, folder, resume, start)
+    first = rank() == 0
     monitor = Monitor(folder, config.monitor, data, first)
     drawn = loaders(config, data, rank(), done)
     if not first:
-        _fit(module, drawn, monitor, checkpoint, False)
+        try:
+            _fit(module, drawn, monitor, checkpoint, False)
+        except AsnnDeployError as error:  # the first process says what it was
+            raise SystemExit(error.exit_code) from None
         return {}
     mine = [path for path in (folder / CONFIG, folder) if not path.exists()]
     try:
@@ -107,14 +87,36 @@ def train(
             network, seconds = _fit(module, drawn, monitor, checkpoint, progress)
             save_weights(network, folder)
             images = module.images_seen * config.training.devices * config.training.nodes
-            summary = _summarise(config, data, network, images / seconds)
+            summary = summarise(config, data, network, images / seconds)
             write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    except Exception:
+    except (Exception, KeyboardInterrupt):
         if not (folder / CHECKPOINT).exists():  # nothing to resume: leave the place as it was
             for path in mine:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         raise
     return summary
+
+
+def _start(
+    config: RunConfig, data: Data, folder: Path, resume: bool, start: Path | None
+) -> tuple[TrainingModule, Path | None, tuple[int, int]]:
+    """What is trained, and the checkpoint that it goes on from with the epoch and the batches at which that stands."""
+    keep_freed_memory()
+    if config.training.threads:
+        torch.set_num_threads(config.training.threads)
+    lightning.seed_everything(config.training.seed, verbose=False)
+    network = new_network(config)
+    use_kernel(network, config.kernel, torch.device(choose_device(config.training.device)))
+    check_integer_training(network, config)
+    if start is not None:
+        start_from(network, start, config)
+    checkpoint, done = (last_checkpoint(folder, config, network) if resume else None) or (None, (0, 0))
+    teacher = None
+    if config.loss.teacher is not None:
+        teacher = load_teacher(Path(config.loss.teacher), data, config.model.classes or 0, config.image)
+    if config.training.sync_batch_norm:
+        share_statistics(network)
+    return TrainingModule(network, config, data.classes, teacher), checkpoint, done
 
 
 def _fit(
@@ -137,7 +139,7 @@ def _fit(
             callbacks=[
                 monitor,
                 Checkpoints(monitor.folder, training.checkpoint_minutes, training.seed),
-                *([RichProgressBar(leave=False)] if progress else []),
+                *([Progress(monitor)] if progress else []),
             ],
             enable_checkpointing=False,
             enable_progress_bar=progress,
@@ -147,8 +149,17 @@ def _fit(
         start = time.perf_counter()
         try:
             trainer.fit(module, *drawn, None, checkpoint, weights_only=True)
+        except RuntimeError as error:
+            if "onnect" not in str(error) or training.devices * training.nodes == 1:
+                raise
+            raise TrainingError(
+                f"another process of this training has ended; continue with --resume ({error})"
+            ) from None
         except SystemExit:  # Lightning's way of ending after Ctrl-C
             raise KeyboardInterrupt from None
+        finally:
+            if not trainer.state.finished:
+                end_others(trainer)
         seconds = time.perf_counter() - start
     return _whole(module), seconds
 
@@ -177,6 +188,14 @@ def settle(config: RunConfig, data: Data) -> RunConfig:
     if model.classes is not None and classes > model.classes:
         raise DataError(
             f"--data {data.spec}: has {classes} classes, the configuration {model.classes}; set model.classes"
+        )
+    if len(data.labels["train"]) < 2:
+        raise DataError(
+            f"--data {data.spec}: has {len(data.labels['train'])} training images; training takes at least 2"
+        )
+    if (model.classes or classes) > MOST_CLASSES:
+        raise DataError(
+            f"--data {data.spec}: labels go up to {classes - 1}; a network has at most {MOST_CLASSES} classes"
         )
     if (model.classes or classes) < 2:
         raise DataError(f"--data {data.spec}: all labels are 0; a network answers at least 2 classes")
@@ -226,77 +245,3 @@ def choose_device(wanted: str) -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: no CUDA device is available here; use --device cpu or auto")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def evaluate(network: SpikingNetwork, images: Array, batch: int = 256) -> tuple[Array, int, dict[str, Array]]:
-    """Predictions `[N]`, the number of spikes, and per layer the spikes packed to bits, of a network in evaluation."""
-    predictions, packed = [], []
-    network.eval()
-    with exact_sums():
-        for i in range(0, len(images), batch):
-            logits, spikes = network.trace(torch.from_numpy(images[i : i + batch]))
-            predictions.append(logits.argmax(1).numpy())
-            packed.append({name: np.packbits(s.numpy().astype(bool)) for name, s in spikes.items()})
-    joined = {name: np.concatenate([part[name] for part in packed]) for name in packed[0]}
-    count = int(sum(np.unpackbits(bits).sum() for bits in joined.values()))
-    return np.concatenate(predictions), count, joined
-
-
-def _summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: float) -> dict[str, Any]:
-    """Accuracies of the network as deployed (folded and snapped), and what snapping changed."""
-    network.cpu().eval()
-    x_test, y_test = data.part("test")
-    x_train, y_train = data.part("train", 10_000)
-    x_sample = x_test[:1000]
-    graph = lower(network, config.dt)
-    trained, trained_spikes, before = evaluate(network, x_sample)
-    network.fold(graph)
-    _, _, after = evaluate(network, x_sample)
-    predictions, _, _ = evaluate(network, x_test)
-    train_predictions, _, _ = evaluate(network, x_train)
-    changed = sum(int(np.unpackbits(np.bitwise_xor(before[k], after[k])).sum()) for k in before)
-    parameters = sum(p.numel() for p in network.parameters())
-    chosen, refusal = _integer_choices(graph, x_train[: config.quantization.samples], config)
-    accuracy_fixed = None
-    if refusal is None:
-        network.fold(quantize(replace(graph, quantization=Quantization.from_json(chosen))))
-        accuracy_fixed = float(np.mean(evaluate(network, x_test)[0] == y_test))
-    return {
-        "test_accuracy": float(np.mean(predictions == y_test)),
-        "train_accuracy": float(np.mean(train_predictions == y_train)),
-        "train_accuracy_samples": len(y_train),
-        "epochs": config.training.epochs,
-        "time_steps": config.time_steps,
-        "parameters": parameters,
-        "samples_per_second": speed,
-        "seed": config.training.seed,
-        "preset": config.preset,
-        "coding": config.coding,
-        "neuron": config.model.neuron,
-        "snapping": {
-            "samples": len(x_sample),
-            "spikes": trained_spikes,
-            "spikes_changed": changed,
-            "accuracy_as_trained": float(np.mean(trained == y_test[: len(x_sample)])),
-            "accuracy_snapped": float(np.mean(predictions[: len(x_sample)] == y_test[: len(x_sample)])),
-        },
-        "quantization": chosen,
-        "quantization_refused": refusal,
-        "test_accuracy_fixed": accuracy_fixed,
-        "versions": {
-            "asnn-deploy": __version__,
-            "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
-        },
-    }
-
-
-def _integer_choices(graph: DeployGraph, images: Array, config: RunConfig) -> tuple[dict[str, Any], str | None]:
-    """The integer version's choices; none, and why, where the network has no integer version."""
-    wanted = config.quantization
-    if wanted.bits is not None:  # what was trained is on its integers already, and each channel uses the largest
-        return Quantization(wanted.bits).to_json(), None
-    try:
-        return calibrate(graph, images, DEFAULT_BITS, wanted.scales).quantization.to_json(), None
-    except GraphError as error:
-        return {}, str(error)

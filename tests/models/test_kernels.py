@@ -191,7 +191,7 @@ def test_triton_in_its_interpreter():
 @pytest.mark.parametrize("size", ["i32", "i64"])
 @pytest.mark.parametrize("ones", [{}, {"steps": 1, "spans": 1, "SPAN": 1}, {"positions": 1, "inner": 1}])
 @pytest.mark.parametrize("x_type", ["*fp32", "*bf16"])
-def test_the_compiled_kernel_never_fuses_a_multiply_with_an_add(x_type, ones, size):
+def test_the_compiled_kernel_fuses_no_multiply_with_an_add_on_the_way_to_a_spike(x_type, ones, size):
     """What Triton makes of the kernels for a GPU, which needs none to be there.
 
     ones: arguments that are compiled in, as Triton does with those that are 1.
@@ -221,7 +221,7 @@ def test_the_compiled_kernel_never_fuses_a_multiply_with_an_add(x_type, ones, si
         }
         signature = {name: "constexpr" if name in constants else types[name] for name in kernel.arg_names}
         source = ASTSource(kernel, signature, constexprs=constants)
-        made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"enable_fp_fusion": False})
+        made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=lif_triton.OPTIONS)
         if kernel is lif_triton.lif_forward:
             assert "fma.rn.f32" not in made.asm["ptx"]
         assert len(made.asm["cubin"]) > 0

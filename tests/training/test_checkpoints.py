@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import resource
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import torch
 from runs import tiny_config
 from safetensors.torch import load_file
 
-from asnn_deploy.errors import BundleError, ConfigError, InputError
+from asnn_deploy.errors import BundleError, ConfigError, InputError, TrainingError
 from asnn_deploy.training.checkpoint import Checkpoints
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.train import train
@@ -118,12 +119,42 @@ def test_a_checkpoint_of_another_version_network_or_seed_is_refused(copied, digi
         resumed(copied, digits)
     changed(copied, lambda c: c["asnn-deploy"].update(seed=0, format=99))
     with pytest.raises(
-        BundleError, match="written by another version \\(checkpoint format 99, this version continues 2"
+        BundleError, match="written by another version \\(checkpoint format 99, this version continues 3"
     ):
         resumed(copied, digits)
     changed(copied, lambda c: c.pop("asnn-deploy"))
     with pytest.raises(BundleError, match="checkpoint format unknown"):
         resumed(copied, digits)
+
+
+def test_a_checkpoint_of_another_neuron_is_refused(copied, digits):
+    """Its weights have the same names and shapes."""
+    changed(copied, lambda c: c["asnn-deploy"]["network"].update({"model.neuron": "lif"}))
+    with pytest.raises(BundleError, match="of another network: model.neuron is lif there, asnn in config.yaml"):
+        resumed(copied, digits)
+
+
+@pytest.mark.parametrize("key", ["loops", "optimizer_states", "batches_done", "trained", "callbacks"])
+def test_a_checkpoint_that_lacks_something_is_damaged(key, copied, digits):
+    changed(copied, lambda c: (c.update(epoch_ended=False), c.pop(key)))
+    with pytest.raises(BundleError, match=f"last.ckpt: damaged .it lacks '{key}'"):
+        resumed(copied, digits)
+
+
+def test_weights_that_are_no_numbers_are_not_kept(copied, digits, monkeypatch):
+    """Weight decay, or the last step of an epoch, may make them so, though loss and gradients were numbers."""
+    before = (copied / "checkpoints" / "last.ckpt").read_bytes()
+
+    start = TrainingModule.on_validation_epoch_start
+
+    def poisoned(self):
+        start(self)
+        self.network.layers["fc1_synapses"].weights[0].weight.data[0, 0] = float("inf")
+
+    monkeypatch.setattr(TrainingModule, "on_validation_epoch_start", poisoned)
+    with pytest.raises(TrainingError, match="diverged: 'fc1_synapses.weights.0.weight' holds NaN or infinity at epoch"):
+        resumed(copied, digits, training__epochs=5)
+    assert (copied / "checkpoints" / "last.ckpt").read_bytes() == before
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(copied, digits):
@@ -136,10 +167,24 @@ def test_a_checkpoint_of_another_architecture_is_refused(copied, digits):
         resumed(copied, digits)
 
 
+def test_a_longer_run_that_was_killed_behind_its_last_checkpoint_is_finished(copied, digits):
+    """Its summary is still the one of the shorter run."""
+    resumed(copied, digits)
+    summary = json.loads((copied / "summary.json").read_text())
+    resumed(copied, digits, training__epochs=summary["epochs"] + 1)
+    (copied / "summary.json").write_text(json.dumps(summary))
+    resumed(copied, digits, training__epochs=summary["epochs"] + 1)
+    assert json.loads((copied / "summary.json").read_text())["epochs"] == summary["epochs"] + 1
+    with pytest.raises(ConfigError, match="has its .* epochs already"):
+        resumed(copied, digits, training__epochs=summary["epochs"] + 1)
+
+
 def test_a_batch_size_may_change_between_epochs_and_not_within_one(copied, digits):
     changed(copied, lambda c: c.update(epoch_ended=False))
     with pytest.raises(ConfigError, match="in the middle of an epoch with training.batch_size = 32, now 64"):
         resumed(copied, digits, training__batch_size=64, training__epochs=5)
+    with pytest.raises(ConfigError, match="in the middle of an epoch with training.limit = None, now 900"):
+        resumed(copied, digits, training__limit=900, training__epochs=5)
     changed(copied, lambda c: c.update(epoch_ended=True))
     resumed(copied, digits, training__batch_size=64, training__epochs=5)
     assert len(metrics(copied)) == 5

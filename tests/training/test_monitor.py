@@ -74,8 +74,8 @@ def test_dead_and_saturated_layers_are_named_once(digits, tmp_path, monkeypatch,
     train(tiny_config(training__epochs=3), digits, tmp_path / "run", progress=False)
     warnings = [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning:")]
     assert len(warnings) == 2
-    assert warnings[0].startswith("warning: epoch 1: layer 'conv2' never fires: nothing behind it learns; lower")
-    assert warnings[1].startswith("warning: epoch 1: layer 'fc1' fires at nearly every step: it says nothing; lower")
+    assert warnings[0].startswith("warning: epoch 1: never fires: layer 'conv2'; nothing behind it learns; lower")
+    assert warnings[1].startswith("warning: epoch 1: fires at nearly every step: layer 'fc1'; it says nothing; lower")
 
 
 def test_tensorboard_without_its_package_is_refused(digits, tmp_path, monkeypatch):

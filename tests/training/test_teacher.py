@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -112,7 +113,9 @@ def test_a_run_of_more_steps_teaches(run_folder, digits, tmp_path):
     images = torch.from_numpy(digits.images["test"])
     taught = teacher.logits(images).argmax(1)
     config = tiny_config(time_steps=2, loss__teacher=str(run_folder), loss__teacher_share=1.0, training__epochs=4)
-    summary = train(config, digits, tmp_path / "run", progress=False)
+    shuffled = digits.labels["train"][np.random.default_rng(0).permutation(len(digits.labels["train"]))]
+    wrong = replace(digits, labels=digits.labels | {"train": shuffled})
+    summary = train(config, wrong, tmp_path / "run", progress=False)
     assert summary["test_accuracy"] > 0.5
     labels = torch.from_numpy(digits.labels["test"])
     assert (taught == labels).float().mean() > 0.5

@@ -16,10 +16,14 @@ from safetensors.torch import load_file, save_file
 from asnn_deploy.config import make_config
 from asnn_deploy.data import load_data
 from asnn_deploy.errors import BundleError, ConfigError, DataError, TrainingError
+from asnn_deploy.lowering import lower
+from asnn_deploy.models.network import exact_sums
 from asnn_deploy.presets import preset
+from asnn_deploy.reference import run
+from asnn_deploy.trace import Record
 from asnn_deploy.training.loading import balanced
 from asnn_deploy.training.module import TrainingModule
-from asnn_deploy.training.run_folder import load_run
+from asnn_deploy.training.run_folder import load_run, new_network
 from asnn_deploy.training.train import choose_device, settle, train
 
 
@@ -134,12 +138,58 @@ def test_a_training_that_diverges_stops_there_and_names_the_layer(tmp_path, digi
     assert [row["epoch"] for row in rows(tmp_path / "run")] == ["0", "1", "2"]
 
 
-def test_workers_change_nothing(tmp_path, digits):
-    for workers in (0, 2):
-        changes = {**RANDOM, "training__epochs": 1, "training__workers": workers}
-        train(tiny_config(**changes), digits, tmp_path / str(workers), progress=False)
-    alone, helped = (load_file(tmp_path / str(workers) / "model.safetensors") for workers in (0, 2))
-    assert all(torch.equal(alone[key], helped[key]) for key in alone)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training__precision": "bf16"},
+        {"training__batch_norm": "run"},
+        {"training__reset_gradient": "detached"},
+        {"model__learned": ["leak", "gain", "threshold", "readout"], "model__granularity": "channel"},
+    ],
+    ids=["bf16", "batch norm over the run", "reset detached", "thresholds learned"],
+)
+def test_what_is_trained_otherwise_is_deployed_exactly_all_the_same(changes, tmp_path, digits):
+    train(tiny_config(**changes), digits, tmp_path / "run", progress=False)
+    trained, images = load_run(tmp_path / "run"), digits.images["test"][:50]
+    config, graph = trained.config, lower(trained.network, trained.config.dt)
+    trained.network.fold(graph)
+    with exact_sums():
+        logits, spikes = trained.network.trace(torch.from_numpy(images))
+    deployed = run(graph, images, Record(spikes=True))
+    for name, fired in spikes.items():
+        assert np.array_equal(fired.numpy(), deployed.spikes[name])
+    assert np.array_equal(logits.numpy(), deployed.logits)
+    if "threshold" in config.model.learned:
+        assert any((neuron.parameters["threshold"].values != 1).any() for neuron in graph.neurons)
+    network = new_network(config).layers
+    assert network["conv1_synapses"].norm_by_step == (config.training.batch_norm == "step")
+    assert network["conv1"].cell.p.attached == (config.training.reset_gradient != "detached")
+
+
+def test_workers_change_nothing(tmp_path, digits, monkeypatch):
+    """Neither in a run that nothing disturbs, nor in one that is resumed after an epoch, and cut in mid-epoch."""
+    step, config = TrainingModule.training_step, tiny_config(**RANDOM | {"training__workers": 2, "training__epochs": 3})
+
+    def killed(self, batch, index):
+        if self.current_epoch == 1 and index == 3:
+            raise Killed
+        return step(self, batch, index)
+
+    train(tiny_config(**RANDOM | {"training__epochs": 3}), digits, tmp_path / "alone", progress=False)
+    config.training.checkpoint_minutes = 0
+    train(config, digits, tmp_path / "helped", progress=False)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(TrainingModule, "training_step", killed)
+        train(config, digits, tmp_path / "cut", progress=False)
+    train(config, digits, tmp_path / "cut", resume=True, progress=False)
+    config.training.epochs = 1
+    train(config, digits, tmp_path / "longer", progress=False)
+    config.training.epochs = 3
+    train(config, digits, tmp_path / "longer", resume=True, progress=False)
+    alone = load_file(tmp_path / "alone" / "model.safetensors")
+    for name in ("helped", "cut", "longer"):
+        weights = load_file(tmp_path / name / "model.safetensors")
+        assert all(torch.equal(alone[key], weights[key]) for key in alone), name
 
 
 def test_resume_with_another_architecture_is_refused(run_folder, digits, tmp_path):

@@ -52,12 +52,17 @@ def fused_lif(
 def _by_rows(x: Tensor, v: Tensor, tables: list[Tensor], to_zero: bool, attached: bool) -> tuple[Tensor, Tensor]:
     """The kernels see `[T, outer, G, inner]`: G parameters a step, each for `inner` neighbours in memory."""
     sample, grain = x.shape[2:], tables[0].shape[1:]
+    shared = 0  # axes before the first one along which parameters differ: their positions are as good as samples
+    while math.prod(grain) > 1 and grain[shared] == 1:
+        shared += 1
+    outer, sample, grain = math.prod(x.shape[1 : 2 + shared]), sample[shared:], grain[shared:]
+    tables = [table.reshape(len(x), *grain) for table in tables]
     own = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(sample, grain))))
     if math.prod(grain[own:]) > 1:  # parameters that are shared along one axis and differ along a later one
         own, tables = len(sample), [table.expand(-1, *sample) for table in tables]
     count = math.prod(sample[:own])
     tables = [table.reshape(len(x), count) for table in tables]
-    before = v.contiguous().reshape(x.shape[1], count, -1)
+    before = v.contiguous().reshape(outer, count, -1)
     spikes, after = FusedLIF.apply(x.contiguous().reshape(len(x), *before.shape), before, *tables, to_zero, attached)
     return spikes.reshape(x.shape), after.reshape(v.shape)
 

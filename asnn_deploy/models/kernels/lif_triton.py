@@ -8,7 +8,7 @@ The backward pass needs the input, and the potentials before every SPAN-th step:
 of steps at a time, and holds them in registers. So a neuron's traffic is 8 bytes a step forward (float32 input and
 spikes), 12 backward (input and both gradients), and 4 / SPAN more either way, which is next to the least possible.
 
-Multiplications and additions are kept apart (`enable_fp_fusion=False`): a fused multiply-add rounds once where
+Multiplications and additions are kept apart (OPTIONS): a fused multiply-add rounds once where
 `cells.lif_step` rounds twice, and a spike in a million would differ. The state is float32 whatever the type of x.
 """
 
@@ -23,6 +23,7 @@ from torch import Tensor
 
 TILE = 512
 COLUMNS = 64
+OPTIONS = {"enable_fp_fusion": False}
 SPAN = 4
 """Steps whose potentials the backward pass holds in registers."""
 
@@ -83,7 +84,7 @@ def lif_backward(  # type: ignore[no-untyped-def]
     at = k // inner * inner * granules + k % inner + c * inner
     inside = (k < positions) & (c < granules)
     column = tl.program_id(1) * COLS + tl.arange(0, COLS)
-    sums += tl.program_id(0) * steps * granules + column
+    sums += tl.program_id(0).to(tl.int64) * steps * granules + column
     back = tl.load(backwards + at, inside, 0)
     for i in range(spans):
         span = tl.cast(spans - 1 - i, tl.int64)
@@ -129,7 +130,7 @@ def lif_backward(  # type: ignore[no-untyped-def]
                 own = (column < granules) & (t < steps)
                 tl.store(sums + t * granules, tl.sum(g * v, 0), own)
                 tl.store(sums + table + t * granules, tl.sum(g * inputs[j], 0), own)
-                tl.store(sums + 2 * table + t * granules, tl.sum(of_threshold, 0), own)
+                tl.store(sums + table + table + t * granules, tl.sum(of_threshold, 0), own)
             back = tl.where(t < steps, a * g, back)
     tl.store(backwards + at, back, inside)
 
@@ -149,7 +150,7 @@ def forward(
     tiles, grid = _tiles(x)
     flags = {"SPAN": span, "TO_ZERO": to_zero, "SAVE": save}
     arrays = x, before, spikes, after, kept, *tables
-    lif_forward[grid](*arrays, *_sizes(x), **tiles, **flags, enable_fp_fusion=False)
+    lif_forward[grid](*arrays, *_sizes(x), **tiles, **flags, **OPTIONS)
     return spikes, after, kept if save else None
 
 
@@ -176,7 +177,7 @@ def backward(
     flags = {"SPAN": span, "TO_ZERO": to_zero, "ATTACHED": attached, "LEARNED": learned}
     arrays = grad, x, before, kept, given, backwards, sums, *tables
     sizes = *_sizes(x), spans, grid[0] * leak.numel()
-    lif_backward[grid](*arrays, *sizes, **tiles, **flags, enable_fp_fusion=False)
+    lif_backward[grid](*arrays, *sizes, **tiles, **flags, **OPTIONS)
     if not learned:
         return given, backwards, None, None, None
     of_leak, of_gain, of_threshold = sums.sum(1).to(leak.dtype)

@@ -1,0 +1,98 @@
+"""What came out of a training: accuracies of the network as deployed, what snapping changed, the integer version."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+
+from asnn_deploy.config import RunConfig
+from asnn_deploy.data import Data
+from asnn_deploy.errors import GraphError
+from asnn_deploy.graph import DeployGraph
+from asnn_deploy.lowering import lower
+from asnn_deploy.models import SpikingNetwork
+from asnn_deploy.models.network import exact_sums
+from asnn_deploy.quantize import DEFAULT_BITS, Quantization, calibrate, quantize
+from asnn_deploy.step_table import Array
+from asnn_deploy.version import __version__
+
+PACKAGES = ("torch", "norse", "lightning", "numpy")
+
+
+def evaluate(network: SpikingNetwork, images: Array, batch: int = 256) -> tuple[Array, int, dict[str, Array]]:
+    """Predictions `[N]`, the number of spikes, and per layer the spikes packed to bits, of a network in evaluation."""
+    predictions, packed = [], []
+    network.eval()
+    with exact_sums():
+        for i in range(0, len(images), batch):
+            logits, spikes = network.trace(torch.from_numpy(images[i : i + batch]))
+            predictions.append(logits.argmax(1).numpy())
+            packed.append({name: np.packbits(s.numpy().astype(bool)) for name, s in spikes.items()})
+    joined = {name: np.concatenate([part[name] for part in packed]) for name in packed[0]}
+    count = int(sum(np.unpackbits(bits).sum() for bits in joined.values()))
+    return np.concatenate(predictions), count, joined
+
+
+def summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: float) -> dict[str, Any]:
+    """Accuracies of the network as deployed (folded and snapped), and what snapping changed."""
+    network.cpu().eval()
+    x_test, y_test = data.part("test")
+    x_train, y_train = data.part("train", 10_000)
+    x_sample = x_test[:1000]
+    graph = lower(network, config.dt)
+    trained, trained_spikes, before = evaluate(network, x_sample)
+    network.fold(graph)
+    _, _, after = evaluate(network, x_sample)
+    predictions, _, _ = evaluate(network, x_test)
+    train_predictions, _, _ = evaluate(network, x_train)
+    changed = sum(int(np.unpackbits(np.bitwise_xor(before[k], after[k])).sum()) for k in before)
+    parameters = sum(p.numel() for p in network.parameters())
+    chosen, refusal = _integer_choices(graph, x_train[: config.quantization.samples], config)
+    accuracy_fixed = None
+    if refusal is None:
+        network.fold(quantize(replace(graph, quantization=Quantization.from_json(chosen))))
+        accuracy_fixed = float(np.mean(evaluate(network, x_test)[0] == y_test))
+    return {
+        "test_accuracy": float(np.mean(predictions == y_test)),
+        "train_accuracy": float(np.mean(train_predictions == y_train)),
+        "train_accuracy_samples": len(y_train),
+        "epochs": config.training.epochs,
+        "time_steps": config.time_steps,
+        "parameters": parameters,
+        "samples_per_second": speed,
+        "seed": config.training.seed,
+        "preset": config.preset,
+        "coding": config.coding,
+        "neuron": config.model.neuron,
+        "snapping": {
+            "samples": len(x_sample),
+            "spikes": trained_spikes,
+            "spikes_changed": changed,
+            "accuracy_as_trained": float(np.mean(trained == y_test[: len(x_sample)])),
+            "accuracy_snapped": float(np.mean(predictions[: len(x_sample)] == y_test[: len(x_sample)])),
+        },
+        "quantization": chosen,
+        "quantization_refused": refusal,
+        "test_accuracy_fixed": accuracy_fixed,
+        "versions": {
+            "asnn-deploy": __version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in PACKAGES},
+        },
+    }
+
+
+def _integer_choices(graph: DeployGraph, images: Array, config: RunConfig) -> tuple[dict[str, Any], str | None]:
+    """The integer version's choices; none, and why, where the network has no integer version."""
+    wanted = config.quantization
+    if wanted.bits is not None:  # what was trained is on its integers already, and each channel uses the largest
+        return Quantization(wanted.bits).to_json(), None
+    try:
+        return calibrate(graph, images, DEFAULT_BITS, wanted.scales).quantization.to_json(), None
+    except GraphError as error:
+        return {}, str(error)
