@@ -107,7 +107,7 @@ def test_a_run_and_its_export_are_one_network(run_folder, nir, tmp_path, measure
 @pytest.fixture
 def trained(monkeypatch):
     """The trainings that begin, as (bits, epochs, whether resumed); it can interrupt the n-th before its summary."""
-    real, summarise, done = train_module.train, train_module._summarise, []
+    real, summarise, done = train_module.train, train_module.summarise, []
 
     def spying(config, data, folder, resume, **more):
         done.append((config.quantization.bits, config.training.epochs, resume))
@@ -118,7 +118,7 @@ def trained(monkeypatch):
             raise KeyboardInterrupt
         return summarise(*arguments)
 
-    monkeypatch.setattr(train_module, "_summarise", interrupting)
+    monkeypatch.setattr(train_module, "summarise", interrupting)
 
     spying.stop_at, spying.done = None, done
     monkeypatch.setattr(train_module, "train", spying)
