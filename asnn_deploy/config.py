@@ -12,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.suggest import unknown_name
 
+MOST_CLASSES = 100_000
+
 
 class Section(BaseModel):
     """Base of all sections: unknown keys are errors, values are checked on every assignment."""
@@ -43,7 +45,7 @@ class ModelConfig(Section):
     granularity: Literal["layer", "channel", "neuron"] = "layer"
     input_shape: tuple[int, int, int] | None = None
     """What images the preset is for, (C, H, W); null takes whatever the data has."""
-    classes: int | None = Field(None, ge=2, le=100_000)
+    classes: int | None = Field(None, ge=2, le=MOST_CLASSES)
 
 
 class TrainingConfig(Section):

@@ -15,7 +15,7 @@ from lightning.pytorch.plugins import DoublePrecision, MixedPrecision, Precision
 from torch.utils.data import DataLoader
 
 from asnn_deploy.coding import input_code
-from asnn_deploy.config import RunConfig, TrainingConfig, write_config
+from asnn_deploy.config import MOST_CLASSES, RunConfig, TrainingConfig, write_config
 from asnn_deploy.data import Data, prepared
 from asnn_deploy.errors import AsnnDeployError, ConfigError, DataError, TrainingError
 from asnn_deploy.files import unwritable, write_text
@@ -40,9 +40,6 @@ from asnn_deploy.training.run_folder import (
 from asnn_deploy.training.start import check_integer_training, start_from
 from asnn_deploy.training.summary import summarise
 from asnn_deploy.training.teacher import load_teacher
-
-MOST_CLASSES = 100_000
-"""As for `model.classes`."""
 
 
 def train(
@@ -150,7 +147,8 @@ def _fit(
         try:
             trainer.fit(module, *drawn, None, checkpoint, weights_only=True)
         except RuntimeError as error:
-            if "onnect" not in str(error) or training.devices * training.nodes == 1:
+            # The backends have no error of their own for a process that is gone.
+            if "connection" not in str(error).lower() or training.devices * training.nodes == 1:
                 raise
             raise TrainingError(
                 f"another process of this training has ended; continue with --resume ({error})"

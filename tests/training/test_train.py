@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from asnn_deploy.models.network import exact_sums
 from asnn_deploy.presets import preset
 from asnn_deploy.reference import run
 from asnn_deploy.trace import Record
-from asnn_deploy.training.loading import balanced
+from asnn_deploy.training.loading import balanced, batch_of_tests
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.run_folder import load_run, new_network
 from asnn_deploy.training.train import choose_device, settle, train
@@ -136,6 +137,16 @@ def test_a_training_that_diverges_stops_there_and_names_the_layer(tmp_path, digi
     assert caught.value.exit_code == 3
     train(tiny_config(), digits, tmp_path / "run", resume=True, progress=False)
     assert [row["epoch"] for row in rows(tmp_path / "run")] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(("samples", "processes", "size"), [(257, 2, 257), (512, 2, 256), (360, 4, 256), (258, 3, 258)])
+def test_every_process_has_images_of_every_test_batch(samples, processes, size, digits):
+    """One of them without any would leave the others waiting."""
+    some = replace(digits, labels={"test": digits.labels["test"].repeat(2)[:samples]})
+    assert batch_of_tests(some, 256, processes) == size
+    few = replace(digits, labels={"test": digits.labels["test"][:1]})
+    with pytest.raises(DataError, match=f"1 test images for {processes} processes; use fewer --devices"):
+        batch_of_tests(few, 256, processes)
 
 
 @pytest.mark.parametrize(
