@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asnn_deploy.errors import BundleError, InputError
-from asnn_deploy.files import replacing_folder
+from asnn_deploy.files import LOCK, holding_folder, replacing_folder
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.plugins import available
 from asnn_deploy.serialize import describe
@@ -42,7 +43,7 @@ def write_bundle(
     """
     exporter = available("exporters", exporter_name)
     claim_bundle(path)
-    with replacing_folder(path) as folder:
+    with replacing_folder(path, claim_bundle) as folder:
         names = list(exporter.write(graph, folder, data=data, **options))
         if not (folder / NETWORK).exists():
             names += available("exporters", "nir").write(graph, folder)
@@ -121,7 +122,7 @@ def claim_bundle(path: Path) -> None:
 
 def claim_folder(path: Path, marker: str) -> None:
     """`path` may be written: it is absent, empty, or holds what `marker` shows to be ours. Raises InputError."""
-    if path.is_dir() and (not any(path.iterdir()) or (path / marker).is_file()):
+    if path.is_dir() and ((path / marker).is_file() or all(entry.name == LOCK for entry in path.iterdir())):
         return
     if path.exists():
         what = (
@@ -130,3 +131,12 @@ def claim_folder(path: Path, marker: str) -> None:
             else f"exists and was not made by this command (it has no {marker})"
         )
         raise InputError(f"{path}: {what}; choose another place")
+
+
+@contextmanager
+def claimed_folder(path: Path, marker: str) -> Iterator[None]:
+    """Hold a folder that may be written, see `claim_folder` and `files.holding_folder`. Raises InputError."""
+    claim_folder(path, marker)  # what is not ours is not touched, not even to lock it
+    with holding_folder(path):
+        claim_folder(path, marker)
+        yield

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from asnn_deploy.errors import DataError
+from asnn_deploy.errors import DataError, InputError
+from asnn_deploy.files import making_folder
 from asnn_deploy.input_code import PIXEL_MAX
 from asnn_deploy.preparation import prepare
 from asnn_deploy.serialize import DAMAGE, describe
@@ -135,7 +136,7 @@ def _idx_reader(folder_name: str) -> Callable[[Path], tuple[dict[str, Array], in
         if not folder.is_dir() and any(root.glob("*-ubyte*")):
             folder = root
         if not folder.is_dir():
-            _download(folder_name, root)
+            _download(folder_name, root, folder)
         arrays = {}
         for split, prefix in (("train", "train"), ("test", "t10k")):
             arrays[f"x_{split}"] = _read_idx(folder / f"{prefix}-images-idx3-ubyte", 3)
@@ -175,7 +176,7 @@ def _cifar_reader(name: str) -> Callable[[Path], tuple[dict[str, Array], int]]:
 
         make = getattr(datasets, name)
         if not (root / make.base_folder).is_dir():
-            _download(name, root)
+            _download(name, root, root)
         try:
             parts = {split: make(root, train=split == "train", download=False) for split in ("train", "test")}
         except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
@@ -188,31 +189,20 @@ def _cifar_reader(name: str) -> Callable[[Path], tuple[dict[str, Array], int]]:
     return read
 
 
-def _download(name: str, root: Path) -> None:
-    """Let torchvision fetch a data set that is not there."""
+def _download(name: str, root: Path, folder: Path) -> None:
+    """Let torchvision fetch a data set that is not there into a folder in `root`."""
     from torchvision import datasets
 
     if root.exists() and not root.is_dir():
         raise DataError(f"{root}: is a file; --data needs the folder that holds {name}")
-    existed = root.exists()
     try:
-        getattr(datasets, name)(root, download=True)
-    except (OSError, RuntimeError, EOFError):  # torchvision raises all three, by where the download broke off
-        if not existed:
-            _remove_empty(root)
+        with making_folder(folder):
+            getattr(datasets, name)(root, download=True)
+    except (OSError, RuntimeError, EOFError, InputError):  # torchvision raises three, by where the download broke off
         raise DataError(
             f"{root}: holds no {name} data, and it could not be downloaded; "
             "give the folder that holds torchvision's files"
         ) from None
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder tree that holds no files."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 SOURCES: dict[str, Callable[[Path], tuple[dict[str, Array], int | None]]] = {

@@ -16,16 +16,16 @@ def command(report_a: Path, report_b: Path, out: Path) -> None:
 
     REPORT_A and REPORT_B are folders made by `report`.
     """
-    from asnn_deploy.bundle import claim_folder
+    from asnn_deploy.bundle import claimed_folder
     from asnn_deploy.errors import InputError
     from asnn_deploy.report.compare import compare, read_report, write
     from asnn_deploy.report.compare.says import conclusions
 
     if out.resolve() in (report_a.resolve(), report_b.resolve()):
         raise InputError(f"--out {out}: is one of the two reports; choose another folder")
-    claim_folder(out, "compare.json")
-    compared = compare(read_report(report_a), read_report(report_b))
-    write(compared, out)
+    with claimed_folder(out, "compare.json"):
+        compared = compare(read_report(report_a), read_report(report_b))
+        write(compared, out)
     a, b = compared["a"]["name"], compared["b"]["name"]
     click.echo(f"{out / 'compare.html'}: A = {a}, B = {b}, {compared['samples']:,} samples")
     for sentence in conclusions(compared):

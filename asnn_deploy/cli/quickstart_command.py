@@ -27,11 +27,17 @@ CHIP = "loihi2"
 @click.option("--limit", type=click.IntRange(min=1), help="Verify and count on N test samples only.")
 def command(out: Path, epochs: int | None, limit: int | None) -> int:
     """Train, export to three formats, run and verify on seven targets, report, fit: on digits, without a download."""
-    from asnn_deploy.bundle import claim_folder
+    from asnn_deploy.bundle import claimed_folder
+
+    with claimed_folder(out, MARKER):
+        return whole_way(out, epochs, limit)
+
+
+def whole_way(out: Path, epochs: int | None, limit: int | None) -> int:
+    """All of it, in a folder that nobody else writes to; the exit code."""
     from asnn_deploy.cli.verify_command import broken, print_table
     from asnn_deploy.files import write_text
 
-    claim_folder(out, MARKER)
     write_text(out / MARKER, "made by asnn-deploy quickstart\n")
     for part in PARTS:
         shutil.rmtree(out / part, ignore_errors=True)

@@ -59,7 +59,7 @@ class Wish:
 )
 def command(source: Path, out: Path, data_spec: str | None, limit: int | None, **wishes: Any) -> None:
     """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
-    from asnn_deploy.bundle import claim_folder
+    from asnn_deploy.bundle import claimed_folder
     from asnn_deploy.cli.common import load_samples
     from asnn_deploy.fit import load_chip
     from asnn_deploy.report.verified import read_verify
@@ -71,9 +71,7 @@ def command(source: Path, out: Path, data_spec: str | None, limit: int | None, *
         load_chip(chip)
     if wish.verify_file is not None:
         read_verify(wish.verify_file)
-    claim_folder(out, "report.json")
-    opened = open_source(source)
-    with opened.deployment:
+    with claimed_folder(out, "report.json"), (opened := open_source(source)).deployment:
         images, labels, spec = load_samples(opened, data_spec, "test", limit)
         check_sample(wish.sample, len(images))
         report = make_report(opened, images, labels, spec, out, wish)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -60,20 +59,18 @@ def command(
 
     Finished points are read back from sweep.json in --out: an interrupted sweep goes on, and other --bits add to it.
     """
-    from asnn_deploy.bundle import claim_folder
+    from asnn_deploy.bundle import claimed_folder
     from asnn_deploy.cli.common import table
     from asnn_deploy.errors import InputError
     from asnn_deploy.source import open_source
     from asnn_deploy.sweep import COLUMNS, FILE, Plan, parse_bits, read_points, rows
 
     widths = parse_bits(bits)
-    claim_folder(out, FILE)
-    found = read_points(out / FILE)
-    opened = open_source(source)
-    if qat and opened.kind != "run":
-        raise InputError(f"--qat needs a run folder, because it trains on; {source} is none, leave --qat out")
     methods = [("ptq", None), ("qat", qat_epochs)][: 1 + qat]
-    with opened.deployment:
+    with claimed_folder(out, FILE), (opened := open_source(source)).deployment:
+        found = read_points(out / FILE)
+        if qat and opened.kind != "run":
+            raise InputError(f"--qat needs a run folder, because it trains on; {source} is not one, leave --qat out")
         samples = read_samples(opened, data_spec, limit)
         plans = [Plan(width, method, epochs, samples.inputs) for method, epochs in methods for width in widths]
         points = sweep(opened, samples, plans, found, batch_size, out)
@@ -137,12 +134,12 @@ def train_on(source: Source, plan: Plan, data: str, folder: Path) -> DeployGraph
     """Train the run on with the planned bits, or finish a training that was interrupted, in a run folder of its own."""
     import json
 
-    from asnn_deploy.bundle import claim_folder
+    from asnn_deploy.bundle import claimed_folder
     from asnn_deploy.config import make_config, merge, read_config
     from asnn_deploy.data import load_data
     from asnn_deploy.files import write_text
     from asnn_deploy.source import open_source
-    from asnn_deploy.training.run_folder import CHECKPOINT, CONFIG, SUMMARY
+    from asnn_deploy.training.run_folder import CONFIG, SUMMARY, remove
     from asnn_deploy.training.train import train
 
     file = source.path / CONFIG
@@ -155,14 +152,14 @@ def train_on(source: Source, plan: Plan, data: str, folder: Path) -> DeployGraph
         "training.epochs": plan.epochs,
         "training.learning_rate": LEARNING_RATE_SHARE * rate,
     }
-    claim_folder(folder, PLAN)
     wanted = json.dumps(asdict(plan), indent=2) + "\n"
-    if folder.is_dir() and (folder / PLAN).read_bytes() != wanted.encode():
-        shutil.rmtree(folder)
-    write_text(folder / PLAN, wanted)
+    with claimed_folder(folder, PLAN):
+        if (folder / PLAN).exists() and (folder / PLAN).read_bytes() != wanted.encode():
+            remove(folder)
+        write_text(folder / PLAN, wanted)
     if not (folder / SUMMARY).is_file():  # the last file of a training
         config = make_config(merge(values, changes), str(file))
-        train(config, load_data(data), folder, (folder / CHECKPOINT).is_file(), progress=False, start=source.path)
+        train(config, load_data(data), folder, (folder / CONFIG).is_file(), progress=False, start=source.path)
     trained = open_source(folder)
     trained.deployment.close()
     return trained.graph

@@ -131,8 +131,7 @@ def configuration(
 def check_run_folder(out: Path, resume: bool) -> None:
     """--out may be written: it is new or empty, or holds a run that --resume continues. Raises InputError."""
     from asnn_deploy.bundle import claim_folder
-    from asnn_deploy.errors import InputError
+    from asnn_deploy.training.run_folder import check_new
 
     claim_folder(out, "config.yaml")
-    if not resume and (out / "config.yaml").is_file():
-        raise InputError(f"{out}: holds a run already; continue it with --resume, or choose another --out")
+    check_new(out, resume)

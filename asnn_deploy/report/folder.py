@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from asnn_deploy.files import unwritable
+from asnn_deploy.files import making_folder, unwritable
 
 
 def write_files(contents: Mapping[str, str | bytes], folder: Path) -> list[Path]:
@@ -18,17 +18,14 @@ def write_files(contents: Mapping[str, str | bytes], folder: Path) -> list[Path]
     files of these names held then stays whole.
     """
     folder = Path(folder)
-    new = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as scratch:
-            for name, content in contents.items():
-                (Path(scratch) / name).write_bytes(content.encode() if isinstance(content, str) else content)
-            _swap(Path(scratch), folder, contents)
-    except OSError as error:
-        if new and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-        raise unwritable(folder, error) from error
+    with making_folder(folder):
+        try:
+            with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as scratch:
+                for name, content in contents.items():
+                    (Path(scratch) / name).write_bytes(content.encode() if isinstance(content, str) else content)
+                _swap(Path(scratch), folder, contents)
+        except OSError as error:
+            raise unwritable(folder, error) from error
     return [folder / name for name in contents]
 
 

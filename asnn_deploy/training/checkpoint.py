@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, two of them, read without trust, and one training a folder at a time."""
+"""Checkpoints: written whole, two of them, and read without trust."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +16,12 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from asnn_deploy.config import RunConfig, make_config, read_config
-from asnn_deploy.errors import BundleError, ConfigError, InputError
+from asnn_deploy.errors import BundleError, ConfigError
 from asnn_deploy.files import replacing
 from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.serialize import describe
 from asnn_deploy.training.run_folder import CHECKPOINT, CONFIG, SUMMARY, WEIGHTS
 
-LOCK = ".lock"
 PREVIOUS = CHECKPOINT.with_name("previous.ckpt")
 FORMAT = 3
 """Of checkpoints; also what random numbers are drawn from what: a checkpoint of another format cannot be continued."""
@@ -210,24 +207,3 @@ def described(config: RunConfig) -> dict[str, Any]:
     """What a network is, key by key."""
     shared = {key: getattr(config, key) for key in ("coding", "time_steps", "thresholds", "image")}
     return {f"model.{key}": value for key, value in config.model.model_dump(mode="json").items()} | shared
-
-
-@contextmanager
-def training_lock(folder: Path) -> Iterator[None]:
-    """Only one training writes to a run folder. Raises InputError where another one does."""
-    try:
-        import fcntl
-    except ImportError:  # no locks on this system
-        yield
-        return
-    with open(folder / LOCK, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(
-                f"{folder}: another training is writing to it; wait for it or choose another --out"
-            ) from None
-        try:
-            yield
-        finally:
-            (folder / LOCK).unlink(missing_ok=True)

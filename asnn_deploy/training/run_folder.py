@@ -12,6 +12,9 @@ tensorboard/        event files, where wanted
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +24,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from asnn_deploy.config import RunConfig, make_config, read_config
-from asnn_deploy.errors import BundleError
-from asnn_deploy.files import replacing
+from asnn_deploy.errors import BundleError, InputError
+from asnn_deploy.files import holding_folder, replacing
 from asnn_deploy.models import SpikingNetwork, build_model
 from asnn_deploy.quantization import Quantization
 from asnn_deploy.serialize import describe
@@ -36,6 +39,8 @@ CONFIG, WEIGHTS, METRICS, SUMMARY, CURVE = (
 )
 RATES, TENSORBOARD = "rates.csv", "tensorboard"
 CHECKPOINT = Path("checkpoints") / "last.ckpt"
+PARTS = (CONFIG, WEIGHTS, METRICS, SUMMARY, CURVE, RATES, TENSORBOARD, CHECKPOINT.parent.name)
+"""All that a training writes into its folder."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,36 @@ def save_weights(network: SpikingNetwork, folder: Path) -> None:
     tensors = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
     with replacing(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary, metadata={"format": "asnn-deploy run"})
+
+
+@contextmanager
+def writing_run(folder: Path, resume: bool) -> Iterator[None]:
+    """Hold a run folder while it is trained into. If the training fails before its first checkpoint, nothing can be
+    resumed, and what it has written goes.
+
+    Raises InputError if another process holds the folder, or if it holds a run and `resume` is false.
+    """
+    with holding_folder(folder):
+        check_new(folder, resume)
+        absent = [name for name in PARTS if not (folder / name).exists()]
+        try:
+            yield
+        except (Exception, KeyboardInterrupt):
+            if not (folder / CHECKPOINT).exists():
+                remove(folder, absent)
+            raise
+
+
+def check_new(folder: Path, resume: bool) -> None:
+    """Raise InputError if a folder holds a run that is not to be resumed."""
+    if not resume and (folder / CONFIG).exists():
+        raise InputError(f"{folder}: holds a run already; resume it, or choose another folder")
+
+
+def remove(folder: Path, parts: Iterable[str] = PARTS) -> None:
+    """Remove a run's parts from its folder; whatever else is there stays."""
+    for path in (folder / name for name in parts):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def load_run(folder: Path) -> TrainedRun:

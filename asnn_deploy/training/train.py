@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -18,11 +17,11 @@ from asnn_deploy.coding import input_code
 from asnn_deploy.config import MOST_CLASSES, RunConfig, TrainingConfig, write_config
 from asnn_deploy.data import Data, prepared
 from asnn_deploy.errors import AsnnDeployError, ConfigError, DataError, TrainingError
-from asnn_deploy.files import unwritable, write_text
+from asnn_deploy.files import write_text
 from asnn_deploy.levels import check_levels, equal_mass
 from asnn_deploy.models import SpikingNetwork, use_kernel
 from asnn_deploy.models.shared_norm import share_statistics
-from asnn_deploy.training.checkpoint import AtomicCheckpoints, Checkpoints, last_checkpoint, training_lock
+from asnn_deploy.training.checkpoint import AtomicCheckpoints, Checkpoints, last_checkpoint
 from asnn_deploy.training.loading import loaders
 from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
@@ -31,11 +30,11 @@ from asnn_deploy.training.processes import check_devices, check_sharded, end_oth
 from asnn_deploy.training.progress import Progress
 from asnn_deploy.training.quiet import quiet_lightning
 from asnn_deploy.training.run_folder import (
-    CHECKPOINT,
     CONFIG,
     SUMMARY,
     new_network,
     save_weights,
+    writing_run,
 )
 from asnn_deploy.training.start import check_integer_training, start_from
 from asnn_deploy.training.summary import summarise
@@ -63,41 +62,28 @@ def train(
     check_loss(config)
     check_devices(config.training)
     check_sharded(config)
-    module, checkpoint, done = _start(config, data, folder, resume, start)
-    first = rank() == 0
-    monitor = Monitor(folder, config.monitor, data, first)
-    drawn = loaders(config, data, rank(), done)
-    if not first:
+    if rank():
+        started = _start(config, data, folder, resume, start)
         try:
-            _fit(module, drawn, monitor, checkpoint, False)
+            _fit(*started, False)
         except AsnnDeployError as error:  # the first process says what it was
             raise SystemExit(error.exit_code) from None
         return {}
-    mine = [path for path in (folder / CONFIG, folder) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from None
-    try:
-        with training_lock(folder):
-            write_text(folder / CONFIG, write_config(config))
-            network, seconds = _fit(module, drawn, monitor, checkpoint, progress)
-            save_weights(network, folder)
-            images = module.images_seen * config.training.devices * config.training.nodes
-            summary = summarise(config, data, network, images / seconds)
-            write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    except (Exception, KeyboardInterrupt):
-        if not (folder / CHECKPOINT).exists():  # nothing to resume: leave the place as it was
-            for path in mine:
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        raise
+    with writing_run(folder, resume):
+        started = _start(config, data, folder, resume, start)
+        write_text(folder / CONFIG, write_config(config))
+        network, seconds = _fit(*started, progress)
+        save_weights(network, folder)
+        images = started[0].images_seen * config.training.devices * config.training.nodes
+        summary = summarise(config, data, network, images / seconds)
+        write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
 
 
 def _start(
     config: RunConfig, data: Data, folder: Path, resume: bool, start: Path | None
-) -> tuple[TrainingModule, Path | None, tuple[int, int]]:
-    """What is trained, and the checkpoint that it goes on from with the epoch and the batches at which that stands."""
+) -> tuple[TrainingModule, tuple[DataLoader[Any], DataLoader[Any]], Monitor, Path | None]:
+    """What is trained, on what, what is written down, and the checkpoint that it goes on from."""
     keep_freed_memory()
     if config.training.threads:
         torch.set_num_threads(config.training.threads)
@@ -113,7 +99,9 @@ def _start(
         teacher = load_teacher(Path(config.loss.teacher), data, config.model.classes or 0, config.image)
     if config.training.sync_batch_norm:
         share_statistics(network)
-    return TrainingModule(network, config, data.classes, teacher), checkpoint, done
+    module = TrainingModule(network, config, data.classes, teacher)
+    monitor = Monitor(folder, config.monitor, data, rank() == 0)
+    return module, loaders(config, data, rank(), done), monitor, checkpoint
 
 
 def _fit(

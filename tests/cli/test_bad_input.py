@@ -374,12 +374,12 @@ def test_resume_needs_a_whole_checkpoint_and_something_to_do(refused, run_folder
 
 
 def test_one_training_a_folder(refused, run_folder, tmp_path):
-    from asnn_deploy.training.checkpoint import training_lock
+    from asnn_deploy.files import holding_folder
 
     copied = shutil.copytree(run_folder, tmp_path / "run")
-    with training_lock(copied):
+    with holding_folder(copied):
         line = refused("train", "--out", copied, "--resume", "--epochs", "9")
-    assert f"{copied}: another training is writing to it; wait for it or choose another --out" in line
+    assert f"{copied}: another process is writing to it; wait until it has ended, or choose another folder" in line
 
 
 def test_a_full_disk_while_training_leaves_nothing_new(refused, monkeypatch):

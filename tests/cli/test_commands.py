@@ -80,7 +80,7 @@ def test_train_writes_a_run_folder(tmp_path, capsys):
     assert (summary["neuron"], summary["coding"], summary["time_steps"]) == ("lif", "direct", 2)
     assert "test accuracy as deployed" in capsys.readouterr().out
     assert asnn("train", "--preset", "digits-lenet", "--out", out) == 2
-    assert "holds a run already; continue it with --resume" in capsys.readouterr().err
+    assert "holds a run already; resume it, or choose another folder" in capsys.readouterr().err
 
 
 def test_train_from_a_file(tmp_path):

@@ -170,7 +170,7 @@ def refused(capsys, tmp_path, monkeypatch):
 def test_training_on_what_cannot_be(refused, nir, run_folder, tmp_path):
     line = refused(nir, "--qat", "--data", "digits", "--out", "s")
     assert "--qat needs a run folder, because it trains on" in line
-    assert "network.nir is none" in line
+    assert "network.nir is not one" in line
     assert "0 is not in the range x>=1" in refused(run_folder, "--qat", "--qat-epochs", "0", "--out", "s")
     assert sweep(run_folder, tmp_path / "s", "--bits", "4") == 0
     (tmp_path / "s" / "qat-4").mkdir()
