@@ -25,6 +25,8 @@ from provenance import provenance
 from asnn_deploy.cli import run
 from asnn_deploy.files import write_text
 
+ROOT = Path(__file__).resolve().parent.parent
+"""Where interpreters start: they look for modules in the working directory first."""
 # VmHWM, not ru_maxrss: the latter still knows the process that this one was forked from.
 MEASURED = (
     "import re, sys; from asnn_deploy.cli import run; code = run(sys.argv[1:]); "
@@ -38,7 +40,7 @@ def start_seconds() -> float:
     for _ in range(7):
         begin = time.perf_counter()
         program = "from asnn_deploy.cli import main; main()"
-        subprocess.run([sys.executable, "-c", program, "--help"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-c", program, "--help"], check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
         seconds.append(time.perf_counter() - begin)
     return float(np.median(seconds))
 
@@ -51,7 +53,7 @@ def verify_megabytes(folder: Path, samples: int) -> float:
     np.savez(folder / "data.npz", x_train=images[:20], y_train=labels[:20], x_test=images, y_test=labels)
     arguments = ["verify", folder / "run", "--target", "reference", "--target", "reference-fixed"]
     command = [sys.executable, "-c", MEASURED, *map(str, arguments), "--data", f"npz:{folder / 'data.npz'}"]
-    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     return int(shown.split()[-1]) / 1024
 
 

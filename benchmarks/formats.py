@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -111,6 +112,7 @@ def peak_megabytes() -> float:
 
 def in_own_process(name: str, kind: str, seed: int) -> dict[str, float]:
     """What `file_cost` finds."""
+    os.chdir(HERE.parent)  # what is spawned looks for modules in the working directory first
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     process = context.Process(target=file_cost, args=(name, kind, seed, results))
@@ -171,6 +173,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "formats.json")
     options = parser.parse_args()
+    options.out = options.out.resolve()
     report: dict[str, Any] = provenance(options.seed, "torch", "lava-nc", "onnxruntime", "nir", "numpy")
     report["batch_size"] = options.batch_size
     for names, measure in ((DIGITS, digits), (CIFAR, cifar)):

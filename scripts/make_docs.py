@@ -114,6 +114,7 @@ def commands() -> str:
             capture_output=True,
             text=True,
             check=True,
+            cwd=ROOT,
             env=os.environ | {"COLUMNS": "100"},
         ).stdout
         title = " ".join(["asnn-deploy", *arguments])

@@ -15,10 +15,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, overload
 
-from asnn_deploy.engine.compiler import compiled
+from asnn_deploy.engine.compiler import compiled, intrinsic, overload, types
 from asnn_deploy.fixed_point import LEAK_SHIFT, STATE_BITS, largest
 
 _i = np.int32

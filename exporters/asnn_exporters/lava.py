@@ -24,6 +24,11 @@ SCRIPT = "run.py"
 
 _SCRIPT = '''"""Runs this network on Lava Processes: python {script}"""
 
+import sys
+
+if not sys.flags.isolated and not getattr(sys.flags, "safe_path", False):
+    del sys.path[0]  # this script's folder, where Python looks first: a numpy.py that somebody put there must not run
+
 from pathlib import Path
 
 {imports}

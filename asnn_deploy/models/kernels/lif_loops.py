@@ -13,10 +13,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, overload
 
-from asnn_deploy.engine.compiler import compiled
+from asnn_deploy.engine.compiler import compiled, intrinsic, overload, types
 
 BLOCK = 2048
 """Neurons at a time. With T = 7, their potentials and parameters fill a second-level cache by half."""

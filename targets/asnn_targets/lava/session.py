@@ -67,13 +67,16 @@ class HostProcess:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **_ENVIRONMENT, "TMPDIR": self._folder.name},
+                # Python looks for modules in the working directory first, here and in the helpers that multiprocessing
+                # starts. The user's may be anybody's bundle; this one is new and ours alone.
+                cwd=self._folder.name,
                 start_new_session=True,  # Ctrl-C reaches us alone, and we can end the whole group
             )
         self.pids: list[int] = []
 
     def begin(self, whole: Any) -> None:
         """Send the plan. When the network runs, "ready" is received, with the ids of its processes."""
-        self._send(sys.path)
+        self._send(module_path())
         self._send(whole)
 
     def _send(self, message: Any) -> None:
@@ -130,6 +133,12 @@ class HostProcess:
             if group_is_gone(self._process.pid, number, patience):
                 break
         self._folder.cleanup()
+
+
+def module_path() -> list[str]:
+    """Return where this interpreter finds modules, for another one; without the working directory as such, which
+    whoever starts `python -c` or a notebook has in the list unasked."""
+    return [os.path.abspath(entry) for entry in sys.path if os.path.normpath(entry) != os.curdir]
 
 
 def group_is_gone(group: int, number: int, patience: float) -> bool:
