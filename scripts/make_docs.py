@@ -28,6 +28,7 @@ import networks  # noqa: E402
 import numpy as np  # noqa: E402
 
 from asnn_deploy.cli import COMMANDS  # noqa: E402
+from asnn_deploy.cli.common import console  # noqa: E402
 from asnn_deploy.coding import CODINGS  # noqa: E402
 from asnn_deploy.deployment import Deployment  # noqa: E402
 from asnn_deploy.errors import AsnnDeployError  # noqa: E402
@@ -155,13 +156,12 @@ def training() -> str:
 
 def recording(path: Path) -> None:
     """Run the quickstart and the newcomer's next command; keep the terminal as SVG."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(record=True, width=112, file=io.StringIO())
+    terminal = console(record=True, width=112, file=io.StringIO())
     with tempfile.TemporaryDirectory() as folder:
         for line in ("scripts/quickstart --out demo", ".venv/bin/asnn-deploy verify demo/lava --target lava-fixed"):
-            console.print(Text("$ " + line, style="bold"))
+            terminal.print(Text("$ " + line, style="bold"))
             arguments = line.split()[1:] if "asnn-deploy" in line else ["quickstart", *line.split()[1:]]
             shown = subprocess.run(
                 [sys.executable, "-c", "from asnn_deploy.cli import main; main()", *arguments],
@@ -171,8 +171,8 @@ def recording(path: Path) -> None:
                 check=True,
                 env={k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"},
             )
-            console.print(Text(shown.stdout.rstrip() + "\n"))
-    svg = console.export_svg(title="asnn-deploy", unique_id="quickstart")
+            terminal.print(Text(shown.stdout.rstrip() + "\n"))
+    svg = terminal.export_svg(title="asnn-deploy", unique_id="quickstart")
     svg = re.sub(r"@font-face\s*{.*?}", "", svg, flags=re.DOTALL)  # no fonts from the network
     path.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
 

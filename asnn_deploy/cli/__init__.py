@@ -19,6 +19,8 @@ COMMANDS = (
     *("sweep", "report", "compare", "fit", "inspect", "list"),
 )
 INTERRUPTED = 130
+COMPLETE = "_ASNN_DEPLOY_COMPLETE"
+"""Set by a shell that asks click for completions (click's name for it, from the program's)."""
 
 
 class LazyGroup(click.Group):
@@ -76,6 +78,8 @@ def run(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return fail("interrupted", INTERRUPTED)
     except SystemExit as stop:
+        if os.environ.get(COMPLETE) and isinstance(stop.code, int):  # click has answered the shell
+            return stop.code
         if isinstance(stop.code, int) and stop.code > 1:  # one of several processes; the first one says what it was
             return stop.code
         return fail("standard output was closed before all was written", 3)  # click's way of saying so

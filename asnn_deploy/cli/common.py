@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
     from asnn_deploy.source import Source
     from asnn_deploy.step_table import Array
 
@@ -52,12 +55,27 @@ def batches(count: int, size: int, what: str) -> Iterator[slice]:
     yield from track([slice(i, min(i + size, count)) for i in range(0, count, size)], what)
 
 
-def track(items: list[Any], what: str) -> Iterable[Any]:
+def track(items: list[Any], what: str) -> Iterator[Any]:
     """A progress bar over items, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import track as rich_track
+    with bar() as progress:
+        yield from progress.track(items, description=what)
 
-    return rich_track(items, description=what, console=Console(stderr=True), transient=True, disable=not on_terminal())
+
+def bar() -> Progress:
+    """A progress bar on stderr, on a terminal only; descriptions are shown as they are."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    description = TextColumn("{task.description}", style="progress.description", markup=False)
+    columns = (description, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console(stderr=True), transient=True, disable=not on_terminal())
+
+
+def console(**options: Any) -> Console:
+    """The one way to a rich console: what it prints may hold anybody's names, so no text is read as markup (`[red]`) or
+    as an emoji (`:fire:`)."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False, **options)
 
 
 def on_terminal() -> bool:
@@ -75,7 +93,6 @@ def write_json(path: Path | None, value: Any) -> None:
 
 def table(title: str, columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print a table: words left, figures right."""
-    from rich.console import Console
     from rich.table import Table
 
     grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -84,7 +101,7 @@ def table(title: str, columns: list[str], rows: Iterable[Iterable[Any]]) -> None
     for row in rows:
         grid.add_row(*(str(cell) for cell in row))
     width = None if sys.stdout.isatty() else 110
-    Console(width=width, highlight=False).print(grid)
+    console(width=width).print(grid)
 
 
 def percent(share: float | None) -> str:

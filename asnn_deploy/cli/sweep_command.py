@@ -168,14 +168,11 @@ def train_on(source: Source, plan: Plan, data: str, folder: Path) -> DeployGraph
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[str | None, int], None]]:
     """One bar for the whole sweep, on a terminal only; what it yields sets the text and goes on by so many batches."""
-    from rich.console import Console
-    from rich.progress import Progress
+    from asnn_deploy.cli.common import bar
 
-    from asnn_deploy.cli.common import on_terminal
-
-    with Progress(console=Console(stderr=True), transient=True, disable=not on_terminal()) as bar:
-        task = bar.add_task("sweep", total=total)
-        yield lambda text, batches: bar.update(task, description=text, advance=batches)
+    with bar() as shown:
+        task = shown.add_task("sweep", total=total)
+        yield lambda text, batches: shown.update(task, description=text, advance=batches)
 
 
 def counted(cuts: Iterable[slice], say: Callable[[str | None, int], None]) -> Iterator[slice]:

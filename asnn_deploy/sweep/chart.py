@@ -48,7 +48,7 @@ def _panel(axes: Axes, points: Sequence[Point], figure_of: str, title: str) -> N
         line = sorted((p.bits, 100 * getattr(p, figure_of)) for p in points if p.method == method)
         if line:
             axes.plot(*zip(*line), label=NAMES[method], linewidth=2, markersize=7, **STYLES[method])  # type: ignore[arg-type]
-    axes.set_title(title, loc="left")
+    axes.set_title(title, loc="left", parse_math=False)  # it holds the name of a folder
     axes.set_xlabel("weight bits")
     axes.set_xticks(sorted({p.bits for p in points}))
     axes.margins(x=0.06, y=0.08)
