@@ -27,10 +27,10 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augmentation": {"flip": True, "crop_padding": 2},
     },
     "cifar-lenet": {
-        "data": "cifar10:data",
+        "data": "cifar100:data",
         "coding": "hybrid-latency",
         "time_steps": 7,
-        "model": {"name": "lenet", "widths": [32, 48, 64], "hidden": 1024, "input_shape": [3, 32, 32]},
+        "model": {"name": "lenet", "widths": [32, 48, 64], "hidden": 256, "input_shape": [3, 32, 32]},
         "training": {"epochs": 200, "batch_size": 128},
         "augmentation": CIFAR_AUGMENTATION,
     },

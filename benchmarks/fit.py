@@ -38,7 +38,7 @@ HERE = Path(__file__).resolve().parent
 def cifar_lenet(seed: int) -> DeployGraph:
     """The preset, untrained, with another leak, gain and readout scale at each step, as training leaves them."""
     torch.manual_seed(seed)
-    network = build_model(make_config(preset("cifar-lenet"), "preset cifar-lenet"), (3, 32, 32), 10)
+    network = build_model(make_config(preset("cifar-lenet"), "preset cifar-lenet"), (3, 32, 32), 100)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             if name.endswith(("leak", "gain", "scale")):

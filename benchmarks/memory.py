@@ -34,7 +34,7 @@ def peak(steps: int, segment: int | None, batch: int, device: str) -> int:
     """Bytes that two training steps add."""
     torch.set_num_threads(2)
     config = make_config(merge(preset("cifar-lenet"), {"time_steps": steps}), "cifar-lenet")
-    network = build_model(config, IMAGE, 10).to(device)
+    network = build_model(config, IMAGE, 100).to(device)
     optimizer = torch.optim.Adam(network.parameters())
 
     def step(count: int) -> None:

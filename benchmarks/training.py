@@ -35,8 +35,9 @@ from asnn_deploy.presets import preset
 from asnn_deploy.training.memory import keep_freed_memory
 
 HERE = Path(__file__).resolve().parent
-CLASSES, IMAGE = 10, (3, 32, 32)
+IMAGE = (3, 32, 32)
 STEPS = {"cifar-lenet": 7, "cifar-sew-resnet18": 4}
+CLASSES = {"cifar-lenet": 100, "cifar-sew-resnet18": 10}
 BATCHES = {"cpu": {"cifar-lenet": 128, "cifar-sew-resnet18": 8}, "cuda": dict.fromkeys(STEPS, 128)}
 KINDS = {
     "convolution": "convolutions",
@@ -74,14 +75,14 @@ def step_of(network: nn.Module, images: Tensor, labels: Tensor, precision: str) 
 def network_of(name: str, device: str) -> SpikingNetwork:
     """A preset's network, untrained."""
     config = make_config(merge(preset(name), {"time_steps": STEPS[name]}), name)
-    return build_model(config, IMAGE, CLASSES).to(device)
+    return build_model(config, IMAGE, CLASSES[name]).to(device)
 
 
 def drawn(name: str, device: str) -> tuple[Tensor, Tensor]:
     """A batch of noise."""
     batch = BATCHES[device][name]
     images = torch.randint(0, 256, (batch, *IMAGE), dtype=torch.uint8)
-    return images.to(device), torch.randint(0, CLASSES, (batch,)).to(device)
+    return images.to(device), torch.randint(0, CLASSES[name], (batch,)).to(device)
 
 
 def against_the_loop(name: str, rounds: int, device: str) -> dict[str, Any]:

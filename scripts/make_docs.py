@@ -29,16 +29,17 @@ import numpy as np  # noqa: E402
 
 from asnn_deploy.cli import COMMANDS  # noqa: E402
 from asnn_deploy.cli.common import console  # noqa: E402
-from asnn_deploy.coding import CODINGS  # noqa: E402
 from asnn_deploy.deployment import Deployment  # noqa: E402
 from asnn_deploy.errors import AsnnDeployError  # noqa: E402
 from asnn_deploy.loihi import to_loihi  # noqa: E402
 from asnn_deploy.plugins import find, names  # noqa: E402
 from asnn_deploy.trace import Record  # noqa: E402
 
-STEPS = {"embedding": 4, "hybrid-embedding": 5}
 FEATURES = {
-    **{f"{name} coding": (lambda name=name: networks.small_lenet(STEPS.get(name, 4), name)) for name in CODINGS},
+    **{
+        f"{name} coding": (lambda name=name, steps=steps: networks.small_lenet(steps, name))
+        for name, steps in networks.CODING_STEPS.items()
+    },
     "parameters per layer, per step": lambda: networks.small_lenet(),
     "parameters per channel, per step": lambda: networks.small_lenet(granularity="channel"),
     "parameters per neuron, per step": lambda: networks.small_lenet(granularity="neuron"),

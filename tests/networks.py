@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from asnn_deploy.coding import input_code
+from asnn_deploy.coding import CODINGS, input_code
 from asnn_deploy.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.step_table import StepTable
+
+CODING_STEPS = dict.fromkeys(CODINGS, 4) | {
+    "direct": 3,
+    "hybrid-embedding": 5,
+    "embedding-reference": 6,
+    "hybrid-embedding-reference": 6,
+}
+"""How many time steps tests give each coding."""
 
 
 def grid_weights(rng, shape, spread=24, grid=2.0**-5):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from asnn_exporters.nir import exporter, read
 from hypothesis import strategies as st
-from networks import grid_weights, random_neuron, small_lenet
+from networks import CODING_STEPS, grid_weights, random_neuron, small_lenet
 
 from asnn_deploy.coding import input_code
 from asnn_deploy.errors import BundleError, InputError, UnsupportedError
@@ -182,9 +182,8 @@ def networks():
         return [Pool("pool", *settings)]
 
     counts = convolutional(T=4)
-    codings = (("direct", 2), ("latency", 3), ("hybrid-latency", 3), ("embedding", 4), ("hybrid-embedding", 5))
     return {
-        **{f"coding {name}": small_lenet(T, name) for name, T in codings},
+        **{f"coding {name}": small_lenet(T, name) for name, T in CODING_STEPS.items()},
         **{f"per {grain}": small_lenet(3, granularity=grain) for grain in ("layer", "channel", "neuron")},
         "weights per step": convolutional(conv=conv(4, 2, 3, 3, stride=(2, 1), padding=(1, 0), dilation=(1, 2))),
         "groups": convolutional(conv=conv(4, 1, 3, 3, groups=2, padding=(1, 1))),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import runs
 import torch
+from networks import CODING_STEPS
 from runs import tiny_config
 from torch import nn
 
@@ -22,10 +23,7 @@ def warmed_up(seed=0, **changes):
     return runs.warmed_up(build_model(tiny_config(**changes), (2, 9, 8), 5), (2, 9, 8), 32)
 
 
-CODINGS = [("direct", 3), ("latency", 4), ("hybrid-latency", 7), ("embedding", 4), ("hybrid-embedding", 5)]
-
-
-@pytest.mark.parametrize(("coding", "steps"), CODINGS)
+@pytest.mark.parametrize(("coding", "steps"), CODING_STEPS.items())
 @pytest.mark.parametrize("granularity", ["layer", "channel", "neuron"])
 def test_the_module_with_snapped_weights_equals_the_reference(coding, steps, granularity):
     network, images = warmed_up(coding=coding, time_steps=steps, model__granularity=granularity)

@@ -4,7 +4,7 @@ Brightness is cut into 15 levels, level 0 the brightest: a pixel is in level k =
 of the falling thresholds that it reaches. Step b = 0..3 fires where bit b of k+1 is set: the sum of level planes
 0,2,4,..14, then 1,2,5,6,9,10,13,14, then 3..6 and 11..14, then 7..14. Each pixel is in one level (the quirk of latency
 coding at its last step does not enter here), so the frames are binary.
-Source: the reference code of ASNN, arXiv 2408.12407.
+Source: what the text of ASNN, arXiv 2408.12407, means. Its reference code does something else: `embedding-reference`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Hybrid embedding coding: the analog image first, then the four frames of embedding coding."""
+"""Hybrid embedding coding: the analog image first, then the four frames of embedding coding.
+
+Source: what the text of ASNN, arXiv 2408.12407, means. Its reference code does something else:
+`hybrid-embedding-reference`.
+"""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def sums(coding, steps):
     return DeployGraph((1, 2, 3), input_code(coding, steps), tuple(layers), tuple(edges))
 
 
-@pytest.mark.parametrize(("coding", "steps"), [("latency", 3), ("embedding", 4)])
+@pytest.mark.parametrize(("coding", "steps"), [("latency", 3), ("embedding", 4), ("embedding-reference", 5)])
 def test_sums_of_spikes_cost_an_accumulate_each_or_one_multiply_accumulate_graded(coding, steps):
     graph = sums(coding, steps)
     images = random_images(graph, 3)

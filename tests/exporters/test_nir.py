@@ -150,7 +150,8 @@ def naive(graph, images):
 @pytest.mark.parametrize(
     "name",
     [
-        "coding hybrid-latency", "coding embedding", "per neuron", "weights per step", "groups", "oblong kernel",
+        "coding hybrid-latency", "coding embedding", "coding hybrid-embedding-reference", "per neuron", "weights per step",
+        "groups", "oblong kernel",
         "max pool with padding", "average pool", "bias per neuron", "reset to zero", "cuba-lif", "recurrent",
         "delayed spikes",
         "residual", "1-D max", "counts",

@@ -12,7 +12,7 @@ from asnn_exporters.onnx import exporter
 from feature_networks import NETWORKS, Maker, linked, recurrent
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_images, small_lenet
+from networks import CODING_STEPS, random_images, small_lenet
 from onnx.reference import ReferenceEvaluator
 
 import asnn_deploy.neurons
@@ -25,8 +25,6 @@ from asnn_deploy.neurons.lif import LIF
 from asnn_deploy.plugins import available
 from asnn_deploy.step_table import StepTable
 from asnn_deploy.trace import Record
-
-CODINGS = [("direct", 3), ("latency", 4), ("hybrid-latency", 4), ("embedding", 4), ("hybrid-embedding", 5)]
 
 
 def exported(graph, folder):
@@ -57,7 +55,7 @@ def assert_same(graph, folder, count=2):
 
 
 @pytest.mark.parametrize("granularity", ["layer", "channel", "neuron"])
-@pytest.mark.parametrize(("coding", "steps"), CODINGS)
+@pytest.mark.parametrize(("coding", "steps"), CODING_STEPS.items())
 def test_every_coding_and_granularity_is_exact(coding, steps, granularity, tmp_path):
     expected = assert_same(small_lenet(steps, coding, granularity=granularity), tmp_path)
     assert all(0 < spikes.mean() < 1 for spikes in expected.spikes.values())

@@ -14,7 +14,7 @@ from asnn_deploy.presets import preset
 
 @pytest.mark.parametrize(("chip", "fits"), [("loihi1", False), ("loihi2", True)])
 def test_the_reference_network_in_under_a_second(chip, fits):
-    graph = integers(lower(build_model(make_config(preset("cifar-lenet"), "preset"), (3, 32, 32), 10).eval()))
+    graph = integers(lower(build_model(make_config(preset("cifar-lenet"), "preset"), (3, 32, 32), 100).eval()))
     start = time.perf_counter()
     result = fit(graph, load_chip(chip))
     found = result.to_json()

@@ -5,6 +5,7 @@ import pytest
 import runs
 import torch
 import torchvision
+from networks import CODING_STEPS
 from runs import tiny_config
 from torch import nn
 
@@ -41,6 +42,19 @@ def plain(preset_name, **model):
 
 def learned(network):
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def test_the_reference_lenet_has_the_layers_of_its_code():
+    """Source: the reference code of ASNN, `lenet_spiking.py`: two stems, 48 and 64 channels, 1024 -> 256 -> 100."""
+    config = make_config(preset("cifar-lenet"), "preset")
+    assert config.data.split(":")[0] == "cifar100"
+    assert config.time_steps == 7
+    stems = [nn.Conv2d(3, 32, 3), nn.Conv2d(3, 32, 3), nn.BatchNorm2d(32), nn.BatchNorm2d(32)]
+    convolutions = [nn.Conv2d(32, 48, 3), nn.BatchNorm2d(48), nn.Conv2d(48, 64, 3), nn.BatchNorm2d(64)]
+    linear = [nn.Linear(1024, 256), nn.BatchNorm1d(256), nn.Linear(256, 100)]
+    per_step = 2 * 4 * 7 + 7  # leak and gain of four layers, and the readout's scale
+    expected = sum(p.numel() for layer in (*stems, *convolutions, *linear) for p in layer.parameters()) + per_step
+    assert learned(build_model(config, (3, 32, 32), 100)) == expected
 
 
 @pytest.mark.parametrize("stem", ["cifar", "imagenet"])
@@ -93,11 +107,8 @@ def warmed_up(name, **changes):
     return runs.warmed_up(configured(name, **changes), (2, 8, 8), 16)
 
 
-CODINGS = [("direct", 2), ("latency", 3), ("hybrid-latency", 4), ("embedding", 4), ("hybrid-embedding", 5)]
-
-
 @pytest.mark.parametrize("neuron", ["asnn", "lif"])
-@pytest.mark.parametrize(("coding", "steps"), CODINGS)
+@pytest.mark.parametrize(("coding", "steps"), CODING_STEPS.items())
 @pytest.mark.parametrize("name", SMALL)
 def test_what_is_trained_is_what_is_deployed(name, coding, steps, neuron):
     """Every spike, in floats and in integers, of the module and of the executors."""

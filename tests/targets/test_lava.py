@@ -77,6 +77,8 @@ def check_against_reference(chosen, graph, images, **options):
         ("hybrid-latency", 4, "neuron"),
         ("embedding", 4, "layer"),
         ("hybrid-embedding", 5, "channel"),
+        ("embedding-reference", 6, "layer"),
+        ("hybrid-embedding-reference", 6, "neuron"),
     ],
 )
 def test_codings_and_granularities_are_exact(chosen, coding, steps, granularity):

@@ -56,8 +56,9 @@ def test_it_is_found_by_its_entry_point():
         (8, static_lenet(coding="direct", pool="average", steps=3)),
         (4, static_lenet(coding="direct", steps=1)),
         (8, static_lenet(coding="embedding", pool="sum", lif=lambda *a: static_lif(*a, leak=0.9, gain=1.5, bias=0.1))),
+        (8, static_lenet(coding="embedding-reference", pool="sum", steps=6)),
     ],
-    ids=["latency", "direct", "one-step", "embedding"],
+    ids=["latency", "direct", "one-step", "embedding", "embedding-reference"],
 )
 def test_spikes_and_logits_are_the_references(graph, bits):
     images = random_images(graph, 6)

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from asnn_targets.onnxruntime import target, threads
 from feature_networks import NETWORKS, inexact_sums, recurrent, residual, scaled_currents
-from networks import random_images, small_lenet
+from networks import CODING_STEPS, random_images, small_lenet
 
 from asnn_deploy import reference
 from asnn_deploy.deployment import Deployment
@@ -19,7 +19,6 @@ from asnn_deploy.layers import Conv, Linear, Scale
 from asnn_deploy.plugins import available
 from asnn_deploy.trace import Record
 
-CODINGS = [("direct", 3), ("latency", 4), ("hybrid-latency", 4), ("embedding", 4), ("hybrid-embedding", 5)]
 EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)
 
 
@@ -42,7 +41,7 @@ def run(graph, images, record=EVERYTHING, path=None):
 
 
 @pytest.mark.parametrize("granularity", ["layer", "channel", "neuron"])
-@pytest.mark.parametrize(("coding", "steps"), CODINGS)
+@pytest.mark.parametrize(("coding", "steps"), CODING_STEPS.items())
 def test_every_coding_and_granularity_is_exact(coding, steps, granularity):
     graph = small_lenet(steps, coding, granularity=granularity, channels=3, size=12)
     images = random_images(graph, 4)

@@ -22,7 +22,7 @@ from asnn_deploy.trace import Record
 from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.train import train
 
-CODINGS = [("direct", 3), ("hybrid-latency", 4), ("hybrid-embedding", 5)]
+CODINGS = [("direct", 3), ("hybrid-latency", 4), ("hybrid-embedding", 5), ("embedding-reference", 5)]
 
 
 def warmed_up(bits, coding="hybrid-latency", steps=4, granularity="layer"):
