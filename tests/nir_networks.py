@@ -1,4 +1,5 @@
-"""Networks that between them use everything the NIR exporter can write, on a grid, so that every sum is exact."""
+"""Networks that between them use everything the NIR exporter can write. On a grid, so that sums are exact, but
+behind means of three and nine positions."""
 
 from __future__ import annotations
 

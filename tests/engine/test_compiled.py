@@ -4,6 +4,7 @@ import numba
 import numpy as np
 import pytest
 from energy.test_connections import convolutions
+from exactness import assert_order_free
 from feature_networks import NETWORKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +31,7 @@ ALL = Record(spikes=True, potentials=True, step_logits=True)
 
 def assert_compiled_equals_numpy(graph, images):
     """Fused as far as possible, not fused at all, and in NumPy."""
+    assert_order_free(graph)
     neurons = [neuron.name for neuron in graph.neurons]
     expected = Executor(graph, compiled=False).run(images, ALL)
     fused = Executor(graph, wanted=[*neurons, graph.readout.name])

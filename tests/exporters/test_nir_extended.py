@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from asnn_exporters.nir import exporter, read
 from asnn_targets.nir import target
+from exactness import EVERYTHING, assert_order_free, assert_same
 from feature_networks import attention, transformer_block
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,9 +22,6 @@ from asnn_deploy.errors import BundleError
 from asnn_deploy.graph import DeployGraph, Edge
 from asnn_deploy.layers import Product, Reshape
 from asnn_deploy.reference import run
-from asnn_deploy.trace import Record
-
-EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)
 
 
 def assert_exact(graph, folder):
@@ -34,10 +32,8 @@ def assert_exact(graph, folder):
     expected = run(graph, images, EVERYTHING)
     with Deployment(graph, files={"nir": path}) as deployment, target.open(deployment, 4) as session:
         found = session.run(images, EVERYTHING)
-    for name, spikes in expected.spikes.items():
-        np.testing.assert_array_equal(found.spikes[name], spikes, err_msg=name)
-        np.testing.assert_array_equal(found.potentials[name], expected.potentials[name], err_msg=name)
-    np.testing.assert_array_equal(found.step_logits, expected.step_logits)
+    assert_order_free(graph)
+    assert_same(graph, images, found, expected)
 
 
 @pytest.mark.parametrize("network", [attention, transformer_block])

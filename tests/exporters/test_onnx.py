@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from asnn_exporters.onnx import exporter
+from exactness import assert_order_free
 from feature_networks import NETWORKS, Maker, linked, recurrent
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,6 +44,7 @@ def evaluate(model, graph, images):
 
 
 def assert_same(graph, folder, count=2):
+    assert_order_free(graph)
     images = random_images(graph, count)
     expected = reference.run(graph, images, Record(spikes=True))
     logits, spikes = evaluate(exported(graph, folder), graph, images)

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from asnn_targets.lava import fixed_target, session, target
 from asnn_targets.lava.partition import cut_positions
+from exactness import EVERYTHING, assert_order_free
 from feature_networks import NETWORKS, delayed_edges, recurrent, residual
 from networks import random_graph, random_images, small_lenet
 
@@ -23,9 +24,7 @@ from asnn_deploy.deployment import Deployment
 from asnn_deploy.errors import GraphError, InputError, MissingDependency
 from asnn_deploy.layers import Neuron
 from asnn_deploy.plugins import available, find
-from asnn_deploy.trace import Record
 
-EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)
 BOTH = [target, fixed_target]
 needs_lava = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))
 
@@ -62,6 +61,7 @@ def assert_same(found, expected, name):
 
 
 def check_against_reference(chosen, graph, images, **options):
+    assert_order_free(version_for(chosen, graph))
     with opened(chosen, graph, len(images), **options) as lava:
         found = lava.run(images, EVERYTHING)
     assert_same(found, reference.run(version_for(chosen, graph), images, EVERYTHING), chosen.name)

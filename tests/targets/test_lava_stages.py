@@ -9,6 +9,7 @@ import pytest
 from asnn_targets.lava.messages import ANSWER, SUMMAND, Layout, Slot, filled, potential_of, signal_slots
 from asnn_targets.lava.partition import HOP, Form, best_form, cut_positions, measure, partition, rows_of
 from asnn_targets.lava.stages import Stage, plan
+from exactness import EVERYTHING, assert_order_free
 from feature_networks import NETWORKS, awkward_names, recurrent, residual
 from networks import random_graph, random_images, small_lenet
 
@@ -20,7 +21,6 @@ from asnn_deploy.quantize import quantize
 from asnn_deploy.step_table import StepTable
 from asnn_deploy.trace import Record
 
-EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)
 ROWS = 5
 
 
@@ -69,6 +69,7 @@ def assert_same(messages, traces):
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
 def test_every_kind_of_layer_edge_and_neuron_passes_through_a_line_of_stages(network):
     graph = network()
+    assert_order_free(graph)
     batches = [random_images(graph, n, seed=n) for n in (ROWS, 2)]
     traces = [reference.run(graph, images, EVERYTHING) for images in batches]
     for whole in every_plan(graph):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from asnn_exporters.nir import exporter
 from asnn_targets.nir import target
+from exactness import EVERYTHING, assert_same
 from hypothesis import HealthCheck, given, settings
 from networks import random_images, small_lenet
 from nir_networks import networks, random_graphs
@@ -19,7 +20,6 @@ from asnn_deploy.reference import run
 from asnn_deploy.trace import Record
 
 NETWORKS = networks()
-EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)
 
 
 @contextmanager
@@ -35,14 +35,7 @@ def compare(graph, folder, samples=6):
     expected = run(graph, images, record=EVERYTHING)
     with running(graph, folder / "network.nir") as session:
         found = session.run(images, EVERYTHING)
-    assert list(found.spikes) == list(expected.spikes) == [neuron.name for neuron in graph.neurons]
-    for name, spikes in expected.spikes.items():
-        assert found.spikes[name].dtype == np.uint8
-        np.testing.assert_array_equal(found.spikes[name], spikes, err_msg=name)
-        np.testing.assert_array_equal(found.potentials[name], expected.potentials[name], err_msg=name)
-    np.testing.assert_array_equal(found.step_logits, expected.step_logits)
-    np.testing.assert_array_equal(found.logits, expected.logits)
-    assert found.logits.dtype == np.float32
+    assert_same(graph, images, found, expected)
     return expected
 
 

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 from asnn_targets.onnxruntime import target, threads
+from exactness import EVERYTHING, assert_order_free, assert_same
 from feature_networks import NETWORKS, inexact_sums, recurrent, residual, scaled_currents
 from networks import CODING_STEPS, random_images, small_lenet
 
@@ -19,19 +20,11 @@ from asnn_deploy.layers import Conv, Linear, Scale
 from asnn_deploy.plugins import available
 from asnn_deploy.trace import Record
 
-EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)
 
-
-def assert_same(found, expected):
-    assert found.logits.dtype == np.float32
-    assert np.array_equal(found.logits, expected.logits)
-    assert np.array_equal(found.step_logits, expected.step_logits)
-    assert list(found.spikes) == list(expected.spikes)
-    for name, want in expected.spikes.items():
-        assert found.spikes[name].dtype == np.uint8
-        assert found.spikes[name].shape == want.shape
-        assert np.count_nonzero(found.spikes[name] != want) == 0, name
-        assert np.array_equal(found.potentials[name], expected.potentials[name]), name
+def assert_exact(graph, images):
+    """Every spike, potential and logit, bit for bit, which only networks whose sums need no order promise."""
+    assert_order_free(graph)
+    assert_same(graph, images, run(graph, images), reference.run(graph, images, EVERYTHING))
 
 
 def run(graph, images, record=EVERYTHING, path=None):
@@ -45,14 +38,14 @@ def run(graph, images, record=EVERYTHING, path=None):
 def test_every_coding_and_granularity_is_exact(coding, steps, granularity):
     graph = small_lenet(steps, coding, granularity=granularity, channels=3, size=12)
     images = random_images(graph, 4)
-    assert_same(run(graph, images), reference.run(graph, images, EVERYTHING))
+    assert_exact(graph, images)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
 def test_every_kind_of_layer_edge_and_neuron_is_exact(network):
     graph = network()
     images = random_images(graph, 4)
-    assert_same(run(graph, images), reference.run(graph, images, EVERYTHING))
+    assert_exact(graph, images)
 
 
 @pytest.mark.parametrize("network", [scaled_currents, inexact_sums, residual], ids=lambda network: network.__name__)
@@ -60,7 +53,7 @@ def test_wide_layers_are_exact(network):
     """Channels in multiples of 16 take onnxruntime's blocked kernels, which fuse what stands next to a convolution."""
     graph = widened(network(), 8)
     images = random_images(graph, 3)
-    assert_same(run(graph, images), reference.run(graph, images, EVERYTHING))
+    assert_exact(graph, images)
 
 
 def widened(graph, times):
@@ -91,6 +84,7 @@ def test_the_file_alone_is_exact_at_every_optimisation_level(level):
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     for graph in (small_lenet(), residual(), recurrent()):
+        assert_order_free(graph)
         images = random_images(graph, 3)
         with Deployment(graph) as deployment:
             path = str(deployment.file("onnx"))
@@ -120,7 +114,7 @@ def test_one_session_takes_every_batch_size_and_slices_large_ones():
         for count in (1, 3, 9):
             assert np.array_equal(session.run(images[:count]).logits, expected.logits[:count])
         session.slice = 4
-        assert_same(session.run(images, EVERYTHING), expected)
+        assert_same(graph, images, session.run(images, EVERYTHING), expected)
 
 
 def test_what_is_not_asked_for_is_not_recorded():
