@@ -1,12 +1,23 @@
-"""Fixtures that cost seconds, made once."""
+"""Threads and limits of the whole suite, and fixtures that cost seconds, made once in each worker."""
 
 from __future__ import annotations
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; what they start inherits it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import hypothesis
 import pytest
 import torch
 from runs import tiny_config
 
 torch.set_num_threads(1)
+
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # what a machine takes is no property of the code
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")
