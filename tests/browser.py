@@ -102,7 +102,7 @@ class Browser:
             raise RuntimeError(f"{method}: {answer['error']['message']}")
         return answer["result"]
 
-    def _message(self, seconds: float = 30) -> dict:
+    def _message(self, seconds: float = 240) -> dict:
         end = time.monotonic() + seconds
         while b"\0" not in self.unread:
             ready, *_ = select.select([self.read], [], [], max(end - time.monotonic(), 0))

@@ -48,7 +48,7 @@ def attacked(seed):
     return quantize(DeployGraph.chain((channels, SIDE, SIDE), bitwise_code(), layers, quantization=scales))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_the_adversary_reaches_the_bounds_and_never_passes_them(seed):
     graph = attacked(seed)
@@ -80,7 +80,7 @@ def test_the_adversary_reaches_the_bounds_and_never_passes_them(seed):
         assert reached[:, c, c].max() * 2 >= high[:, c].max(), "on the way up it is reached within a factor of 2"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_what_the_kernels_may_rely_on(seed):
     """Widths of every number and product of an integer graph."""

@@ -56,7 +56,7 @@ def test_fewer_bits_disagree_more():
     assert wrong[0] < wrong[1] < wrong[2]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_no_value_leaves_its_register(seed):
     """Interval arithmetic promises it; the executor is watched while it runs."""
@@ -80,7 +80,7 @@ def test_no_value_leaves_its_register(seed):
             assert known[neuron.name].membrane.magnitude[t].max() <= largest(STATE_BITS)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_saturation_never_acts(seed):
     """Thresholds per channel, biases of the neuron, both resets: what interval arithmetic promised never saturates."""

@@ -33,7 +33,7 @@ def assert_equal_to_naive(graph, image):
     return trace
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6))
 def test_float_equals_plain_numbers(seed):
     graph = any_graph(seed)
@@ -50,7 +50,7 @@ def quantized_at_random(seed):
     return quantize(replace(graph, quantization=Quantization(int(rng.integers(2, 9)), scales, clips)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 10**9))
 def test_fixed_equals_plain_integers(seed):
     graph = quantized_at_random(seed)

@@ -9,7 +9,7 @@ from asnn_deploy.quantize import quantize
 from asnn_deploy.serialize import load_graph, save_graph
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6))
 def test_round_trip(tmp_path_factory, seed):
     path = tmp_path_factory.mktemp("graph") / "g.npz"

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -44,13 +43,12 @@ def test_every_command_has_help_with_an_example(command, capsys):
     assert f"Example: asnn-deploy {command}" in " ".join(capsys.readouterr().out.split())
 
 
-def test_help_and_version_start_fast():
+def test_help_and_version_of_the_program():
+    """How fast they are, `benchmarks/cli.py` measures; what they load, tests/test_imports.py."""
     for option, expected in (("--help", "quickstart"), ("--version", asnn_deploy.__version__)):
-        start = time.perf_counter()
         shown = subprocess.run(
             [sys.executable, "-c", "from asnn_deploy.cli import main; main()", option], capture_output=True, text=True
         )
-        assert time.perf_counter() - start < 1, "--help takes under a second"
         assert shown.returncode == 0
         assert expected in shown.stdout
 

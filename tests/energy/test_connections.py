@@ -30,7 +30,7 @@ def convolutions(draw):
     return layer, (weight.shape[2] * groups, *size)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(convolutions())
 def test_fan_out_of_a_convolution_is_the_count_of_every_connection(drawn):
     layer, shape = drawn
@@ -67,7 +67,7 @@ def test_biases_are_read_at_every_position_and_zero_ones_never():
     np.testing.assert_array_equal(bias_reads(layer, (2, 3, 3)), [9, 18])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sampled_from(["hnd,hmd->hnm", "nd,nd->n", "ab,bc->ac", "ab,cd->abcd", "ab,b->a"]), st.integers(0, 99))
 def test_product_pairs_are_every_scalar_product(equation, seed):
     rng = np.random.default_rng(seed)

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asnn_deploy.energy.tally import BLOCK, add_up, fits_narrow, weigh_spikes, weigh_values
@@ -7,7 +7,6 @@ from asnn_deploy.energy.tally import BLOCK, add_up, fits_narrow, weigh_spikes, w
 SIZES = st.tuples(st.integers(1, 3), st.integers(0, 2 * BLOCK + 9), st.integers(0, 2**32 - 1))
 
 
-@settings(deadline=None)  # the first call of a type compiles
 @given(SIZES, st.sampled_from([1, 9, 576, 2**31 // BLOCK - 1, 2**40]))
 def test_spikes_are_weighed_as_numpy_weighs_them(size, largest):
     rows, elements, seed = size
@@ -29,7 +28,6 @@ def test_a_block_full_of_spikes_and_the_largest_narrow_fan_out_do_not_overflow()
     assert synapses[0] == fan.astype(np.int64).sum()
 
 
-@settings(deadline=None)  # the first call of a type compiles
 @given(SIZES, st.sampled_from([np.uint8, np.int64, np.float32]))
 def test_values_are_weighed_as_numpy_weighs_them(size, kind):
     rows, elements, seed = size

@@ -50,7 +50,7 @@ def constant(value, steps, dtype=np.float32):
     return StepTable.constant(np.asarray(value, dtype), steps)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(convolutions(), st.booleans(), st.booleans())
 def test_every_convolution(drawn, fixed, analog):
     layer, shape = drawn

@@ -13,7 +13,7 @@ from asnn_exporters.nir import exporter, read
 from asnn_exporters.nir.nodes import to_nir
 from asnn_exporters.nir.unroll import unroll
 from exactness import assert_order_free
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from networks import random_images, small_lenet
 from nir_networks import (
     constant,
@@ -47,7 +47,7 @@ def test_reading_gives_the_graph_that_was_written(name, tmp_path):
     assert read(tmp_path / "network.nir") == NETWORKS[name]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(graph=random_graphs())
 def test_any_small_network_comes_back(graph, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nir")

@@ -12,7 +12,7 @@ from asnn_exporters.nir import exporter, read
 from asnn_targets.nir import target
 from exactness import EVERYTHING, assert_order_free, assert_same
 from feature_networks import attention, transformer_block
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_attention, random_images
 from nir_networks import convolutional, refused
@@ -41,7 +41,7 @@ def test_products_are_exact(network, tmp_path):
     assert_exact(network(), tmp_path)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10**6))
 def test_any_attention_is_exact(seed, tmp_path_factory):
     assert_exact(random_attention(seed), tmp_path_factory.mktemp("nir"))

@@ -132,7 +132,7 @@ def random_graphs(draw):
 
 
 @given(graph=random_graphs(), count=st.integers(1, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_random_graphs_are_exact(graph, count, tmp_path_factory):
     assert_same(graph, tmp_path_factory.mktemp("onnx"), count)
 

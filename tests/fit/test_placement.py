@@ -35,7 +35,7 @@ def chips(draw):
     return chip(draw(st.sampled_from(SHARING)), population, **limits)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), chips())
 def test_every_core_holds_what_the_connections_say_and_no_more_than_it_can(seed, chip):
     graph = integers(random_graph(seed))

@@ -75,7 +75,7 @@ def test_spikes_are_norses_and_so_are_gradients(grain, reset, gradient, dtype, m
         assert (a - b).abs().max() <= bound * b.abs().max()
 
 
-@settings(max_examples=2 if INTERPRETED else 30, deadline=None)
+@settings(max_examples=2 if INTERPRETED else 30)
 @example(steps=1, batch=2, shape=(2, 17, 19), own=False, seed=0)
 @example(steps=11, batch=2, shape=(70, 2, 3), own=True, seed=0)
 @given(

@@ -63,13 +63,17 @@ class Footprint:
         assert not self.folder.exists()
 
 
+PATIENCE = 60
+"""Seconds in which everything has ended; a slow machine takes a few."""
+
+
 @contextmanager
-def nothing_left(lava, limit):
-    """The block ends within `limit` seconds, and no process, segment or file of the session remains."""
+def nothing_left(lava):
+    """The block ends, and no process, segment or file of the session remains."""
     footprint = Footprint(lava._hosts[0])
     start = time.monotonic()
     yield
-    assert time.monotonic() - start < limit
+    assert time.monotonic() - start < PATIENCE
     footprint.check_gone()
     assert lava.pids == []
 
@@ -82,7 +86,7 @@ def images():
 def test_an_ordinary_end_leaves_nothing(images, capfd):
     with opened(target, small_lenet()) as lava:
         lava.run(images)
-        with nothing_left(lava, 5):
+        with nothing_left(lava):
             lava.close()
         again = lava.run(images)  # a closed session starts anew
     assert np.array_equal(again.logits, reference.run(small_lenet(), images).logits)
@@ -106,7 +110,7 @@ def test_a_process_model_that_raises(images, monkeypatch, capfd):
         with pytest.raises(TargetError) as error:
             lava.run(images)
         ((footprint, start),) = seen
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < PATIENCE
         footprint.check_gone()
     assert str(error.value) == "target 'lava': stage 2 (conv2..flatten) failed with KeyError: 'nobody'"
     assert error.value.exit_code == 3
@@ -132,7 +136,7 @@ def test_a_killed_actor(images, victim, capfd):
         pid = lava.pids[victim]
         first, second = (f"stage {i} ({stage.title})" for i, stage in enumerate(lava._plan.stages, 1))
         title = [first, second, "the runtime service"][victim]
-        with nothing_left(lava, 5):
+        with nothing_left(lava):
             os.kill(pid, signal.SIGKILL)
             with pytest.raises(TargetError) as error:
                 lava.run(images)
@@ -145,7 +149,7 @@ def test_a_killed_actor(images, victim, capfd):
 def test_a_killed_host(images, capfd):
     with opened(target, small_lenet()) as lava:
         lava.run(images)
-        with nothing_left(lava, 5):
+        with nothing_left(lava):
             lava._hosts[0]._process.kill()
             with pytest.raises(TargetError, match=r"target 'lava': the runtime ended unexpectedly: exit code -9"):
                 lava.run(images)
@@ -153,11 +157,13 @@ def test_a_killed_host(images, capfd):
 
 
 def test_an_exceeded_time_limit(images, capfd):
-    with opened(target, small_lenet(), time_limit=4.0) as lava:  # to start takes more than 1 s on a busy machine
+    with opened(target, small_lenet()) as lava:
         lava.run(images)
-        with nothing_left(lava, 4 + 5):
+        for host in lava._hosts:  # it has started, which may take long on a busy machine
+            host.time_limit = 1.0
+        with nothing_left(lava):
             os.kill(lava.pids[1], signal.SIGSTOP)
-            with pytest.raises(TargetError, match=r"target 'lava': no progress for 4 s, so it was stopped: "):
+            with pytest.raises(TargetError, match=r"target 'lava': no progress for 1 s, so it was stopped: "):
                 lava.run(images)
     assert capfd.readouterr() == ("", "")
 
@@ -165,7 +171,7 @@ def test_an_exceeded_time_limit(images, capfd):
 def test_control_c(images, capfd):
     with opened(target, small_lenet()) as lava:
         lava.run(images)
-        with nothing_left(lava, 0.3 + 5):
+        with nothing_left(lava):
             os.kill(lava.pids[1], signal.SIGSTOP)
             threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
             with pytest.raises(KeyboardInterrupt):
@@ -195,7 +201,7 @@ def test_a_dead_user_takes_the_runtime_along():
         segments = shared_memory(processes)
         assert segments
         user.kill()
-    psutil.wait_procs(processes, timeout=5)
+    psutil.wait_procs(processes, timeout=PATIENCE)
     assert not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     assert not [path for path in segments if os.path.exists(path)]
     assert not os.path.exists(folder)

@@ -202,7 +202,6 @@ def test_costs_are_measured_on_images():
     assert list(costs) == list(graph.by_name)
     assert costs["conv1"] > 0
     assert costs["lif1"] == 0, "it is fused with its synapses"
-    assert 0 < sum(costs.values()) < 1
 
 
 def test_a_recurrent_loop_stays_in_one_stage():

@@ -10,7 +10,7 @@ import pytest
 from asnn_exporters.nir import exporter
 from asnn_targets.nir import target
 from exactness import EVERYTHING, assert_same
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from networks import random_images, small_lenet
 from nir_networks import networks, random_graphs
 
@@ -45,7 +45,7 @@ def test_every_spike_and_logit_agrees_with_the_reference(name, tmp_path):
     assert any(spikes.any() for spikes in trace.spikes.values())
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(graph=random_graphs())
 def test_any_small_network_agrees_with_the_reference(graph, tmp_path_factory):
     compare(graph, tmp_path_factory.mktemp("nir"), samples=3)

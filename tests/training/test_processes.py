@@ -74,7 +74,6 @@ def started(folder, how, more, name, **environment):
         [sys.executable, *before, str(folder / "script.py"), *run, "--out", str(folder / name)],
         capture_output=True,
         text=True,
-        timeout=200,
         env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
     )
 

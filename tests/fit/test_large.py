@@ -1,6 +1,4 @@
-"""Placement is quick: networks as large as people train."""
-
-import time
+"""Networks as large as people train can be placed; how quickly, `benchmarks/fit.py` measures."""
 
 import pytest
 
@@ -13,23 +11,18 @@ from asnn_deploy.presets import preset
 
 
 @pytest.mark.parametrize(("chip", "fits"), [("loihi1", False), ("loihi2", True)])
-def test_the_reference_network_in_under_a_second(chip, fits):
+def test_the_reference_network(chip, fits):
     graph = integers(lower(build_model(make_config(preset("cifar-lenet"), "preset"), (3, 32, 32), 100).eval()))
-    start = time.perf_counter()
-    result = fit(graph, load_chip(chip))
-    found = result.to_json()
-    assert time.perf_counter() - start < 1
+    found = fit(graph, load_chip(chip)).to_json()
     assert found["fits"] is fits
     assert found["capacity"]["fits"] is True
 
 
 @pytest.mark.parametrize("size", [32, pytest.param(64, marks=pytest.mark.slow)])
-def test_a_residual_network_of_eighteen_layers_in_under_ten(size):
+def test_a_residual_network_of_eighteen_layers(size):
     network = build_model(make_config(preset("cifar-sew-resnet18"), "preset"), (3, size, size), 10)
     graph = integers(lower(network.eval()))
     for chip in ("loihi1", "loihi2"):
-        start = time.perf_counter()
         found = fit(graph, load_chip(chip)).to_json()
-        assert time.perf_counter() - start < 10
         assert found["capacity"]["fits"] is False
         assert found["capacity"]["binding"]["constraint"] == "cores"
