@@ -74,6 +74,9 @@ class TrainingConfig(Section):
     """Longest time between two checkpoints, besides the one after every epoch."""
     batch_norm: Literal["step", "run"] = "step"
     """Over what batch norm takes its statistics: each step by itself (the reference code), or all steps in one call."""
+    statistics: Literal["deployed", "running"] = "deployed"
+    """Where batch norm's deployed statistics come from: measured on training images after every epoch, or the running
+    averages of the batches (the reference code)."""
     reset_gradient: Literal["attached", "detached"] | None = None
     """Whether the reset passes gradients to the spikes; null: where it subtracts, but not where it is to zero."""
     seed: int = Field(0, ge=0, lt=2**32)

@@ -41,8 +41,9 @@ class Synapses(nn.Module):
     index: `[T]`, which pair serves each step: all 0, or 0 1 1 .. for a hybrid input.
     input_scale: factor on what arrives at each step, `[T]`: 1/255 where that is analog, 1/n for a mean of n.
 
-    Batch norm is called step by step, as the reference code does: its batch statistics are those of one step; where
-    `norm_by_step` is False, those of all steps that share weights.
+    In training, batch norm is called step by step, as the reference code does: its batch statistics are those of one
+    step; where `norm_by_step` is False, those of all steps in a row that share weights. In evaluation one mean and one
+    variance serve all steps of a pair; `measured` sets them from what passes (see `statistics.py`).
     After `quantize` it is trained with weights of few bits (see `fake_quantization.py`), after `fold` it computes with
     given weights, on unscaled input, and is no longer trainable.
     """
@@ -63,7 +64,7 @@ class Synapses(nn.Module):
         self.weights = nn.ModuleList(make() for _ in range(kinds))
         norm = nn.BatchNorm2d if isinstance(self.weights[0], nn.Conv2d) else nn.BatchNorm1d
         self.norms = nn.ModuleList() if features is None else nn.ModuleList(norm(features) for _ in range(kinds))
-        self.norm_by_step = True
+        self.norm_by_step, self.measured = True, False
         self.folded: list[tuple[Tensor, Tensor]] | None = None
         self.bits: int | None = None
 
@@ -92,15 +93,17 @@ class Synapses(nn.Module):
 
     def forward(self, x: Tensor, first: int = 0) -> Tensor:
         """See the class's text. first: the step that x begins with."""
-        parts, runs = [], self.runs(first, first + len(x))
+        runs = self.runs(first, first + len(x))
         # Split along the batch and joined there, not sliced and stacked: so signals and gradients stay channels-last.
-        for steps, part in zip(runs, x.flatten(0, 1).split([len(steps) * x.shape[1] for steps in runs])):
-            y = self.apply_at(steps[0], part)
-            if self.folded or not self.norms:
-                parts.append(y)
-                continue
-            norm = self.norms[self.index[steps[0]]]
-            parts += [norm(part) for part in (y.split(x.shape[1]) if self.norm_by_step else [y])]
+        split = x.flatten(0, 1).split([len(steps) * x.shape[1] for steps in runs])
+        parts = [self.apply_at(steps[0], part) for steps, part in zip(runs, split)]
+        if self.norms and not self.folded:
+            pairs = [self.index[steps[0]] for steps in runs]
+            if self.measured:
+                for k in set(pairs):
+                    measure(self.norms[k], [part for pair, part in zip(pairs, parts) if pair == k])
+            size = x.shape[1] if self.norm_by_step else None
+            parts = [self.norms[k](y) for k, part in zip(pairs, parts) for y in part.split(size or len(part))]
         return torch.cat(parts).unflatten(0, x.shape[:2])
 
     @property
@@ -140,6 +143,17 @@ class Synapses(nn.Module):
         weights = torch.tensor(layer.weight.expanded(), device=device)
         biases = torch.tensor(layer.bias.expanded(), device=device)
         self.folded = list(zip(weights, biases))
+
+
+def measure(norm: Any, parts: Sequence[Tensor]) -> None:
+    """Set a batch norm's mean and variance to those of parts `[N, C, ...]` taken together; sums are in float64."""
+    axes = [0, *range(2, parts[0].dim())]
+    count = sum(part.numel() for part in parts) / parts[0].shape[1]
+    mean = torch.stack([part.sum(axes, dtype=torch.float64) for part in parts]).sum(0) / count
+    centre = mean.to(parts[0].dtype).reshape(-1, *(1,) * (parts[0].dim() - 2))
+    squares = torch.stack([(part - centre).square_().sum(axes, dtype=torch.float64) for part in parts]).sum(0)
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(squares / count)
 
 
 class PerStep(nn.Module):

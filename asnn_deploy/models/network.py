@@ -59,7 +59,8 @@ class SpikingNetwork(nn.Module):
 
     def trace(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Logits, and the spikes of each spiking layer, `[T, B, ...]`."""
-        x, spikes, _ = self._run(images)
+        spikes: dict[str, Tensor] = {}
+        x, _ = self._run(images, spikes=spikes)
         return self.answer(x), spikes
 
     def step_logits(self, images: Tensor, segment: int | None = None) -> Tensor:
@@ -91,7 +92,7 @@ class SpikingNetwork(nn.Module):
                     *potentials,
                     use_reentrant=False,
                     preserve_rng_state=False,
-                    context_fn=lambda: (nullcontext(), self._statistics_kept()),
+                    context_fn=lambda: (nullcontext(), self.statistics_kept()),
                 )
             arriving.append(x)
             shares.append(share)
@@ -101,14 +102,14 @@ class SpikingNetwork(nn.Module):
         """What arrives at the answer, the traffic, and the membrane potentials behind some steps."""
         states = {name: None if v is None else LIFState(v, first) for name, v in zip(self._spiking, potentials)}
         shares: list[tuple[int, Tensor]] | None = [] if traffic else None
-        x, _, after = self._run(images, slice(first, first + size), states, shares)
+        x, after = self._run(images, slice(first, first + size), states, shares)
         total = sum(count for count, _ in shares or ())
         share = sum((mean * (count / total) for count, mean in shares or ()), x.new_zeros(size))
         return x, share, *(after[name].v for name in self._spiking)
 
     @contextmanager
-    def _statistics_kept(self) -> Iterator[None]:
-        """Batch norm as if a batch had been seen already: it was, when the forward pass came by."""
+    def statistics_kept(self) -> Iterator[None]:
+        """Batch norm in which a batch that passes leaves no trace, such as one that is computed again."""
         norms = [module for module in self.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
         before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
         for norm in norms:
@@ -151,12 +152,14 @@ class SpikingNetwork(nn.Module):
         steps: slice = slice(0, None),
         states: Mapping[str, LIFState | None] = MappingProxyType({}),
         traffic: list[tuple[int, Tensor]] | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor], dict[str, LIFState]]:
-        """What arrives at the last layer, the spikes on the way, and the state they leave, from a state on.
+        spikes: dict[str, Tensor] | None = None,
+    ) -> tuple[Tensor, dict[str, LIFState]]:
+        """What arrives at the last layer, and the state that the spikes on the way leave, from a state on.
 
         traffic: filled with the connections of each layer of synapses, and the mean of what arrives there, `[T]`.
+        spikes: filled with those of each spiking layer, `[T, B, ...]`; None keeps no signal longer than it is read.
         """
-        signals, spikes, after = {INPUT: self.encode(images, steps)}, {}, {}
+        signals, after = {INPUT: self.encode(images, steps)}, {}
         *before, _ = self.layers.items()
         for name, layer in before:
             sources = self.sources[name]
@@ -170,12 +173,12 @@ class SpikingNetwork(nn.Module):
                     traffic.append((count, read[0].flatten(1).mean(1, dtype=torch.float32)))
             else:
                 signals[name] = layer(*read)
-            if isinstance(layer, (MultiStep, IntegerLIF)):
+            if spikes is not None and isinstance(layer, (MultiStep, IntegerLIF)):
                 spikes[name] = signals[name]
             for source in {source for source in sources if self._last_reader[source] == name}:
                 del signals[source]
         (source,) = self.sources[next(reversed(self.sources))]
-        return signals[source], spikes, after
+        return signals[source], after
 
     def quantize(self, bits: int) -> None:
         """Train with weights of that many bits from now on."""

@@ -19,6 +19,7 @@ from asnn_deploy.config import RunConfig
 from asnn_deploy.errors import TrainingError
 from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.models.layers import added_up
+from asnn_deploy.models.statistics import settle_statistics
 from asnn_deploy.training.augment import mixup, seed_of
 from asnn_deploy.training.losses import LOSSES
 from asnn_deploy.training.losses.distillation import distillation
@@ -32,12 +33,19 @@ class TrainingModule(lightning.LightningModule):
     """The configured loss; Adam with a cosine schedule over the epochs."""
 
     def __init__(
-        self, network: SpikingNetwork, config: RunConfig, classes: int, teacher: Teacher | None = None
+        self,
+        network: SpikingNetwork,
+        config: RunConfig,
+        classes: int,
+        settling: Tensor | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
+        """settling: images on which batch norm's statistics are measured after every epoch, `[N, C, H, W]`."""
         super().__init__()
         self.network = network
         self.config = config
         self.classes = classes
+        self.settling = settling
         self.teacher = teacher
         self.under_way: tuple[Tensor, int, Tensor] | None = None
         self.images_seen = 0
@@ -140,8 +148,13 @@ class TrainingModule(lightning.LightningModule):
                 )
 
     def on_validation_epoch_start(self) -> None:
-        """All processes judge the same network: batch norm's statistics are those of the first."""
+        """The network is judged as it is deployed, and by all processes with the statistics of the first.
+
+        All measure them, on the same images: shared-out weights are gathered by all together.
+        """
         self.tested = Tally()
+        if self.settling is not None:
+            settle_statistics(self.network, self.settling)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, 0)

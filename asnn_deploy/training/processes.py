@@ -99,10 +99,13 @@ def shard(network: SpikingNetwork, mesh: DeviceMesh) -> None:
         register_fsdp_forward_method(network, method)
 
 
-def weights(network: SpikingNetwork) -> dict[str, Any] | None:
-    """The whole state of a network whose weights are shared out, in the first process; None where they are not."""
+def weights(network: SpikingNetwork) -> dict[str, Any]:
+    """Return the whole state of a network, on the CPU.
+
+    If its weights are shared out, all processes must call this, and only the first gets the state, the others nothing.
+    """
     if not isinstance(network, FSDPModule):
-        return None
+        return {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
     return get_model_state_dict(network, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
 
 

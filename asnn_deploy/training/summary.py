@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from asnn_deploy.config import RunConfig
+from asnn_deploy.config import RunConfig, TrainingConfig
 from asnn_deploy.data import Data
 from asnn_deploy.errors import GraphError
 from asnn_deploy.graph import DeployGraph
@@ -19,8 +21,11 @@ from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.models.network import exact_sums
 from asnn_deploy.quantize import DEFAULT_BITS, Quantization, calibrate, quantize
 from asnn_deploy.step_table import Array
+from asnn_deploy.training.loading import balanced
 from asnn_deploy.version import __version__
 
+APART = 0.02
+"""Share of the training images by which accuracy may differ between training mode and deployment without a warning."""
 PACKAGES = ("torch", "norse", "lightning", "numpy")
 
 
@@ -38,13 +43,42 @@ def evaluate(network: SpikingNetwork, images: Array, batch: int = 256) -> tuple[
     return np.concatenate(predictions), count, joined
 
 
+def in_training_mode(network: SpikingNetwork, images: Array, training: TrainingConfig) -> Array:
+    """Return predictions `[N]` with the statistics of batches, as while training: of shuffled images, in batches of the
+    training's size or a little more. The network's own statistics stay as they are."""
+    order = np.random.default_rng(training.seed).permutation(len(images))
+    predictions = np.empty(len(images), np.int64)
+    network.train()
+    with exact_sums(), network.statistics_kept():
+        for batch in np.array_split(order, max(1, len(order) // training.batch_size)):
+            predictions[batch] = network(torch.from_numpy(images[batch])).argmax(1).numpy()
+    return predictions
+
+
+def warn_if_apart(summary: Mapping[str, Any], training: TrainingConfig) -> None:
+    """Warn in one line if the network answers the training images better or worse deployed than in training mode."""
+    deployed, trained = summary["train_accuracy"], summary["train_accuracy_training_mode"]
+    if abs(deployed - trained) <= APART:
+        return
+    remedy = "train longer, or with training.batch_norm=run"
+    if training.statistics == "running":
+        remedy = "train with training.statistics=deployed"
+    print(
+        f"warning: of {summary['train_accuracy_samples']} training images, {100 * trained:.2f} % are answered right "
+        f"with the statistics of batches, as in training, and {100 * deployed:.2f} % as deployed; {remedy}",
+        file=sys.stderr,
+    )
+
+
 def summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: float) -> dict[str, Any]:
     """Accuracies of the network as deployed (folded and snapped), and what snapping changed."""
-    network.cpu().eval()
+    network.cpu()
     x_test, y_test = data.part("test")
-    x_train, y_train = data.part("train", 10_000)
+    x_train, y_train = (part[balanced(data.labels["train"], config.training.limit)] for part in data.part("train"))
+    x_train, y_train = x_train[:10_000], y_train[:10_000]
     x_sample = x_test[:1000]
-    graph = lower(network, config.dt)
+    in_training = in_training_mode(network, x_train, config.training)
+    graph = lower(network.eval(), config.dt)
     trained, trained_spikes, before = evaluate(network, x_sample)
     network.fold(graph)
     _, _, after = evaluate(network, x_sample)
@@ -61,6 +95,7 @@ def summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: flo
         "test_accuracy": float(np.mean(predictions == y_test)),
         "train_accuracy": float(np.mean(train_predictions == y_train)),
         "train_accuracy_samples": len(y_train),
+        "train_accuracy_training_mode": float(np.mean(in_training == y_train)),
         "epochs": config.training.epochs,
         "time_steps": config.time_steps,
         "parameters": parameters,

@@ -22,7 +22,7 @@ from asnn_deploy.levels import check_levels, equal_mass
 from asnn_deploy.models import SpikingNetwork, use_kernel
 from asnn_deploy.models.shared_norm import share_statistics
 from asnn_deploy.training.checkpoint import AtomicCheckpoints, Checkpoints, last_checkpoint
-from asnn_deploy.training.loading import loaders
+from asnn_deploy.training.loading import loaders, settling_images
 from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.monitor import Monitor
@@ -37,7 +37,7 @@ from asnn_deploy.training.run_folder import (
     writing_run,
 )
 from asnn_deploy.training.start import check_integer_training, start_from
-from asnn_deploy.training.summary import summarise
+from asnn_deploy.training.summary import summarise, warn_if_apart
 from asnn_deploy.training.teacher import load_teacher
 
 
@@ -76,6 +76,7 @@ def train(
         save_weights(network, folder)
         images = started[0].images_seen * config.training.devices * config.training.nodes
         summary = summarise(config, data, network, images / seconds)
+        warn_if_apart(summary, config.training)
         write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
 
@@ -99,7 +100,7 @@ def _start(
         teacher = load_teacher(Path(config.loss.teacher), data, config.model.classes or 0, config.image)
     if config.training.sync_batch_norm:
         share_statistics(network)
-    module = TrainingModule(network, config, data.classes, teacher)
+    module = TrainingModule(network, config, data.classes, settling_images(config, data), teacher)
     monitor = Monitor(folder, config.monitor, data, rank() == 0)
     return module, loaders(config, data, rank(), done), monitor, checkpoint
 
@@ -153,8 +154,6 @@ def _fit(
 def _whole(module: TrainingModule) -> SpikingNetwork:
     """The trained network, in the first process with all its weights."""
     state = weights(module.network)
-    if state is None:
-        return module.network.float()
     network = new_network(module.config)
     if state:  # the first process
         network.load_state_dict(state)
