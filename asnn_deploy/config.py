@@ -72,8 +72,9 @@ class TrainingConfig(Section):
     """Keep the signals of this many steps in memory, and compute the others again in the backward pass; null: all."""
     checkpoint_minutes: float = Field(10.0, ge=0, allow_inf_nan=False)
     """Longest time between two checkpoints, besides the one after every epoch."""
-    batch_norm: Literal["step", "run"] = "step"
-    """Over what batch norm takes its statistics: each step by itself (the reference code), or all steps in one call."""
+    batch_norm: Literal["step", "run"] = "run"
+    """Over what batch norm takes its statistics in training: all steps in one call, as deployed, or each step by itself
+    (the reference code)."""
     statistics: Literal["deployed", "running"] = "deployed"
     """Where batch norm's deployed statistics come from: measured on training images after every epoch, or the running
     averages of the batches (the reference code)."""

@@ -41,8 +41,8 @@ class Synapses(nn.Module):
     index: `[T]`, which pair serves each step: all 0, or 0 1 1 .. for a hybrid input.
     input_scale: factor on what arrives at each step, `[T]`: 1/255 where that is analog, 1/n for a mean of n.
 
-    In training, batch norm is called step by step, as the reference code does: its batch statistics are those of one
-    step; where `norm_by_step` is False, those of all steps in a row that share weights. In evaluation one mean and one
+    In training, batch norm's statistics are those of all steps in a row that share weights; if `norm_by_step`, it is
+    called step by step, as the reference code does, and they are those of one step. In evaluation one mean and one
     variance serve all steps of a pair; `measured` sets them from what passes (see `statistics.py`).
     After `quantize` it is trained with weights of few bits (see `fake_quantization.py`), after `fold` it computes with
     given weights, on unscaled input, and is no longer trainable.
@@ -64,7 +64,7 @@ class Synapses(nn.Module):
         self.weights = nn.ModuleList(make() for _ in range(kinds))
         norm = nn.BatchNorm2d if isinstance(self.weights[0], nn.Conv2d) else nn.BatchNorm1d
         self.norms = nn.ModuleList() if features is None else nn.ModuleList(norm(features) for _ in range(kinds))
-        self.norm_by_step, self.measured = True, False
+        self.norm_by_step, self.measured = False, False
         self.folded: list[tuple[Tensor, Tensor]] | None = None
         self.bits: int | None = None
 

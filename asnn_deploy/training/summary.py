@@ -60,9 +60,13 @@ def warn_if_apart(summary: Mapping[str, Any], training: TrainingConfig) -> None:
     deployed, trained = summary["train_accuracy"], summary["train_accuracy_training_mode"]
     if abs(deployed - trained) <= APART:
         return
-    remedy = "train longer, or with training.batch_norm=run"
-    if training.statistics == "running":
-        remedy = "train with training.statistics=deployed"
+    remedies = {
+        "train with training.statistics=deployed": training.statistics == "running",
+        "train with training.batch_norm=run": training.batch_norm == "step",
+        "train without training.segment, or with longer ones": training.segment is not None,
+        "train with a larger training.batch_size": True,
+    }
+    remedy = next(remedy for remedy, fits in remedies.items() if fits)
     print(
         f"warning: of {summary['train_accuracy_samples']} training images, {100 * trained:.2f} % are answered right "
         f"with the statistics of batches, as in training, and {100 * deployed:.2f} % as deployed; {remedy}",

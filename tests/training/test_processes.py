@@ -20,6 +20,7 @@ from asnn_deploy.training.train import train
 
 SETTINGS = {
     "training.sync_batch_norm": "true",
+    "training.batch_norm": "step",  # whose statistics segments of steps do not change
     "model.widths": "[6,8]",
     "model.hidden": 16,
     "time_steps": 3,

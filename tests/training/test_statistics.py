@@ -20,11 +20,10 @@ from asnn_deploy.training.train import train
 SMALL = {"sew-resnet": {"model.widths": [4, 6]}, "spikformer": {"model.widths": [4, 8], "model.hidden": 8}, "lenet": {}}
 
 
-def built(name, **more):
+def built(name):
     """A small network of each kind that spikes, and images."""
     torch.manual_seed(0)
-    small = {"training.batch_norm": "step", "coding": "hybrid-latency", **SMALL[name], **more}
-    config = make_config(merge(preset(f"digits-{name}"), small), "small")
+    config = make_config(merge(preset(f"digits-{name}"), {"coding": "hybrid-latency"} | SMALL[name]), "small")
     return warmed_up(build_model(config, (1, 8, 8), 10), (1, 8, 8), 12)
 
 
@@ -121,7 +120,7 @@ def parted(config, data, folder):
     "seed", [seed if seed < 2 else pytest.param(seed, marks=pytest.mark.slow) for seed in range(20)]
 )
 def test_a_small_set_is_answered_as_deployed_as_it_was_in_training(seed, tmp_path, capfd):
-    """Whatever the number of epochs: where a running average is still far behind, too."""
+    """Whatever the number of epochs: also with so few that a running average is far behind."""
     epochs = [4, 12, 25][seed % 3]
     config = make_config(merge(preset("digits-lenet"), {"training.epochs": epochs, "model.classes": 2}), "small")
     assert parted(config, two_kinds(seed), tmp_path / "run") <= APART
@@ -145,7 +144,13 @@ def test_running_averages_are_warned_about_in_one_line(tmp_path, capfd):
     config = make_config(
         merge(
             preset("digits-lenet"),
-            {"training.epochs": 3, "model.classes": 2, "training.statistics": "running", "training.limit": 64},
+            {
+                "training.epochs": 3,
+                "model.classes": 2,
+                "training.statistics": "running",
+                "training.batch_norm": "step",
+                "training.limit": 64,
+            },
         ),
         "small",
     )

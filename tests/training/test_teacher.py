@@ -78,7 +78,8 @@ def test_a_price_makes_spikes_rarer_and_segments_change_nothing(digits, tmp_path
         "priced": {"loss__sop_penalty": 3.0},
         "in parts": {"loss__sop_penalty": 3.0, "training__segment": 1},
     }.items():
-        config = tiny_config(monitor__energy=True, training__precision="64", **changes)
+        step = {"training__precision": "64", "training__batch_norm": "step"}
+        config = tiny_config(monitor__energy=True, **step, **changes)
         train(config, digits, tmp_path / name, progress=False)
         found[name] = rows(tmp_path / name)[-1]
     assert float(found["priced"]["sops"]) < 0.8 * float(found["free"]["sops"])

@@ -153,11 +153,11 @@ def test_every_process_has_images_of_every_test_batch(samples, processes, size, 
     "changes",
     [
         {"training__precision": "bf16"},
-        {"training__batch_norm": "run"},
+        {"training__batch_norm": "step"},
         {"training__reset_gradient": "detached"},
         {"model__learned": ["leak", "gain", "threshold", "readout"], "model__granularity": "channel"},
     ],
-    ids=["bf16", "batch norm over the run", "reset detached", "thresholds learned"],
+    ids=["bf16", "batch norm by step", "reset detached", "thresholds learned"],
 )
 def test_what_is_trained_otherwise_is_deployed_exactly_all_the_same(changes, tmp_path, digits):
     train(tiny_config(**changes), digits, tmp_path / "run", progress=False)
