@@ -15,6 +15,7 @@ from asnn_deploy.parity import Comparison
 from asnn_deploy.plugins import available
 from asnn_deploy.quantize import quantize
 from asnn_deploy.quantize.integers import unit_table
+from asnn_deploy.report.compare.paired import difference_of_shares
 from asnn_deploy.step_table import Array
 from asnn_deploy.sweep.points import Plan, Point
 from asnn_deploy.trace import Record
@@ -38,7 +39,8 @@ def measure(
     images: uint8 `[N, C, H, W]`; labels: `[N]`; cuts: the batches as slices of at most `batch_size`.
     """
     fixed = quantize(chosen)
-    comparison, counter, correct = Comparison("reference"), Counter(fixed), 0
+    comparison, counter = Comparison("reference"), Counter(fixed)
+    right_float, right_fixed = [], []
     with (
         Deployment(graph, fixed=fixed) as deployment,
         available("targets", "reference").open(deployment, batch_size) as floats,
@@ -48,13 +50,16 @@ def measure(
             expected, got = floats.run(images[cut], SPIKES), integers.run(images[cut], SPIKES)
             comparison.add(expected, got, labels[cut])
             counter.add(images[cut], got, labels[cut])
-            correct += int(np.count_nonzero(expected.predictions == labels[cut]))
+            right_float.append(expected.predictions == labels[cut])
+            right_fixed.append(got.predictions == labels[cut])
     report, counts = comparison.report(), counter.result()
-    assert report.accuracy is not None
+    difference = difference_of_shares(np.concatenate(right_float), np.concatenate(right_fixed))
     return Point(
         **asdict(plan),
-        accuracy=report.accuracy,
-        accuracy_float=correct / counts.samples,
+        accuracy=float(np.concatenate(right_fixed).mean()),
+        accuracy_float=float(np.concatenate(right_float).mean()),
+        difference_low95=difference.low95,
+        difference_high95=difference.high95,
         spike_disagreement=report.spike_mismatches / max(report.spikes_compared, 1),
         synapse_bytes=synapse_bytes(fixed, plan.bits),
         sops=counts.sops.mean,

@@ -28,13 +28,22 @@ def rows(points: Sequence[Point]) -> list[tuple[str, ...]]:
             point.method,
             str(point.bits),
             f"{100 * point.accuracy:.2f} %",
-            f"{100 * (point.accuracy - point.accuracy_float):+.2f}",
+            against_float(point),
             f"{100 * point.spike_disagreement:.3g} %",
             f"{point.synapse_bytes:,} B",
             f"{point.sops:,.0f}",
         )
         for point in ordered(points)
     ]
+
+
+def against_float(point: Point) -> str:
+    """Return the difference of the accuracies in points, with its 95 % interval; the interval alone if 0 is in it."""
+    difference = point.difference
+    if difference.low95 is None or difference.high95 is None:
+        return "no interval of one sample"
+    shown = f"{100 * difference.mean:+.2f}" if difference.excludes_zero else "none"
+    return f"{shown} ({100 * difference.low95:+.2f} to {100 * difference.high95:+.2f})"
 
 
 def markdown(points: Sequence[Point], title: str) -> str:
@@ -54,7 +63,8 @@ def markdown(points: Sequence[Point], title: str) -> str:
         "",
         "- **method**: `ptq`, quantised after training; `qat`, trained on with quantised weights"
         + (f" (epochs: {epochs})." if epochs else "."),
-        "- **against float**: difference of the accuracies, in points.",
+        "- **against float**: difference of the accuracies, in points, and in brackets its 95 % interval, paired "
+        "sample by sample (adjusted Wald; Bonett and Price 2012); none: 0 lies in that interval.",
         "- **spikes that differ**: share of all neuron-steps (neurons x time steps x samples) that fire in one network "
         "and not in the other.",
         f"- **weights**: all synaptic weights, packed. Their scales ({scales} numbers) are part of the neurons' gains "

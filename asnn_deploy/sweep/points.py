@@ -15,6 +15,7 @@ from asnn_deploy.bundle import digest
 from asnn_deploy.errors import InputError
 from asnn_deploy.graph import DeployGraph
 from asnn_deploy.quantization import Quantization, check_bits
+from asnn_deploy.report.compare.paired import Difference
 from asnn_deploy.serialize import describe, save_graph
 from asnn_deploy.step_table import Array
 from asnn_deploy.version import __version__
@@ -44,6 +45,8 @@ class Point(Plan):
     """An integer network, measured: one entry of `sweep.json`.
 
     accuracy, accuracy_float: of the integer network, and of the float network on the same samples.
+    difference_low95, difference_high95: 95 % interval of the difference of these two, paired sample by sample (see
+        `report.compare.paired`); None for a single sample.
     spike_disagreement: share of all neuron-steps (neurons x steps x samples) whose spikes differ from the float
         network's.
     synapse_bytes: all synaptic weights, bits packed; every entry of a layer's weight table counts.
@@ -54,11 +57,18 @@ class Point(Plan):
 
     accuracy: float
     accuracy_float: float
+    difference_low95: float | None
+    difference_high95: float | None
     spike_disagreement: float
     synapse_bytes: int
     weight_scales: int
     sops: float
     samples: int
+
+    @property
+    def difference(self) -> Difference:
+        """Of the accuracies, integer network minus float network; its standard error is not kept."""
+        return Difference(self.accuracy - self.accuracy_float, None, self.difference_low95, self.difference_high95)
 
     def is_of(self, plan: Plan) -> bool:
         """Whether this is the point that was planned."""
@@ -116,7 +126,8 @@ def _point(entry: Any) -> Point:
     """A point from its JSON. Raises ValueError naming the key."""
     if not isinstance(entry, dict):
         raise ValueError(f"holds {type(entry).__name__}, expected a point")
-    kinds = {"int": (int,), "float": (int, float), "str": (str,), "int | None": (int, type(None))}
+    kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+    kinds |= {f"{name} | None": (*types, type(None)) for name, types in kinds.items()}
     for field in fields(Point):
         if field.name not in entry:
             raise ValueError(f"a point lacks {field.name!r}")
@@ -135,11 +146,16 @@ def _check(point: Point) -> None:
         "bits": 2 <= point.bits <= 8,
         "sops": 0 <= point.sops < math.inf,
         "samples": point.samples >= 1,
+        "difference_low95": _is_interval(point.difference_low95, point.difference_high95),
         **{key: 0 <= share <= 1 for key, share in shares.items()},
     }
     for key, fits in allowed.items():
         if not fits:
             raise ValueError(f"{key} = {getattr(point, key)!r}")
+
+
+def _is_interval(low: float | None, high: float | None) -> bool:
+    return low is high is None or (low is not None and high is not None and -1 <= low <= high <= 1)
 
 
 def ordered(points: Iterable[Point]) -> list[Point]:

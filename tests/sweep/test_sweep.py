@@ -11,8 +11,21 @@ from asnn_deploy.errors import InputError
 from asnn_deploy.quantization import Quantization
 from asnn_deploy.quantize import quantize
 from asnn_deploy.reference import run
+from asnn_deploy.report.compare.paired import difference_of_shares
 from asnn_deploy.step_table import StepTable
-from asnn_deploy.sweep import FILE, Plan, Point, fingerprint, measure, parse_bits, publish, read_points, synapse_bytes
+from asnn_deploy.sweep import (
+    COLUMNS,
+    FILE,
+    Plan,
+    Point,
+    fingerprint,
+    measure,
+    parse_bits,
+    publish,
+    read_points,
+    rows,
+    synapse_bytes,
+)
 from asnn_deploy.trace import Record
 
 PLAN = Plan(3, "ptq", None, "0" * 64)
@@ -23,6 +36,8 @@ POINT = Point(
     inputs="0" * 64,
     accuracy=0.5,
     accuracy_float=0.75,
+    difference_low95=-0.4,
+    difference_high95=-0.05,
     spike_disagreement=0.01,
     synapse_bytes=100,
     weight_scales=5,
@@ -76,6 +91,8 @@ def test_figures_against_a_count_of_their_own(network):
     assert point.accuracy == (got.predictions == labels).mean()
     assert point.accuracy_float == (expected.predictions == labels).mean()
     assert point.sops == pytest.approx(synaptic_operations(fixed, got, images), rel=1e-12)
+    paired = difference_of_shares(expected.predictions == labels, got.predictions == labels)
+    assert (point.difference_low95, point.difference_high95) == (paired.low95, paired.high95)
     assert point.samples == 10
     # conv1 has two weights (analog step, spiking steps); 6x1x3x3, 8x6x3x3, 12x32, 5x12
     assert point.synapse_bytes == -(-3 * (2 * 54 + 432 + 384 + 60) // 8)
@@ -137,12 +154,25 @@ def test_what_is_published_is_read_back(tmp_path):
     assert read_points(tmp_path / "new" / "out" / FILE) == points
     assert read_points(tmp_path / "absent.json") == []
     page = (tmp_path / "new" / "out" / "sweep.md").read_text()
-    assert "| ptq | 3 | 50.00 % | -25.00 | 1 % | 100 B | 1,234 |" in page
+    assert "| ptq | 3 | 50.00 % | -25.00 (-40.00 to -5.00) | 1 % | 100 B | 1,234 |" in page
     assert page.index("| ptq | 8 |") < page.index("| qat | 2 |")
     assert "(epochs: 2)" in page
     plot = (tmp_path / "new" / "out" / "sweep.png").read_bytes()
     assert plot.startswith(b"\x89PNG")
     assert int.from_bytes(plot[16:20], "big") == 1280
+
+
+@pytest.mark.parametrize("mean", [0.28, -0.28])
+def test_a_difference_within_its_interval_is_not_stated(mean):
+    """Neither a gain nor a loss that these samples do not show."""
+    point = replace(POINT, accuracy=0.5 + mean, accuracy_float=0.5)
+    column = COLUMNS.index("against float")
+    shown = replace(point, difference_low95=mean - 0.1, difference_high95=mean + 0.1)
+    assert rows([shown])[0][column] == f"{100 * mean:+.2f} ({100 * mean - 10:+.2f} to {100 * mean + 10:+.2f})"
+    hidden = replace(point, difference_low95=-0.3, difference_high95=0.3)
+    assert rows([hidden])[0][column] == "none (-30.00 to +30.00)"
+    alone = replace(point, difference_low95=None, difference_high95=None)
+    assert rows([alone])[0][column] == "no interval of one sample"
 
 
 @pytest.mark.parametrize(
@@ -159,6 +189,9 @@ def test_what_is_published_is_read_back(tmp_path):
         ({"method": "gptq"}, "method = 'gptq'"),
         ({"accuracy": 1.5}, "accuracy = 1.5"),
         ({"accuracy": None}, "accuracy = None"),
+        ({"difference_low95": 0.2}, "difference_low95 = 0.2"),
+        ({"difference_high95": None}, "difference_low95 = -0.4"),
+        ({"difference_low95": float("nan")}, "difference_low95 = nan"),
         ({"spike_disagreement": float("nan")}, "spike_disagreement = nan"),
         ({"sops": float("inf")}, "sops = inf"),
         ({"samples": 0}, "samples = 0"),
