@@ -12,22 +12,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from asnn_deploy.version import __version__
+from asnn_deploy.util.version import __version__
 
 if TYPE_CHECKING:
     from asnn_deploy.api import load, run
     from asnn_deploy.errors import AsnnDeployError
-    from asnn_deploy.graph import DeployGraph
-    from asnn_deploy.step_table import StepTable
-    from asnn_deploy.trace import Trace
+    from asnn_deploy.ir.graph import DeployGraph
+    from asnn_deploy.ir.step_table import StepTable
+    from asnn_deploy.ir.trace import Trace
 
 _HOMES = {
     "load": "api",
     "run": "api",
     "AsnnDeployError": "errors",
-    "DeployGraph": "graph",
-    "StepTable": "step_table",
-    "Trace": "trace",
+    "DeployGraph": "ir.graph",
+    "StepTable": "ir.step_table",
+    "Trace": "ir.trace",
 }
 
 __all__ = ["AsnnDeployError", "DeployGraph", "StepTable", "Trace", "__version__", "load", "run"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from asnn_deploy.data import as_images
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.source import open_source
 from asnn_deploy.errors import DataError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.plugins import available
-from asnn_deploy.preparation import prepare
-from asnn_deploy.source import open_source
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.input.data import as_images
+from asnn_deploy.input.preprocessing import prepare
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
 
 DEFAULT_BATCH = 64
 

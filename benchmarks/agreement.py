@@ -24,7 +24,7 @@ from agreement_networks import NETWORKS, SEED, network, samples, save
 from agreement_rows import neurobench_rows, sanafe_rows, spikingjelly_rows
 from provenance import provenance
 
-from asnn_deploy.files import write_text
+from asnn_deploy.util.files import write_text
 
 HERE = Path(__file__).resolve().parent
 

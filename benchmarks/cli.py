@@ -23,7 +23,7 @@ import numpy as np
 from provenance import provenance
 
 from asnn_deploy.cli import run
-from asnn_deploy.files import write_text
+from asnn_deploy.util.files import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 """Where interpreters start: they look for modules in the working directory first."""

@@ -26,11 +26,11 @@ if __name__ == "__main__":
 import numpy as np
 from provenance import provenance
 
-from asnn_deploy.data import load_data
+from asnn_deploy.deploy.source import open_source
 from asnn_deploy.energy import Counter
-from asnn_deploy.reference import Runner
-from asnn_deploy.source import open_source
-from asnn_deploy.trace import Record
+from asnn_deploy.engine.runner import Runner
+from asnn_deploy.input.data import load_data
+from asnn_deploy.ir.trace import Record
 
 HERE = Path(__file__).resolve().parent
 BATCH = 256

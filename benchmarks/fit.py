@@ -23,13 +23,13 @@ from paper_networks import untrained
 from provenance import provenance
 from timing import seconds
 
-from asnn_deploy.config import make_config
 from asnn_deploy.fit import Chip, fit, load_chip, place
 from asnn_deploy.fit.placement import integers
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.lowering import lower
-from asnn_deploy.models import build_model
-from asnn_deploy.presets import preset
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.models.lowering import lower
+from asnn_deploy.training.config import make_config
+from asnn_deploy.training.network import build_model
+from asnn_deploy.training.presets import preset
 
 CHIPS = ("loihi1", "loihi2")
 HERE = Path(__file__).resolve().parent

@@ -33,19 +33,21 @@ from provenance import provenance
 from timing import seconds
 from torch.nn import functional
 
-from asnn_deploy import reference
-from asnn_deploy.data import load_data
+from asnn_deploy.deploy.source import open_source
+from asnn_deploy.engine import runner as reference
 from asnn_deploy.engine.compiled import Synapses
 from asnn_deploy.engine.encoder import encode
+from asnn_deploy.engine.executor import Executor
+from asnn_deploy.engine.runner import Runner
 from asnn_deploy.engine.signals import channels_first, channels_last
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Conv, Linear
+from asnn_deploy.input.data import load_data
+from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.layers import Conv, Linear
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.network import exact_sums
 from asnn_deploy.quantize import calibrate, quantize
-from asnn_deploy.reference import Executor, Runner
-from asnn_deploy.source import open_source
-from asnn_deploy.trace import Record
 from asnn_deploy.training.run_folder import load_run
+from asnn_deploy.util.machine import cores
 
 KERNEL_BATCH = 64
 BATCHES = (16, 64, 256, 1024)
@@ -122,7 +124,7 @@ def kernels(graph: DeployGraph, images: Array, rounds: int, seed: int) -> dict[s
 
 def executors(run: Path, graph: DeployGraph, fixed: DeployGraph, images: Array, rounds: int) -> dict[str, Any]:
     """Samples per second by batch on all cores: the executors, and the trained module in eager torch."""
-    torch.set_num_threads(reference.cores())
+    torch.set_num_threads(cores())
     network = load_run(run).network
     network.fold(graph)
 

@@ -27,14 +27,14 @@ import numpy as np
 from paper_networks import pictures, untrained
 from provenance import provenance
 
-from asnn_deploy.config import make_config
-from asnn_deploy.data import load_data
-from asnn_deploy.deployment import Deployment
-from asnn_deploy.plugins import available
-from asnn_deploy.presets import preset
-from asnn_deploy.source import open_source
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.source import open_source
+from asnn_deploy.input.data import load_data
+from asnn_deploy.training.config import make_config
+from asnn_deploy.training.presets import preset
 from asnn_deploy.training.train import train
-from asnn_deploy.verify import DEFAULT_TARGETS, pairing, verify
+from asnn_deploy.verify.targets import DEFAULT_TARGETS, pairing, verify
 
 DIGITS, CIFAR = ("digits-sew-resnet", "digits-spikformer"), ("cifar-sew-resnet18", "cifar-spikformer")
 CIFAR_STEPS, CIFAR_SAMPLES, CIFAR_BATCH = 4, 64, 32

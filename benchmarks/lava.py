@@ -33,11 +33,11 @@ from asnn_targets.lava import fixed_target, target
 from lenet import SIZE, STEPS, pictures, reference_lenet
 from provenance import provenance
 
-from asnn_deploy import reference
-from asnn_deploy.deployment import Deployment
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Linear
-from asnn_deploy.trace import Record
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.engine import runner as reference
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Linear
+from asnn_deploy.ir.trace import Record
 
 BATCH_SIZES = (1, 16, 64, 256, 1024)
 MEMORY_SAMPLES = (512, 4096)

@@ -25,12 +25,12 @@ from timing import seconds
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from asnn_deploy.config import AugmentationConfig, RunConfig, make_config, merge
-from asnn_deploy.data import Data
-from asnn_deploy.models import build_model
-from asnn_deploy.presets import CIFAR_AUGMENTATION, preset
+from asnn_deploy.input.data import Data
+from asnn_deploy.training.config import AugmentationConfig, RunConfig, make_config, merge
 from asnn_deploy.training.loading import loaders
 from asnn_deploy.training.module import TrainingModule
+from asnn_deploy.training.network import build_model
+from asnn_deploy.training.presets import CIFAR_AUGMENTATION, preset
 
 TRAINED = ("cifar-lenet", "cifar-sew-resnet18")
 TRAINED_BATCH, STEPS = 32, 4

@@ -21,9 +21,9 @@ if __name__ == "__main__":
 import torch
 from provenance import provenance
 
-from asnn_deploy.config import make_config, merge
-from asnn_deploy.models import build_model
-from asnn_deploy.presets import preset
+from asnn_deploy.training.config import make_config, merge
+from asnn_deploy.training.network import build_model
+from asnn_deploy.training.presets import preset
 
 HERE = Path(__file__).resolve().parent
 SHORT, LONG, SEGMENT = 4, 32, 4

@@ -31,10 +31,10 @@ from provenance import provenance
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asnn_deploy.deployment import Deployment
-from asnn_deploy.files import write_text
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Linear
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Linear
+from asnn_deploy.util.files import write_text
 
 ROUNDS, ROUND_SECONDS = 9, 0.25
 CHECKED = 256

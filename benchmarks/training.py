@@ -29,10 +29,11 @@ from reference_loop import ReferenceLoop
 from timing import in_turns
 from torch import Tensor, nn
 
-from asnn_deploy.config import make_config, merge
-from asnn_deploy.models import SpikingNetwork, build_model
-from asnn_deploy.presets import preset
+from asnn_deploy.models.network import SpikingNetwork
+from asnn_deploy.training.config import make_config, merge
 from asnn_deploy.training.memory import keep_freed_memory
+from asnn_deploy.training.network import build_model
+from asnn_deploy.training.presets import preset
 
 HERE = Path(__file__).resolve().parent
 IMAGE = (3, 32, 32)

@@ -30,17 +30,17 @@ import numpy as np
 from matplotlib import pyplot
 from matplotlib.ticker import LogFormatter
 
-from asnn_deploy.config import make_config, merge
-from asnn_deploy.data import Data, load_data
 from asnn_deploy.energy.estimate import energy
 from asnn_deploy.energy.measure import measure
 from asnn_deploy.energy.profiles import load_profile
 from asnn_deploy.energy.running import half_width
-from asnn_deploy.files import write_text
-from asnn_deploy.lowering import lower
-from asnn_deploy.presets import preset
+from asnn_deploy.input.data import Data, load_data
+from asnn_deploy.models.lowering import lower
+from asnn_deploy.training.config import make_config, merge
+from asnn_deploy.training.presets import preset
 from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.train import train
+from asnn_deploy.util.files import write_text
 
 CODINGS = ("direct", "latency", "hybrid-latency", "hybrid-embedding")
 INGREDIENTS = {"LIF": [], "leak": ["leak"], "gain": ["gain"], "readout": ["readout"], "ASNN": None}

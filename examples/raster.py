@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 
 import asnn_deploy
-from asnn_deploy.data import load_data
+from asnn_deploy.input.data import load_data
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -20,9 +20,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from asnn_deploy.config import make_config, merge
-from asnn_deploy.data import load_data
-from asnn_deploy.presets import preset
+from asnn_deploy.input.data import load_data
+from asnn_deploy.training.config import make_config, merge
+from asnn_deploy.training.presets import preset
 from asnn_deploy.training.train import train
 
 matplotlib.use("Agg")

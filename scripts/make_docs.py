@@ -29,11 +29,11 @@ import numpy as np  # noqa: E402
 
 from asnn_deploy.cli import COMMANDS  # noqa: E402
 from asnn_deploy.cli.common import console  # noqa: E402
-from asnn_deploy.deployment import Deployment  # noqa: E402
+from asnn_deploy.deploy.deployment import Deployment  # noqa: E402
+from asnn_deploy.deploy.registry import find, names  # noqa: E402
 from asnn_deploy.errors import AsnnDeployError  # noqa: E402
+from asnn_deploy.ir.trace import Record  # noqa: E402
 from asnn_deploy.loihi import to_loihi  # noqa: E402
-from asnn_deploy.plugins import find, names  # noqa: E402
-from asnn_deploy.trace import Record  # noqa: E402
 
 FEATURES = {
     **{

@@ -22,7 +22,7 @@ hypothesis.settings.load_profile("suite")
 
 @pytest.fixture(scope="session")
 def digits():
-    from asnn_deploy.data import load_data
+    from asnn_deploy.input.data import load_data
 
     return load_data("digits")
 

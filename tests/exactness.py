@@ -13,10 +13,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from asnn_deploy import reference
-from asnn_deploy.layers import Add, Conv, Linear, Pool, Readout, Scale
-from asnn_deploy.order_free import FLOAT32_BITS, analyse, input_grid
-from asnn_deploy.trace import Record
+from asnn_deploy.analysis.order_free import FLOAT32_BITS, analyse, input_grid
+from asnn_deploy.engine import runner as reference
+from asnn_deploy.ir.layers import Add, Conv, Linear, Pool, Readout, Scale
+from asnn_deploy.ir.trace import Record
 
 UNIT_ROUNDOFF = 2.0**-FLOAT32_BITS
 EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)

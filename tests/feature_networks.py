@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 from networks import grid_weights, random_neuron
 
-from asnn_deploy.coding import input_code
-from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.step_table import StepTable
 
 STEPS = 4
 SIZE = 6

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from networks import grid_weights
 
-from asnn_deploy.coding import input_code
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.step_table import StepTable
 
 
 def static_lif(name, steps, model="lif", reset="zero", **parameters):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from asnn_deploy.coding import CODINGS, input_code
-from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.input.coding import CODINGS, input_code
+from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.step_table import StepTable
 
 CODING_STEPS = dict.fromkeys(CODINGS, 4) | {
     "direct": 3,

@@ -11,13 +11,13 @@ from asnn_exporters.nir import exporter, read
 from hypothesis import strategies as st
 from networks import CODING_STEPS, grid_weights, random_neuron, small_lenet
 
-from asnn_deploy.coding import input_code
 from asnn_deploy.errors import BundleError, InputError, UnsupportedError
-from asnn_deploy.graph import DeployGraph, Edge
-from asnn_deploy.input_code import InputCode
-from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout, Scale
-from asnn_deploy.quantization import Quantization
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.input.images import InputCode
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout, Scale
+from asnn_deploy.ir.quantization import Quantization
+from asnn_deploy.ir.step_table import StepTable
 
 
 def per_step(rng, shape, time_steps, grid=2.0**-6):

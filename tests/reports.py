@@ -7,9 +7,9 @@ from networks import random_images, small_lenet
 
 from asnn_deploy.energy import Breakdown, Counter, Energy, JouleRange, load_profiles
 from asnn_deploy.energy.simulation import Simulation
-from asnn_deploy.reference import run
+from asnn_deploy.engine.runner import run
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.report import Example, build
-from asnn_deploy.trace import Record
 
 EVERYTHING = Record(spikes=True, step_logits=True)
 

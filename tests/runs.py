@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from asnn_deploy.config import make_config, merge
-from asnn_deploy.presets import preset
+from asnn_deploy.training.config import make_config, merge
+from asnn_deploy.training.presets import preset
 
 TINY = {
     "model.widths": [6, 8],

@@ -3,9 +3,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asnn_deploy.config import RunConfig, all_keys, make_config, merge, parse_settings, read_config, write_config
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.presets import PRESETS, preset
+from asnn_deploy.training.config import (
+    RunConfig,
+    all_keys,
+    make_config,
+    merge,
+    parse_settings,
+    read_config,
+    write_config,
+)
+from asnn_deploy.training.presets import PRESETS, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from networks import random_images, small_lenet
 
-import asnn_deploy.coding
-import asnn_deploy.neurons
-from asnn_deploy.deployment import Deployment
-from asnn_deploy.discover import discover
-from asnn_deploy.layers import Neuron
-from asnn_deploy.reference import run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record
+import asnn_deploy.input.coding
+import asnn_deploy.ir.neurons
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.engine.runner import run
+from asnn_deploy.ir.layers import Neuron
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
+from asnn_deploy.util.discover import discover
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = dict(re.findall(r"```python (\S+)\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL))
@@ -46,9 +46,9 @@ def add_file(package, name, tmp_path, monkeypatch):
 
 
 def test_a_neuron_is_one_file(tmp_path, monkeypatch):
-    path = add_file(asnn_deploy.neurons, "neurons/integrate_and_fire.py", tmp_path, monkeypatch)
-    found = discover("asnn_deploy.neurons", path, "model")
-    monkeypatch.setattr(asnn_deploy.neurons, "MODELS", found)
+    path = add_file(asnn_deploy.ir.neurons, "neurons/integrate_and_fire.py", tmp_path, monkeypatch)
+    found = discover("asnn_deploy.ir.neurons", path, "model")
+    monkeypatch.setattr(asnn_deploy.ir.neurons, "MODELS", found)
     graph = small_lenet()
     kept = {key: table for key, table in graph.by_name["lif1"].parameters.items() if key != "leak"}
     layers = [Neuron("lif1", "if", kept) if layer.name == "lif1" else layer for layer in graph.layers]
@@ -66,9 +66,9 @@ def test_a_neuron_is_one_file(tmp_path, monkeypatch):
 
 
 def test_a_coding_is_one_file(tmp_path, monkeypatch):
-    path = add_file(asnn_deploy.coding, "coding/complement.py", tmp_path, monkeypatch)
-    monkeypatch.setattr(asnn_deploy.coding, "CODINGS", discover("asnn_deploy.coding", path, "coding"))
-    code = asnn_deploy.coding.input_code("complement", 3)
+    path = add_file(asnn_deploy.input.coding, "coding/complement.py", tmp_path, monkeypatch)
+    monkeypatch.setattr(asnn_deploy.input.coding, "CODINGS", discover("asnn_deploy.input.coding", path, "coding"))
+    code = asnn_deploy.input.coding.input_code("complement", 3)
     assert code.table[:, [0, 127, 128, 255]].tolist() == [[1, 1, 0, 0], [0, 0, 1, 1], [1, 1, 0, 0]]
 
 

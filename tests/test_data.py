@@ -3,8 +3,8 @@ import gzip
 import numpy as np
 import pytest
 
-from asnn_deploy.data import as_images, load_data
 from asnn_deploy.errors import DataError
+from asnn_deploy.input.data import as_images, load_data
 
 
 def arrays(**changes):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from asnn_deploy.cli import run
-from asnn_deploy.plugins import find
-from asnn_deploy.presets import PRESETS
+from asnn_deploy.deploy.registry import find
+from asnn_deploy.training.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
 LAVA_MISSING = find("targets", "lava").unavailable()

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import random_images, small_lenet
 
-from asnn_deploy.deployment import Deployment
-from asnn_deploy.early_exit import (
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.registry import find
+from asnn_deploy.engine.early_exit import (
     Outcomes,
     answers,
     at_exit,
@@ -23,11 +24,10 @@ from asnn_deploy.early_exit import (
     softmax_margin,
     step_margins,
 )
+from asnn_deploy.engine.executor import Executor
 from asnn_deploy.errors import InputError
-from asnn_deploy.plugins import find
+from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.quantize import quantize
-from asnn_deploy.reference import Executor
-from asnn_deploy.trace import Record, Trace
 
 STEPS = Record(step_logits=True)
 TARGETS = ("reference", "reference-fixed", "lava", "lava-fixed", "onnxruntime", "nir")

@@ -8,7 +8,7 @@ from exactness import EVERYTHING, assert_answers, order_dependent
 from networks import CODING_STEPS, random_attention, random_graph, random_images, small_lenet
 from nir_networks import networks
 
-from asnn_deploy import reference
+from asnn_deploy.engine import runner as reference
 from asnn_deploy.engine.dense import pool
 
 NETWORKS = networks()

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asnn_deploy.fixed_point import ACCUMULATOR_BITS, STATE_BITS, answer_unit, largest, saturate, truncating_shift
+from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, STATE_BITS, answer_unit, largest, saturate, truncating_shift
 
 
 @given(st.integers(-(2**50), 2**50), st.integers(0, 30))

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 from feature_networks import residual, transformer_block
 
-from asnn_deploy.deployment import Deployment
-from asnn_deploy.heads import Place, place
-from asnn_deploy.parity import Comparison
-from asnn_deploy.reference import run
-from asnn_deploy.trace import Record
-from asnn_deploy.verify import placed
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.engine.runner import run
+from asnn_deploy.ir.trace import Record
+from asnn_deploy.verify.heads import Place, place
+from asnn_deploy.verify.parity import Comparison
+from asnn_deploy.verify.targets import placed
 
 
 def test_neurons_before_and_behind_the_products():

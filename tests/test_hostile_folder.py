@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from networks import small_lenet
 
-from asnn_deploy.bundle import write_bundle
 from asnn_deploy.cli import COMMANDS
+from asnn_deploy.deploy.bundle import write_bundle
 
 ROOT = Path(__file__).parent.parent
 needs_lava = pytest.mark.skipif(find_spec("lava") is None, reason="Lava is not installed")

@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import any_graph, random_images, small_lenet
 
+from asnn_deploy.analysis.intervals import bounds, prove
+from asnn_deploy.engine.executor import Executor
 from asnn_deploy.errors import GraphError
-from asnn_deploy.fixed_point import ACCUMULATOR_BITS, LEAK_BITS, STATE_BITS, largest
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.input_code import PIXEL_LEVELS, InputCode
-from asnn_deploy.intervals import bounds, prove
-from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Readout
+from asnn_deploy.input.images import PIXEL_LEVELS, InputCode
+from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, LEAK_BITS, STATE_BITS, largest
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Readout
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.quantize import Quantization, quantize
-from asnn_deploy.reference import Executor
-from asnn_deploy.step_table import StepTable
 
 T, SIDE = 6, 5
 

@@ -8,14 +8,14 @@ from networks import CODING_STEPS
 from runs import tiny_config
 from torch import nn
 
+from asnn_deploy.analysis.order_free import analyse
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import LoweringError
-from asnn_deploy.lowering import lower
-from asnn_deploy.models import build_model
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.cells import LIFParameters
 from asnn_deploy.models.layers import PerStep, Synapses
-from asnn_deploy.order_free import analyse
-from asnn_deploy.reference import run
-from asnn_deploy.trace import Record
+from asnn_deploy.models.lowering import lower
+from asnn_deploy.training.network import build_model
 
 
 def warmed_up(seed=0, **changes):

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import small_lenet
 
+from asnn_deploy.analysis.order_free import analyse, grid_exponent, input_grid, snap, snap_arrays
+from asnn_deploy.analysis.ranges import largest_values
 from asnn_deploy.engine.dense import ConvKernel
-from asnn_deploy.graph import DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
-from asnn_deploy.order_free import analyse, grid_exponent, input_grid, snap, snap_arrays
-from asnn_deploy.ranges import largest_values
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.step_table import StepTable
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1, max_size=8), st.integers(-30, 10))

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from asnn_deploy.errors import GraphError
-from asnn_deploy.parity import Comparison, Divergence
-from asnn_deploy.trace import Trace
+from asnn_deploy.ir.trace import Trace
+from asnn_deploy.verify.parity import Comparison, Divergence
 
 
 def trace(name, spikes, logits=None):

@@ -8,8 +8,8 @@ import textwrap
 import pytest
 from networks import small_lenet
 
+from asnn_deploy.deploy.registry import find, names
 from asnn_deploy.errors import InputError
-from asnn_deploy.plugins import find, names
 
 BUILT_IN = {
     "exporters": ["lava", "nir", "onnx"],
@@ -48,7 +48,7 @@ def third_party(tmp_path):
     (tmp_path / "tiny_plugin.py").write_text(
         textwrap.dedent('''
         """One exporter and one target, as a third party writes them."""
-        from asnn_deploy.reference import Executor
+        from asnn_deploy.engine.executor import Executor
 
         class Names:
             name, suffix = "names", None

@@ -11,13 +11,13 @@ from hypothesis.extra.numpy import arrays
 from networks import random_images, small_lenet
 
 import asnn_deploy
-from asnn_deploy.coding import input_code
 from asnn_deploy.errors import ConfigError, GraphError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.input_code import InputCode
-from asnn_deploy.levels import check_levels, equal_mass
-from asnn_deploy.preparation import layernorm_sigmoid, prepare
-from asnn_deploy.serialize import load_graph, save_graph
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.input.images import InputCode
+from asnn_deploy.input.levels import check_levels, equal_mass
+from asnn_deploy.input.preprocessing import layernorm_sigmoid, prepare
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.serialize import load_graph, save_graph
 
 
 @given(arrays(np.uint8, (3, 2, 4, 5)))

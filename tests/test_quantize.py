@@ -8,17 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_graph, random_images, random_neuron, small_lenet
 
-from asnn_deploy.coding import input_code
+from asnn_deploy.analysis.intervals import bounds
+from asnn_deploy.engine.executor import Executor
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import DataError, GraphError, InputError
-from asnn_deploy.fixed_point import STATE_BITS, largest
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.intervals import bounds
-from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
-from asnn_deploy.neurons import lif
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.fixed_point import STATE_BITS, largest
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.neurons import lif
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import Quantization, calibrate, quantization_report, quantize
-from asnn_deploy.reference import Executor, run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record
 
 
 def with_bits(graph, bits):

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from asnn_deploy.bundle import claimed_folder, write_bundle
 from asnn_deploy.cli import run
+from asnn_deploy.deploy.bundle import claimed_folder, write_bundle
+from asnn_deploy.deploy.source import open_source
 from asnn_deploy.errors import InputError
-from asnn_deploy.files import holding_folder, making_folder, replacing_folder
-from asnn_deploy.source import open_source
+from asnn_deploy.util.files import holding_folder, making_folder, replacing_folder
 
 TRAIN = ["train", "--preset", "digits-lenet", "--set", "model.widths=[4, 4]", "--train-limit", "60"]
 PROGRAM = [sys.executable, "-c", "from asnn_deploy.cli import main; main()"]

@@ -9,15 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import any_graph, random_graph, random_images, small_lenet
 
-from asnn_deploy.coding import input_code
+from asnn_deploy.engine.executor import Executor
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import GraphError, UnsupportedError
-from asnn_deploy.graph import DeployGraph, Edge
-from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Product, Readout, Scale
-from asnn_deploy.neurons import MODELS
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Product, Readout, Scale
+from asnn_deploy.ir.neurons import MODELS
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import Quantization, quantize
-from asnn_deploy.reference import Executor, run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record
 
 ALL = Record(spikes=True, potentials=True, step_logits=True)
 

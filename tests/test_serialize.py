@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from networks import random_graph, small_lenet
 
 from asnn_deploy.errors import BundleError, InputError
+from asnn_deploy.ir.serialize import load_graph, save_graph
 from asnn_deploy.quantize import quantize
-from asnn_deploy.serialize import load_graph, save_graph
 
 
 @settings(max_examples=25)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from asnn_deploy.errors import GraphError
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.ir.step_table import StepTable
 
 
 @given(hnp.arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(1, 3)), elements=st.floats(-2, 2, width=16)))

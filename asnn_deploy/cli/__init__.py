@@ -12,7 +12,7 @@ from types import FrameType
 import click
 
 from asnn_deploy.errors import AsnnDeployError
-from asnn_deploy.version import __version__
+from asnn_deploy.util.version import __version__
 
 COMMANDS = (
     *("quickstart", "train", "export", "run", "verify", "quantize"),

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from asnn_deploy.source import Source
-    from asnn_deploy.step_table import Array
+    from asnn_deploy.deploy.source import Source
+    from asnn_deploy.util.arrays import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_BATCH = 64
@@ -35,9 +35,9 @@ split_option = click.option("--split", type=click.Choice(["test", "train"]), def
 def load_samples(source: Source, data_spec: str | None, split: str, limit: int | None) -> tuple[Array, Array, str]:
     """Images `[N,C,H,W]` as the network reads them, labels `[N]` and the data's text, checked against its input."""
     from asnn_deploy.api import check_shape
-    from asnn_deploy.data import load_data
     from asnn_deploy.errors import DataError
-    from asnn_deploy.preparation import prepare
+    from asnn_deploy.input.data import load_data
+    from asnn_deploy.input.preprocessing import prepare
 
     spec = source.data if data_spec is None else data_spec
     if spec is None:
@@ -85,7 +85,7 @@ def on_terminal() -> bool:
 
 def write_json(path: Path | None, value: Any) -> None:
     """Write plain JSON, whole or not at all; NaN is an error here, not a file."""
-    from asnn_deploy.files import write_text
+    from asnn_deploy.util.files import write_text
 
     if path is not None:
         write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

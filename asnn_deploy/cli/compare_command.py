@@ -16,7 +16,7 @@ def command(report_a: Path, report_b: Path, out: Path) -> None:
 
     REPORT_A and REPORT_B are folders made by `report`.
     """
-    from asnn_deploy.bundle import claimed_folder
+    from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.errors import InputError
     from asnn_deploy.report.compare import compare, read_report, write
     from asnn_deploy.report.compare.says import conclusions

@@ -12,7 +12,7 @@ import click
 from asnn_deploy.cli.common import CALIBRATION_SAMPLES, data_option, source_argument
 
 if TYPE_CHECKING:
-    from asnn_deploy.source import Source
+    from asnn_deploy.deploy.source import Source
 
 DIALECTS = ["canonical", "compact", "portable", "extended"]
 
@@ -41,7 +41,7 @@ def command(
     settings: tuple[str, ...],
 ) -> None:
     """Export a network: to one file (PATH ends in .nir or .onnx) or to a bundle with everything it needs."""
-    from asnn_deploy.source import open_source
+    from asnn_deploy.deploy.source import open_source
 
     options = chosen_settings(exporter, settings)
     with_source = open_source(source)
@@ -52,10 +52,10 @@ def command(
 
 def chosen_settings(name: str, settings: tuple[str, ...]) -> dict[str, str]:
     """`--set KEY=VALUE` as options of an exporter. Raises InputError with the nearest name."""
-    from asnn_deploy.config import parse_settings
+    from asnn_deploy.deploy.registry import available
     from asnn_deploy.errors import InputError
-    from asnn_deploy.plugins import available
-    from asnn_deploy.suggest import unknown_name
+    from asnn_deploy.training.config import parse_settings
+    from asnn_deploy.util.suggest import unknown_name
 
     known = getattr(available("exporters", name), "settings", {})
     options = {}
@@ -70,10 +70,10 @@ def chosen_settings(name: str, settings: tuple[str, ...]) -> dict[str, str]:
 
 def export(source: Source, name: str, out: Path, bits: int | None, data_spec: str | None, **options: Any) -> None:
     """Write one file or a bundle."""
-    from asnn_deploy.bundle import write_bundle
-    from asnn_deploy.data import load_data
+    from asnn_deploy.deploy.bundle import write_bundle
+    from asnn_deploy.deploy.registry import available
     from asnn_deploy.errors import InputError
-    from asnn_deploy.plugins import available
+    from asnn_deploy.input.data import load_data
 
     exporter = available("exporters", name)
     if options.get("dialect", DIALECTS[0]) != DIALECTS[0] and name != "nir":
@@ -112,7 +112,7 @@ def quantized(source: Source, bits: int | None, data_spec: str | None) -> Any:
 def write_file(exporter: Any, graph: Any, out: Path, **options: Any) -> None:
     """The format's main file, alone."""
     from asnn_deploy.errors import InputError
-    from asnn_deploy.files import unwritable
+    from asnn_deploy.util.files import unwritable
 
     if out.is_dir():
         raise InputError(f"{out}: is a folder; choose another --out")

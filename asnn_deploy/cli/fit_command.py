@@ -10,7 +10,7 @@ import click
 from asnn_deploy.cli.common import json_option, source_argument
 
 if TYPE_CHECKING:
-    from asnn_deploy.deployment import Deployment
+    from asnn_deploy.deploy.deployment import Deployment
     from asnn_deploy.fit import Fit
 
 NAMED = 8
@@ -30,8 +30,8 @@ def command(source: Path, chip: str, chips: int, json_file: Path | None) -> int:
     Exit code 1 where it does not fit.
     """
     from asnn_deploy.cli.common import write_json
+    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.fit import load_chip
-    from asnn_deploy.source import open_source
 
     limits = load_chip(chip)
     opened = open_source(source)

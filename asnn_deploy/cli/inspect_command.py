@@ -10,9 +10,9 @@ import click
 from asnn_deploy.cli.common import json_option, source_argument
 
 if TYPE_CHECKING:
-    from asnn_deploy.graph import DeployGraph
-    from asnn_deploy.layers import Layer
-    from asnn_deploy.step_table import StepTable
+    from asnn_deploy.ir.graph import DeployGraph
+    from asnn_deploy.ir.layers import Layer
+    from asnn_deploy.ir.step_table import StepTable
 
 
 @click.command(epilog="Example: asnn-deploy inspect run.lava")
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(source: Path, json_file: Path | None) -> None:
     """Show a network's layers, step tables, and the grid on which each layer's sums are exact."""
     from asnn_deploy.cli.common import table, write_json
-    from asnn_deploy.source import open_source
+    from asnn_deploy.deploy.source import open_source
 
     opened = open_source(source)
     with opened.deployment:
@@ -49,7 +49,7 @@ def command(source: Path, json_file: Path | None) -> None:
 
 def inspection(graph: DeployGraph) -> dict[str, Any]:
     """What `inspect --json` writes."""
-    from asnn_deploy.order_free import analyse
+    from asnn_deploy.analysis.order_free import analyse
 
     exactness = analyse(graph)
     return {

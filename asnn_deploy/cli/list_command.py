@@ -9,10 +9,10 @@ import click
 def command() -> None:
     """Show presets, codings, exporters, targets, simulators (available or why not), chips and energy profiles."""
     from asnn_deploy.cli.common import table
-    from asnn_deploy.coding import CODINGS
     from asnn_deploy.energy import NO_PROFILE, load_profile, profile_names
     from asnn_deploy.fit import chip_names, load_chip
-    from asnn_deploy.presets import PRESETS
+    from asnn_deploy.input.coding import CODINGS
+    from asnn_deploy.training.presets import PRESETS
 
     table(
         "Presets",
@@ -34,8 +34,8 @@ def command() -> None:
 
 def plugin_rows(group: str) -> list[tuple[str, str]]:
     """Each registered exporter, target or simulator: available, or why not."""
+    from asnn_deploy.deploy.registry import find, names
     from asnn_deploy.errors import MissingDependency
-    from asnn_deploy.plugins import find, names
 
     rows = []
     for name in names(group):

@@ -23,8 +23,8 @@ def command(source: Path, bits: int | None, data_spec: str | None, limit: int, j
     """
     from asnn_deploy.cli.common import load_samples, write_json
     from asnn_deploy.cli.export_command import quantized
+    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.quantize import quantization_report
-    from asnn_deploy.source import open_source
 
     opened = open_source(source)
     with opened.deployment:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from asnn_deploy.source import Source
-    from asnn_deploy.step_table import Array
+    from asnn_deploy.deploy.source import Source
+    from asnn_deploy.util.arrays import Array
 
 PRESET = "digits-lenet"
 SUMMARY = "summary.json"
@@ -27,7 +27,7 @@ CHIP = "loihi2"
 @click.option("--limit", type=click.IntRange(min=1), help="Verify and count on N test samples only.")
 def command(out: Path, epochs: int | None, limit: int | None) -> int:
     """Train, export to three formats, run and verify on seven targets, report, fit: on digits, without a download."""
-    from asnn_deploy.bundle import claimed_folder
+    from asnn_deploy.deploy.bundle import claimed_folder
 
     with claimed_folder(out, MARKER):
         return whole_way(out, epochs, limit)
@@ -36,7 +36,7 @@ def command(out: Path, epochs: int | None, limit: int | None) -> int:
 def whole_way(out: Path, epochs: int | None, limit: int | None) -> int:
     """All of it, in a folder that nobody else writes to; the exit code."""
     from asnn_deploy.cli.verify_command import broken, print_table
-    from asnn_deploy.files import write_text
+    from asnn_deploy.util.files import write_text
 
     write_text(out / MARKER, "made by asnn-deploy quickstart\n")
     for part in PARTS:
@@ -71,9 +71,9 @@ def step(name: str, work: Any) -> Any:
 
 def train(folder: Path, epochs: int | None) -> dict[str, Any]:
     """Train the digits network."""
-    from asnn_deploy.config import make_config, merge
-    from asnn_deploy.data import load_data
-    from asnn_deploy.presets import preset
+    from asnn_deploy.input.data import load_data
+    from asnn_deploy.training.config import make_config, merge
+    from asnn_deploy.training.presets import preset
     from asnn_deploy.training.train import train
 
     changes = {} if epochs is None else {"training.epochs": epochs}
@@ -84,7 +84,7 @@ def train(folder: Path, epochs: int | None) -> dict[str, Any]:
 def opened(run: Path, limit: int | None) -> tuple[Source, Array, Array]:
     """The trained network and its test samples."""
     from asnn_deploy.cli.common import load_samples
-    from asnn_deploy.source import open_source
+    from asnn_deploy.deploy.source import open_source
 
     source = open_source(run)
     images, labels, _ = load_samples(source, None, "test", limit)

@@ -13,9 +13,9 @@ from asnn_deploy.cli.common import data_option, limit_option, percent, source_ar
 from asnn_deploy.cli.simulation import SAMPLES, profile_option, profiles_and_simulators, simulate, simulate_option
 
 if TYPE_CHECKING:
+    from asnn_deploy.deploy.source import Source
     from asnn_deploy.report import Example
-    from asnn_deploy.source import Source
-    from asnn_deploy.step_table import Array
+    from asnn_deploy.util.arrays import Array
 
 CHIPS = ("loihi1", "loihi2")
 EXIT_SAMPLES = 1000
@@ -59,11 +59,11 @@ class Wish:
 )
 def command(source: Path, out: Path, data_spec: str | None, limit: int | None, **wishes: Any) -> None:
     """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
-    from asnn_deploy.bundle import claimed_folder
     from asnn_deploy.cli.common import load_samples
+    from asnn_deploy.deploy.bundle import claimed_folder
+    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.fit import load_chip
     from asnn_deploy.report.verified import read_verify
-    from asnn_deploy.source import open_source
 
     wish = Wish(**wishes)
     profiles_and_simulators(wish.profiles)
@@ -118,9 +118,9 @@ def example_of(source: Source, images: Array, labels: Array, sample: int) -> Exa
     """The reference's run of one sample, as the page draws it; it keeps its number."""
     from dataclasses import replace
 
-    from asnn_deploy.reference import run
+    from asnn_deploy.engine.runner import run
+    from asnn_deploy.ir.trace import Record
     from asnn_deploy.report import Example
-    from asnn_deploy.trace import Record
 
     one = slice(sample, sample + 1)
     trace = run(source.graph, images[one], Record(spikes=True, step_logits=True))
@@ -130,9 +130,9 @@ def example_of(source: Source, images: Array, labels: Array, sample: int) -> Exa
 def fitted(source: Source, chips: Sequence[str], images: Array) -> dict[str, Any]:
     """The network on each chip, as `fit --json` has it, with the packets that its spikes become there."""
     from asnn_deploy.energy.packets import packets
+    from asnn_deploy.engine.runner import run
     from asnn_deploy.fit import fit, load_chip
-    from asnn_deploy.reference import run
-    from asnn_deploy.trace import Record
+    from asnn_deploy.ir.trace import Record
 
     images = images[:PACKET_SAMPLES]
     trace = run(source.graph, images, Record(spikes=True))

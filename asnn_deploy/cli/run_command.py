@@ -11,8 +11,8 @@ import click
 from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument, split_option
 
 if TYPE_CHECKING:
-    from asnn_deploy.step_table import Array
-    from asnn_deploy.trace import Trace
+    from asnn_deploy.ir.trace import Trace
+    from asnn_deploy.util.arrays import Array
 
 
 @click.command(epilog="Example: asnn-deploy run run.lava --target lava-fixed --limit 200 --json run.json")
@@ -45,9 +45,9 @@ def command(
 ) -> None:
     """Run a network on one target over a data set."""
     from asnn_deploy.cli.common import load_samples, percent, write_json
+    from asnn_deploy.deploy.registry import available
+    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.errors import InputError
-    from asnn_deploy.plugins import available
-    from asnn_deploy.source import open_source
 
     if trace and outputs is None:
         raise InputError("--trace: spikes are written with --outputs FILE.npz; give it too")
@@ -82,8 +82,8 @@ def command(
 
 def check_early_exit(target: Any, margin: float) -> None:
     """Raise InputError where the margin is outside 0..1, or the target cannot exit early."""
+    from asnn_deploy.deploy.registry import names
     from asnn_deploy.errors import InputError
-    from asnn_deploy.plugins import names
 
     if not 0 <= margin <= 1:
         raise InputError(f"--exit-margin {margin:g}: allowed: 0 (one step) to 1; leave it out to run all time steps")
@@ -95,9 +95,9 @@ def check_early_exit(target: Any, margin: float) -> None:
 
 
 def can_exit_early(name: str) -> bool:
-    """Whether a target can be used here, and its sessions record step logits (see `plugins.Target`)."""
+    """Whether a target can be used here, and its sessions record step logits (see `protocols.Target`)."""
+    from asnn_deploy.deploy.registry import available
     from asnn_deploy.errors import MissingDependency
-    from asnn_deploy.plugins import available
 
     try:
         return bool(getattr(available("targets", name), "step_logits", True))
@@ -115,7 +115,7 @@ def run_all(
     import numpy as np
 
     from asnn_deploy.cli.common import batches
-    from asnn_deploy.trace import Record, Trace
+    from asnn_deploy.ir.trace import Record, Trace
 
     traces, steps = [], []
     with target.open(deployment, min(batch_size, len(images))) as session:
@@ -134,8 +134,8 @@ def run_all(
 def run_early(session: Any, images: Array, margin: float, spikes: bool) -> tuple[Trace, Array]:
     """The answers at the exits and the steps until then: computed no further where the session can stop, else found
     in a whole run."""
-    from asnn_deploy.early_exit import at_exit
-    from asnn_deploy.trace import Record
+    from asnn_deploy.engine.early_exit import at_exit
+    from asnn_deploy.ir.trace import Record
 
     if hasattr(session, "run_until") and not spikes:
         answered: tuple[Trace, Array] = session.run_until(images, margin)
@@ -147,7 +147,7 @@ def write_outputs(path: Path, trace: Trace, steps: Array | None) -> None:
     """Logits, time steps until an early exit, and spikes as .npz."""
     import numpy as np
 
-    from asnn_deploy.files import replacing
+    from asnn_deploy.util.files import replacing
 
     arrays = {"logits": trace.logits} | ({} if steps is None else {"steps": steps})
     arrays |= {f"spikes/{name}": fired for name, fired in trace.spikes.items()}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from asnn_deploy.deploy.protocols import Simulator
+    from asnn_deploy.deploy.source import Source
     from asnn_deploy.energy import Profile
     from asnn_deploy.energy.estimate import Energy
     from asnn_deploy.energy.simulation import Simulation
-    from asnn_deploy.plugins import Simulator
-    from asnn_deploy.source import Source
-    from asnn_deploy.step_table import Array
+    from asnn_deploy.util.arrays import Array
 
 SAMPLES = 3
 """Samples that a simulator replays where nobody says how many."""
@@ -41,8 +41,8 @@ def profiles_and_simulators(asked: tuple[str, ...]) -> tuple[list[Profile], list
     A simulator brings the profile along that it is held against. Raises InputError for an unknown name (with the
     nearest one), ConfigError for a file that breaks the schema, MissingDependency for a simulator that is absent.
     """
+    from asnn_deploy.deploy.registry import available, names
     from asnn_deploy.energy import load_profiles
-    from asnn_deploy.plugins import available, names
 
     registered = names("simulators")
     profiles = [name for name in asked if name not in registered]
@@ -63,9 +63,9 @@ def simulate(
         return []
     from asnn_deploy.cli.common import track
     from asnn_deploy.energy import Counter, energy, load_profile
+    from asnn_deploy.engine.runner import run
     from asnn_deploy.fit import load_chip, place
-    from asnn_deploy.reference import run
-    from asnn_deploy.trace import Record
+    from asnn_deploy.ir.trace import Record
 
     images = images[:samples]
     trace = run(source.graph, images, Record(spikes=True))

@@ -13,10 +13,10 @@ import click
 from asnn_deploy.cli.common import CALIBRATION_SAMPLES, batch_option, data_option, limit_option, source_argument
 
 if TYPE_CHECKING:
-    from asnn_deploy.graph import DeployGraph
-    from asnn_deploy.source import Source
-    from asnn_deploy.step_table import Array
+    from asnn_deploy.deploy.source import Source
+    from asnn_deploy.ir.graph import DeployGraph
     from asnn_deploy.sweep import Plan, Point
+    from asnn_deploy.util.arrays import Array
 
 DEFAULT_EPOCHS = 5
 LEARNING_RATE_SHARE = 0.1
@@ -59,10 +59,10 @@ def command(
 
     Finished points are read back from sweep.json in --out: an interrupted sweep goes on, and other --bits add to it.
     """
-    from asnn_deploy.bundle import claimed_folder
     from asnn_deploy.cli.common import table
+    from asnn_deploy.deploy.bundle import claimed_folder
+    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.errors import InputError
-    from asnn_deploy.source import open_source
     from asnn_deploy.sweep import COLUMNS, FILE, Plan, parse_bits, read_points, rows
 
     widths = parse_bits(bits)
@@ -134,13 +134,13 @@ def train_on(source: Source, plan: Plan, data: str, folder: Path) -> DeployGraph
     """Train the run on with the planned bits, or finish a training that was interrupted, in a run folder of its own."""
     import json
 
-    from asnn_deploy.bundle import claimed_folder
-    from asnn_deploy.config import make_config, merge, read_config
-    from asnn_deploy.data import load_data
-    from asnn_deploy.files import write_text
-    from asnn_deploy.source import open_source
+    from asnn_deploy.deploy.bundle import claimed_folder
+    from asnn_deploy.deploy.source import open_source
+    from asnn_deploy.input.data import load_data
+    from asnn_deploy.training.config import make_config, merge, read_config
     from asnn_deploy.training.run_folder import CONFIG, SUMMARY, remove
     from asnn_deploy.training.train import train
+    from asnn_deploy.util.files import write_text
 
     file = source.path / CONFIG
     values = read_config(file)

@@ -70,7 +70,7 @@ def command(
 
     if rank() == 0:
         check_run_folder(out, resume)
-    from asnn_deploy.data import load_data
+    from asnn_deploy.input.data import load_data
     from asnn_deploy.training.train import train
 
     summary = train(settled, load_data(settled.data), out, resume, start=start)
@@ -102,10 +102,10 @@ def configuration(
     options: dict[str, Any],
 ) -> Any:
     """The configuration: a file, a preset, or that of the run to start from; then options, then --set."""
-    from asnn_deploy.coding import input_code
-    from asnn_deploy.config import make_config, merge, parse_settings, read_config
     from asnn_deploy.errors import ConfigError
-    from asnn_deploy.presets import preset
+    from asnn_deploy.input.coding import input_code
+    from asnn_deploy.training.config import make_config, merge, parse_settings, read_config
+    from asnn_deploy.training.presets import preset
 
     if file is not None and preset_name is not None:
         raise ConfigError("give a CONFIG.yaml or --preset, not both")
@@ -130,8 +130,8 @@ def configuration(
 
 def check_run_folder(out: Path, resume: bool) -> None:
     """--out may be written: it is new or empty, or holds a run that --resume continues. Raises InputError."""
-    from asnn_deploy.bundle import claim_folder
     from asnn_deploy.training.run_folder import check_new
+    from asnn_deploy.util.files import claim_folder
 
     claim_folder(out, "config.yaml")
     check_new(out, resume)

@@ -10,9 +10,9 @@ import click
 from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument
 
 if TYPE_CHECKING:
-    from asnn_deploy.source import Source
-    from asnn_deploy.step_table import Array
-    from asnn_deploy.verify import Pairing
+    from asnn_deploy.deploy.source import Source
+    from asnn_deploy.util.arrays import Array
+    from asnn_deploy.verify.targets import Pairing
 
 
 @click.command(
@@ -36,7 +36,7 @@ def command(
 ) -> int:
     """Compare every spike of every layer at every step between targets. Exit code 1 where a promise is broken."""
     from asnn_deploy.cli.common import load_samples, write_json
-    from asnn_deploy.source import open_source
+    from asnn_deploy.deploy.source import open_source
 
     opened = open_source(source)
     with opened.deployment:
@@ -50,9 +50,9 @@ def command(
 
 def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
     """The named targets, or all that can run this SOURCE here; what is left out is said on stderr."""
+    from asnn_deploy.deploy.registry import available, names
     from asnn_deploy.errors import GraphError, MissingDependency
-    from asnn_deploy.plugins import available, names
-    from asnn_deploy.verify import DEFAULT_TARGETS, pairing
+    from asnn_deploy.verify.targets import DEFAULT_TARGETS, pairing
 
     has_run = source.deployment.run_folder is not None
     if targets:
@@ -76,9 +76,9 @@ def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
 
 def verification(source: Source, pairs: list[Pairing], images: Array, labels: Array, batch_size: int) -> dict[str, Any]:
     """What `verify --json` writes."""
+    from asnn_deploy.analysis.order_free import analyse
     from asnn_deploy.cli.common import batches
-    from asnn_deploy.order_free import analyse
-    from asnn_deploy.verify import verify
+    from asnn_deploy.verify.targets import verify
 
     size = min(batch_size, len(images))
     reports = verify(source.deployment, pairs, images, labels, batches(len(images), size, "verify"), size)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnn_deploy.early_exit import running_logits
 from asnn_deploy.energy.results import ClassCount
 from asnn_deploy.energy.running import Running
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.engine.early_exit import running_logits
+from asnn_deploy.ir.trace import Trace
+from asnn_deploy.util.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from asnn_deploy.layers import Conv, Linear, Product, Shape
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.layers import Conv, Linear, Product, Shape
+from asnn_deploy.util.arrays import Array
 
 
 def fan_out(layer: Conv | Linear, shape: Shape) -> Array:

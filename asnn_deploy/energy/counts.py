@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from asnn_deploy.analysis.ranges import arriving, largest_values
 from asnn_deploy.energy.answers import NOT_ASKED, Answers
 from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
 from asnn_deploy.energy.results import CONVENTIONS, KEYS, Counts, LayerCount, StepCount, StepIntervals
@@ -18,14 +19,13 @@ from asnn_deploy.energy.running import Running
 from asnn_deploy.energy.signals import Replay, arrive_as_spikes
 from asnn_deploy.energy.sizes import sizes
 from asnn_deploy.energy.tally import add_up, fits_narrow, weigh_spikes, weigh_values
+from asnn_deploy.engine.runner import Runner
 from asnn_deploy.engine.signals import channels_last
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import SYNAPTIC, Conv, Linear, Neuron, Product
-from asnn_deploy.ranges import arriving, largest_values
-from asnn_deploy.reference import Runner
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import SYNAPTIC, Conv, Linear, Neuron, Product
+from asnn_deploy.ir.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
 
 __all__ = ["CONVENTIONS", "Counter", "Counts", "LayerCount", "StepCount"]
 

@@ -16,7 +16,7 @@ from asnn_deploy.energy.prices import COUNTED, NANO, Prices, dense
 from asnn_deploy.energy.profiles import Level, Profile
 from asnn_deploy.energy.results import Counts
 from asnn_deploy.energy.sizes import Sizes
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 LEVELS: tuple[Level, Level, Level] = ("low", "mid", "high")
 PARTS = (*COUNTED, "static")

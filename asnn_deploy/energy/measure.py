@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.early_exit import Outcomes, candidate_margins, curve
 from asnn_deploy.energy.counts import Counter
 from asnn_deploy.energy.estimate import energy, sample_energies
 from asnn_deploy.energy.profiles import Profile
 from asnn_deploy.energy.results import KEYS, Counts
+from asnn_deploy.engine.early_exit import Outcomes, candidate_margins, curve
+from asnn_deploy.engine.runner import Runner
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.reference import Runner
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
 
 BATCH = 256
 Progress = Callable[[list[slice], str], Iterable[slice]]

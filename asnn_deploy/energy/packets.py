@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from asnn_deploy.energy.signals import Replay
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.trace import Trace
+from asnn_deploy.util.arrays import Array
 
 
 def packets(graph: DeployGraph, destinations: Mapping[str, Array], images: Array, trace: Trace) -> dict[str, Array]:

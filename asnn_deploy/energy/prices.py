@@ -15,7 +15,7 @@ import numpy as np
 from asnn_deploy.energy.profiles import Level, Memory, Picojoules, Profile
 from asnn_deploy.energy.results import KEYS
 from asnn_deploy.energy.sizes import Sizes
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 PICO, NANO, MILLI = 1e-12, 1e-9, 1e-3
 COUNTED = ("synapses", "neurons", "spikes", "memory")

@@ -9,7 +9,7 @@ import numpy as np
 
 from asnn_deploy.energy.running import Interval, Spread
 from asnn_deploy.energy.sizes import Sizes
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 CONVENTIONS = {
     "sops": "Synaptic operations: acs + macs, at non-zero inputs only, through the true fan-out of each position "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 NORMAL_95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from asnn_deploy.engine.encoder import encode
+from asnn_deploy.engine.executor import Executor, synaptic_inputs
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import SYNAPTIC, Add, Flatten, Layer, Neuron, Pool, Product, Readout, Reshape
-from asnn_deploy.reference import Executor, synaptic_inputs
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.layers import SYNAPTIC, Add, Flatten, Layer, Neuron, Pool, Product, Readout, Reshape
+from asnn_deploy.ir.trace import Trace
+from asnn_deploy.util.arrays import Array
 
 
 def arrive_as_spikes(graph: DeployGraph) -> dict[str, Array]:

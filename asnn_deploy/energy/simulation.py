@@ -14,7 +14,7 @@ import numpy as np
 
 from asnn_deploy.energy.estimate import PARTS, Breakdown, Energy, JouleRange
 from asnn_deploy.energy.running import half_width
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

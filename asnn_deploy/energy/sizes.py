@@ -9,9 +9,9 @@ import numpy as np
 
 from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
 from asnn_deploy.energy.signals import from_neurons
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import SYNAPTIC, Conv, Linear, Neuron, Product
-from asnn_deploy.neurons import model_of
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import SYNAPTIC, Conv, Linear, Neuron, Product
+from asnn_deploy.ir.neurons import model_of
 
 NOT_FACTORS = frozenset({"threshold", "bias", "gain_shift"})
 """Neuron parameters that cost no multiplication: compared with, added, shifted by."""

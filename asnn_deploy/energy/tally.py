@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.engine.compiler import compiled
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 BLOCK = 1024
 """Elements whose weighed sum is kept in 32 bits, twice as fast as in 64: `fits_narrow` says where that is exact."""

@@ -11,7 +11,7 @@ from time import perf_counter
 
 import numpy as np
 
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 TRIALS = 3
 """Each measurement is the best of so many; the first may compile."""

@@ -9,16 +9,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from asnn_deploy.analysis.ranges import arriving, largest_values
 from asnn_deploy.engine.choice import Choice
 from asnn_deploy.engine.dense import ConvKernel, LinearKernel
 from asnn_deploy.engine.kernels import integrate
 from asnn_deploy.engine.layout import aligned, arrange, geometry
 from asnn_deploy.engine.registers import accumulator_types, narrowest
 from asnn_deploy.engine.signals import carried_types, channels_first, channels_last
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Linear
-from asnn_deploy.ranges import arriving, largest_values
-from asnn_deploy.step_table import Array, StepTable
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Linear
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.util.arrays import Array
 
 
 class Run(NamedTuple):

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.layers import Conv, Linear, Pool, Product
-from asnn_deploy.ranges import row_sums
-from asnn_deploy.step_table import Array
+from asnn_deploy.analysis.ranges import row_sums
+from asnn_deploy.ir.layers import Conv, Linear, Pool, Product
+from asnn_deploy.util.arrays import Array
 
 FLOAT32_EXACT = 2**24
 FLOAT64_EXACT = 2**53

@@ -9,8 +9,8 @@ import numpy as np
 
 from asnn_deploy.engine.compiler import compiled
 from asnn_deploy.engine.signals import channels_first
-from asnn_deploy.input_code import InputCode
-from asnn_deploy.step_table import Array
+from asnn_deploy.input.images import InputCode
+from asnn_deploy.util.arrays import Array
 
 
 @compiled

@@ -17,7 +17,7 @@ import numpy as np
 from llvmlite import ir
 
 from asnn_deploy.engine.compiler import compiled, intrinsic, overload, types
-from asnn_deploy.fixed_point import LEAK_SHIFT, STATE_BITS, largest
+from asnn_deploy.ir.fixed_point import LEAK_SHIFT, STATE_BITS, largest
 
 _i = np.int32
 _u = np.uint64

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from asnn_deploy.engine.signals import BYTE
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Linear, Neuron, Pool, Shape
-from asnn_deploy.neurons import model_of
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Linear, Neuron, Pool, Shape
+from asnn_deploy.ir.neurons import model_of
+from asnn_deploy.util.arrays import Array
 
 _CACHE_LINE = 64
 PADDED_TO = 32

@@ -12,9 +12,9 @@ from asnn_deploy.engine.kernels import advance
 from asnn_deploy.engine.layout import aligned, parameters, pooling, side_by_side, spread
 from asnn_deploy.engine.registers import covers
 from asnn_deploy.engine.signals import channels_first, channels_last, potential_type
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Linear, Neuron, Pool
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Linear, Neuron, Pool
+from asnn_deploy.util.arrays import Array
 
 MODEL = "lif"
 """The neuron model whose compiled form is in `kernels.py`."""

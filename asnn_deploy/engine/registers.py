@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.fixed_point import LEAK_BITS, LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.graph import DeployGraph, remembered
-from asnn_deploy.intervals import Bounds, bounds
-from asnn_deploy.layers import Conv, Linear, Neuron
-from asnn_deploy.order_free import analyse
-from asnn_deploy.ranges import arriving, largest_values
-from asnn_deploy.step_table import Array
+from asnn_deploy.analysis.intervals import Bounds, bounds
+from asnn_deploy.analysis.order_free import analyse
+from asnn_deploy.analysis.ranges import arriving, largest_values
+from asnn_deploy.ir.fixed_point import LEAK_BITS, LEAK_SHIFT, STATE_BITS, largest
+from asnn_deploy.ir.graph import DeployGraph, remembered
+from asnn_deploy.ir.layers import Conv, Linear, Neuron
+from asnn_deploy.util.arrays import Array
 
 REGISTER = 32
 """Bits of the registers in which integer neurons are computed."""

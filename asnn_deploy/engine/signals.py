@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.graph import INPUT, DeployGraph, remembered
-from asnn_deploy.layers import Add, Flatten, Neuron, Pool, Product, Reshape
-from asnn_deploy.ranges import largest_values
-from asnn_deploy.step_table import Array
+from asnn_deploy.analysis.ranges import largest_values
+from asnn_deploy.ir.graph import INPUT, DeployGraph, remembered
+from asnn_deploy.ir.layers import Add, Flatten, Neuron, Pool, Product, Reshape
+from asnn_deploy.util.arrays import Array
 
 BYTE = 255
 

@@ -11,14 +11,15 @@ from typing import Protocol
 
 import numpy as np
 
+from asnn_deploy.analysis.ranges import arriving, largest_values
 from asnn_deploy.engine.dense import ConvKernel, LinearKernel, ProductKernel, pool
 from asnn_deploy.engine.signals import signal_type
 from asnn_deploy.errors import GraphError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
-from asnn_deploy.neurons import State, model_of
-from asnn_deploy.ranges import arriving, largest_values
-from asnn_deploy.step_table import Array, StepTable, over_axes
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.neurons import State, model_of
+from asnn_deploy.ir.step_table import StepTable, over_axes
+from asnn_deploy.util.arrays import Array
 
 
 class Stepper(Protocol):

@@ -12,9 +12,9 @@ from asnn_deploy.engine.layout import poolable
 from asnn_deploy.engine.population import MODEL, Population
 from asnn_deploy.engine.signals import carried_types, potential_type, signal_type
 from asnn_deploy.engine.steppers import Firing, build
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Reshape
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Reshape
+from asnn_deploy.util.arrays import Array
 
 
 class Unit(Protocol):

@@ -17,10 +17,23 @@ from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.fit.network import Geometry, Network, Obstacle, Population, Projection, Table
 from asnn_deploy.fit.paths import Path, boxed, folded, joined, table_of, windows_of
 from asnn_deploy.fit.reach import Window
-from asnn_deploy.fixed_point import STATE_BITS
-from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale, Shape
-from asnn_deploy.neurons import model_of
+from asnn_deploy.ir.fixed_point import STATE_BITS
+from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.layers import (
+    Add,
+    Conv,
+    Flatten,
+    Layer,
+    Linear,
+    Neuron,
+    Pool,
+    Product,
+    Readout,
+    Reshape,
+    Scale,
+    Shape,
+)
+from asnn_deploy.ir.neurons import model_of
 
 PASSING = (Add, Flatten, Reshape, Scale, Pool)
 """Layers that pass currents on, or events to synapses, and need no neurons of their own."""

@@ -8,7 +8,7 @@ from math import gcd
 
 from asnn_deploy.fit.chip import Chip
 from asnn_deploy.fit.network import Geometry, Network, Population, Projection, Table
-from asnn_deploy.graph import INPUT
+from asnn_deploy.ir.graph import INPUT
 
 
 def static(network: Network) -> Network:

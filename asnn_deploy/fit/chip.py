@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from asnn_deploy.errors import InputError
-from asnn_deploy.suggest import unknown_name
-from asnn_deploy.toml_schema import Section, Text, read_toml
+from asnn_deploy.util.suggest import unknown_name
+from asnn_deploy.util.toml_schema import Section, Text, read_toml
 
 FOLDER = Path(__file__).parent / "chips"
 WHAT = "chip"

@@ -18,8 +18,8 @@ from asnn_deploy.fit.chip import Chip
 from asnn_deploy.fit.limits import Use, core_uses
 from asnn_deploy.fit.load import Load, core_load, population_axons, slots_out
 from asnn_deploy.fit.network import Block, Geometry, Network, Population, Projection
-from asnn_deploy.graph import INPUT
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.graph import INPUT
+from asnn_deploy.util.arrays import Array
 
 
 @dataclass(frozen=True)

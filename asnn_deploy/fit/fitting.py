@@ -11,7 +11,7 @@ from asnn_deploy.fit.chip import Chip, System
 from asnn_deploy.fit.limits import Use, core_uses, cores, feature_uses, neuron_uses
 from asnn_deploy.fit.placement import Placement, place, place_network
 from asnn_deploy.fit.step_cost import LayerCost, step_cost, to_json
-from asnn_deploy.graph import DeployGraph
+from asnn_deploy.ir.graph import DeployGraph
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from asnn_deploy.fit.chip import Chip, Limit
 from asnn_deploy.fit.load import Load
 from asnn_deploy.fit.network import Network, Population
-from asnn_deploy.graph import INPUT
+from asnn_deploy.ir.graph import INPUT
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from math import prod
 import numpy as np
 
 from asnn_deploy.fit.reach import Window
-from asnn_deploy.layers import Shape
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.layers import Shape
+from asnn_deploy.util.arrays import Array
 
 Geometry = tuple[int, int, int]
 """Channels, rows, columns."""

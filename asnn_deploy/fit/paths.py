@@ -9,9 +9,9 @@ import numpy as np
 
 from asnn_deploy.fit.network import Geometry, Table
 from asnn_deploy.fit.reach import Window
-from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, LEAK_BITS, STATE_BITS
-from asnn_deploy.layers import Layer, Readout, Shape
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, LEAK_BITS, STATE_BITS
+from asnn_deploy.ir.layers import Layer, Readout, Shape
+from asnn_deploy.ir.step_table import StepTable
 
 PARAMETER_BITS = {
     "leak": LEAK_BITS,

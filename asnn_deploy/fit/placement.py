@@ -16,8 +16,8 @@ from asnn_deploy.fit.cut import Cutter, Grid, Outgoing
 from asnn_deploy.fit.limits import Use, core_uses
 from asnn_deploy.fit.load import Load
 from asnn_deploy.fit.network import Block, Network, Population
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.step_table import Array, frozen
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.util.arrays import Array, frozen
 
 PASSES = 8
 """Over networks with loops, whose outgoing axons are known only when everything is cut."""

@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 Counts = tuple[tuple[int, int], ...]
 """(how many outputs are hit, how many inputs or patterns hit so many), ascending."""

@@ -18,13 +18,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from asnn_deploy.fixed_point import STATE_BITS, answer_unit, largest
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.fixed_point import STATE_BITS, answer_unit, largest
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.neurons.loihi_lif import ALIGNMENT, EXPONENTS, MANTISSAS, THRESHOLDS, UNITY, LoihiLIF
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.loihi.rules import check_line, check_loihi, unsupported
 from asnn_deploy.loihi.synapses import WEIGHT_BITS, granularity
-from asnn_deploy.neurons.loihi_lif import ALIGNMENT, EXPONENTS, MANTISSAS, THRESHOLDS, UNITY, LoihiLIF
-from asnn_deploy.step_table import Array, StepTable
+from asnn_deploy.util.arrays import Array
 
 LEAST_THRESHOLD = 16
 """In units of a weight: below, weights would have less than four bits of their own."""

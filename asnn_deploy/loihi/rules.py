@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+from asnn_deploy.analysis.ranges import largest_values, row_sums
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.fixed_point import STATE_BITS
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.fixed_point import STATE_BITS
+from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.loihi.synapses import MESSAGE_BITS, exponent_of
-from asnn_deploy.ranges import largest_values, row_sums
 
 CARRIED = (Conv, Linear, Pool, Flatten, Neuron, Readout)
 LARGEST_NUMBER = 127

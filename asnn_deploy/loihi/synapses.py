@@ -18,8 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from asnn_deploy.fixed_point import STATE_BITS
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.fixed_point import STATE_BITS
+from asnn_deploy.util.arrays import Array
 
 WEIGHT_BITS = 8
 MESSAGE_BITS = 8

@@ -12,12 +12,12 @@ from functools import partial
 
 from torch import nn
 
-from asnn_deploy.config import ModelConfig
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.graph import INPUT
-from asnn_deploy.input_code import InputCode
-from asnn_deploy.layers import Shape
+from asnn_deploy.input.images import InputCode
+from asnn_deploy.ir.graph import INPUT
+from asnn_deploy.ir.layers import Shape
 from asnn_deploy.models.cells import AdaptiveLIFCell, LIFParameters, MultiStep
+from asnn_deploy.models.config import ModelConfig
 from asnn_deploy.models.layers import Multiply, PerStep, Reshaped, Scaled, Sum, Synapses, WeightedMean, pixel_scales
 from asnn_deploy.models.network import SpikingNetwork
 

@@ -1,7 +1,8 @@
 """Norse cells: adaptive LIF (ASNN) with its own leak and gain at every step, and plain LIF for comparison.
 
-Both compute what `asnn_deploy.neurons.lif` states, as Norse-style feed-forward cells: a named-tuple state, parameters
-in a module, an activation `(input, state, parameters, dt) -> (spikes, state)` inside `norse.torch.module.snn.SNNCell`.
+Both compute what `asnn_deploy.ir.neurons.lif` states, as Norse-style feed-forward cells: a named-tuple state,
+parameters in a module, an activation `(input, state, parameters, dt) -> (spikes, state)` inside
+`norse.torch.module.snn.SNNCell`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Weights that training sees as the integers they will become: quantisation-aware training.
 
-Forward, a weight is `round(w / u) u`, by the rule of `asnn_deploy.quantization` with one unit a channel; backward, the
-rounding is left out (straight-through estimator; source: Bengio, Leonard, Courville, arXiv 1308.3432). Such a weight
-stays on its channel's integers when batch norm is folded in, so the network that was trained is the one that is
+Forward, a weight is `round(w / u) u`, by the rule of `asnn_deploy.ir.quantization` with one unit a channel; backward,
+the rounding is left out (straight-through estimator; source: Bengio, Leonard, Courville, arXiv 1308.3432). Such a
+weight stays on its channel's integers when batch norm is folded in, so the network that was trained is the one that is
 quantised.
 """
 
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asnn_deploy.fixed_point import largest
-from asnn_deploy.quantization import integer_weight, weight_units
+from asnn_deploy.ir.fixed_point import largest
+from asnn_deploy.ir.quantization import integer_weight, weight_units
 from asnn_deploy.quantize.least_error import least_error_clips
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 
 def fake_quantized(weight: Tensor, bits: int, clips: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The trained network in integers: torch modules that take the place of its own in an integer graph.
 
-They compute `asnn_deploy.fixed_point` in torch's integers, independently of the NumPy executors. Sums of weights are
+They compute `asnn_deploy.ir.fixed_point` in torch's integers, independently of the NumPy executors. Sums of weights are
 left to floating point where the overflow proof shows that it carries them exactly. All take `[T, B, ...]`.
 """
 
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asnn_deploy.fixed_point import LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.intervals import Interval
-from asnn_deploy.layers import Conv, Linear, Neuron, Readout
-from asnn_deploy.step_table import StepTable, over_axes
+from asnn_deploy.analysis.intervals import Interval
+from asnn_deploy.ir.fixed_point import LEAK_SHIFT, STATE_BITS, largest
+from asnn_deploy.ir.layers import Conv, Linear, Neuron, Readout
+from asnn_deploy.ir.step_table import StepTable, over_axes
 
 FLOAT32_EXACT = 2**24
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asnn_deploy.input_code import PIXEL_MAX, InputCode
-from asnn_deploy.layers import Conv, Linear
+from asnn_deploy.input.images import PIXEL_MAX, InputCode
+from asnn_deploy.ir.layers import Conv, Linear
 from asnn_deploy.models.fake_quantization import fake_quantized, rounded_weight, settled_clips
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 
 class Encode(nn.Module):

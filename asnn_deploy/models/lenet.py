@@ -6,7 +6,7 @@ conv 3x3 -> BN -> LIF -> max-pool 2, three times, linear -> BN -> LIF, linear, w
 from __future__ import annotations
 
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.graph import INPUT
+from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.models.builder import Builder
 from asnn_deploy.models.network import SpikingNetwork
 

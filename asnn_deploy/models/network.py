@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.input_code import InputCode
-from asnn_deploy.intervals import bounds
-from asnn_deploy.layers import Conv, Linear, Neuron, Product, Readout, Scale
+from asnn_deploy.analysis.intervals import bounds
+from asnn_deploy.input.images import InputCode
+from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.layers import Conv, Linear, Neuron, Product, Readout, Scale
 from asnn_deploy.models.cells import LIFState, MultiStep
 from asnn_deploy.models.integers import IntegerLIF, IntegerReadout, IntegerSynapses, carrier
 from asnn_deploy.models.layers import Encode, Multiply, PerStep, Synapses

@@ -9,7 +9,7 @@ neurons in place of rectifiers; convolutions have no bias.
 
 from __future__ import annotations
 
-from asnn_deploy.graph import INPUT
+from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.models.builder import Builder
 from asnn_deploy.models.network import SpikingNetwork
 

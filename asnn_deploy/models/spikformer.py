@@ -15,7 +15,7 @@ may be multiplied in either order: `attention` takes the one of fewer operations
 from __future__ import annotations
 
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.graph import INPUT
+from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.models.builder import Builder
 from asnn_deploy.models.network import SpikingNetwork
 

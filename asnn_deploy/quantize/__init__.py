@@ -1,13 +1,13 @@
 """Quantisation: a float DeployGraph to one in integers, its choices made on data, and what it did.
 
-integers.py     graph -> graph, by the choices that the graph carries (`asnn_deploy.quantization`)
+integers.py     graph -> graph, by the choices that the graph carries (`asnn_deploy.ir.quantization`)
 calibrate.py    those choices, made on images
 report.py       what a quantisation did, layer by layer
 """
 
 from __future__ import annotations
 
-from asnn_deploy.quantization import DEFAULT_BITS, Quantization, check_bits
+from asnn_deploy.ir.quantization import DEFAULT_BITS, Quantization, check_bits
 from asnn_deploy.quantize.calibrate import calibrate
 from asnn_deploy.quantize.integers import quantize
 from asnn_deploy.quantize.report import quantization_report

@@ -12,16 +12,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from asnn_deploy.analysis.ranges import loops
+from asnn_deploy.engine.executor import Executor
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import DataError
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Conv, Linear, Neuron, Readout
-from asnn_deploy.quantization import DEFAULT_BITS, Clip, Quantization
+from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.layers import Conv, Linear, Neuron, Readout
+from asnn_deploy.ir.quantization import DEFAULT_BITS, Clip, Quantization
+from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.quantize.integers import has_channel_scales, quantize
 from asnn_deploy.quantize.least_error import least_error_clips, second_moments
-from asnn_deploy.ranges import loops
-from asnn_deploy.reference import Executor, run
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
 
 RIDGES = (0.001, 0.03, 1.0)
 """Candidates: from the least error of the currents on these images towards the least error of the weights."""

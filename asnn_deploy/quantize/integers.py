@@ -1,7 +1,7 @@
 """A float DeployGraph to one in integers, with the proof that nothing overflows.
 
 Every signal is an integer times a unit. Input frames and spikes have unit 1. A synaptic layer's weights become
-integers by `asnn_deploy.quantization`, with units for each of its K weights (so that the analog step's small weights
+integers by `asnn_deploy.ir.quantization`, with units for each of its K weights (so that the analog step's small weights
 keep their own scale) and, where what reads it allows, for each output channel; its bias moves behind the gain of the
 neuron that it feeds. A neuron's membrane unit is `threshold / 2**k` with the largest k for which interval arithmetic
 keeps the membrane in 24 bits; its gain absorbs all units:
@@ -16,14 +16,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, answer_unit, largest
-from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.intervals import Interval, frames, leaving, prove
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
-from asnn_deploy.quantization import Quantization, integer_weight, weight_units
+from asnn_deploy.analysis.intervals import Interval, frames, leaving, prove
+from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, answer_unit, largest
+from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.quantization import Quantization, integer_weight, weight_units
+from asnn_deploy.ir.step_table import StepTable, over_axes
 from asnn_deploy.quantize.neurons import quantize_neuron
 from asnn_deploy.quantize.signals import Signal, integer_table
-from asnn_deploy.step_table import Array, StepTable, over_axes
+from asnn_deploy.util.arrays import Array
 
 
 def quantize(graph: DeployGraph) -> DeployGraph:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from asnn_deploy.layers import Conv, Linear
-from asnn_deploy.quantization import integer_weight, weight_units
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.layers import Conv, Linear
+from asnn_deploy.ir.quantization import integer_weight, weight_units
+from asnn_deploy.util.arrays import Array
 
 LARGEST, SMALLEST, SMALLEST_OF_MANY_BITS = 1.5, 0.25, 0.7
 """Clips to try. Above 1 the largest weight is not clipped: another rounding of all weights, which may err less."""

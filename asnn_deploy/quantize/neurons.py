@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 
-from asnn_deploy.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, LEAK_BITS, LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.intervals import Interval, membrane
-from asnn_deploy.layers import Neuron
-from asnn_deploy.neurons import model_of
+from asnn_deploy.analysis.intervals import Interval, membrane
+from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, LEAK_BITS, LEAK_SHIFT, STATE_BITS, largest
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Neuron
+from asnn_deploy.ir.neurons import model_of
+from asnn_deploy.ir.step_table import StepTable, over_axes
 from asnn_deploy.quantize.signals import Signal, integer_table
-from asnn_deploy.step_table import Array, StepTable, over_axes
+from asnn_deploy.util.arrays import Array
 
 THRESHOLD_BITS = range(16, 4, -1)
 """A threshold is at most 2**16 membrane units, finer than any leak or gain mantissa resolves, and at least 2**5."""

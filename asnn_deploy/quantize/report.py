@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.fixed_point import ACCUMULATOR_BITS, STATE_BITS, largest
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.intervals import Bounds, Interval, prove
-from asnn_deploy.layers import Conv, Linear, Neuron, Readout
+from asnn_deploy.analysis.intervals import Bounds, Interval, prove
+from asnn_deploy.engine.runner import run
+from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, STATE_BITS, largest
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Linear, Neuron, Readout
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize.integers import quantize, unit_table
-from asnn_deploy.reference import run
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record
+from asnn_deploy.util.arrays import Array
 
 
 def quantization_report(graph: DeployGraph, images: Array, labels: Array) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnn_deploy.intervals import Interval
-from asnn_deploy.ranges import delayed
-from asnn_deploy.step_table import Array, StepTable
+from asnn_deploy.analysis.intervals import Interval
+from asnn_deploy.analysis.ranges import delayed
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.util.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from asnn_deploy.energy.estimate import Energy, energy
 from asnn_deploy.energy.profiles import Profile, Range
 from asnn_deploy.energy.results import ClassCount, Counts, LayerCount
 from asnn_deploy.energy.simulation import Simulation
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.version import __version__
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.util.version import __version__
 
 TOTALS = ("macs", "acs", "neuron_updates", "macs_graded", "acs_graded", "bias_reads")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.trace import Trace
+from asnn_deploy.util.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from asnn_deploy.files import making_folder, unwritable
+from asnn_deploy.util.files import making_folder, unwritable
 
 
 def write_files(contents: Mapping[str, str | bytes], folder: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from asnn_deploy.report.example import Example
 from asnn_deploy.report.folder import write_files
 from asnn_deploy.report.pictures import pictures
 from asnn_deploy.report.view import differing_shares, range_text, view
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.report.example import Example
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 BLUE, GREY = (43, 134, 197), (128, 128, 128)
 """Both stand out on white and on the dark page."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asnn_deploy.files import replacing
 from asnn_deploy.sweep.points import METHODS, Point
+from asnn_deploy.util.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,18 +7,18 @@ from dataclasses import asdict
 
 import numpy as np
 
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.registry import available
 from asnn_deploy.energy import Counter
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Linear
-from asnn_deploy.parity import Comparison
-from asnn_deploy.plugins import available
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Linear
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import quantize
 from asnn_deploy.quantize.integers import unit_table
 from asnn_deploy.report.compare.paired import difference_of_shares
-from asnn_deploy.step_table import Array
 from asnn_deploy.sweep.points import Plan, Point
-from asnn_deploy.trace import Record
+from asnn_deploy.util.arrays import Array
+from asnn_deploy.verify.parity import Comparison
 
 SPIKES = Record(spikes=True)
 

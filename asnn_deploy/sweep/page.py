@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from asnn_deploy.files import write_text
 from asnn_deploy.sweep.chart import draw
 from asnn_deploy.sweep.points import FILE, Point, ordered, to_json
+from asnn_deploy.util.files import write_text
 
 PAGE, PLOT = "sweep.md", "sweep.png"
 COLUMNS = ("method", "bits", "accuracy", "against float", "spikes that differ", "weights", "operations per sample")

@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from asnn_deploy.bundle import digest
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.quantization import Quantization, check_bits
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.quantization import Quantization, check_bits
+from asnn_deploy.ir.serialize import save_graph
 from asnn_deploy.report.compare.paired import Difference
-from asnn_deploy.serialize import describe, save_graph
-from asnn_deploy.step_table import Array
-from asnn_deploy.version import __version__
+from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.files import describe, digest
+from asnn_deploy.util.version import __version__
 
 FILE = "sweep.json"
 METHODS = ("ptq", "qat")

@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset, Sampler
 
-from asnn_deploy.config import AugmentationConfig
-from asnn_deploy.step_table import Array
+from asnn_deploy.training.config import AugmentationConfig
+from asnn_deploy.util.arrays import Array
 
 Change = Callable[[Tensor, torch.Generator, int, slice], Tensor]
 """Of images `[B, C, H, W]` uint8, which are the slice's part of a batch of so many: random numbers are the batch's."""

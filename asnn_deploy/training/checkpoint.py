@@ -15,12 +15,11 @@ import torch.distributed
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from asnn_deploy.config import RunConfig, make_config, read_config
 from asnn_deploy.errors import BundleError, ConfigError
-from asnn_deploy.files import replacing
-from asnn_deploy.models import SpikingNetwork
-from asnn_deploy.serialize import describe
+from asnn_deploy.models.network import SpikingNetwork
+from asnn_deploy.training.config import RunConfig, make_config, read_config
 from asnn_deploy.training.run_folder import CHECKPOINT, CONFIG, SUMMARY, WEIGHTS
+from asnn_deploy.util.files import describe, replacing
 
 PREVIOUS = CHECKPOINT.with_name("previous.ckpt")
 FORMAT = 3

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from asnn_deploy.files import replacing
+from asnn_deploy.util.files import replacing
 
 COLOURS = {"train": "#8a8f98", "test": "#0b6e8a"}
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from asnn_deploy.config import RunConfig
-from asnn_deploy.data import Data
 from asnn_deploy.errors import DataError
-from asnn_deploy.step_table import Array
+from asnn_deploy.input.data import Data
 from asnn_deploy.training.augment import Images, Shuffled, augmentation
+from asnn_deploy.training.config import RunConfig
+from asnn_deploy.util.arrays import Array
 
 SETTLING = 4096
 """A mean over so many images is within 1.6 % of a standard deviation (1 / sqrt(4096)), and a pass over them stays cheap

@@ -15,12 +15,12 @@ from torch.distributed.tensor import DTensor
 from torch.nn import functional
 from torch.nn.utils import get_total_norm
 
-from asnn_deploy.config import RunConfig
 from asnn_deploy.errors import TrainingError
-from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.models.layers import added_up
+from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.models.statistics import settle_statistics
 from asnn_deploy.training.augment import mixup, seed_of
+from asnn_deploy.training.config import RunConfig
 from asnn_deploy.training.losses import LOSSES
 from asnn_deploy.training.losses.distillation import distillation
 from asnn_deploy.training.losses.sop_penalty import sop_penalty

@@ -12,15 +12,15 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
-from asnn_deploy.config import MonitorConfig
-from asnn_deploy.data import Data
 from asnn_deploy.energy import Counter, energy, load_profile
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import GraphError, MissingDependency
-from asnn_deploy.files import replacing
-from asnn_deploy.lowering import lower
-from asnn_deploy.reference import run
-from asnn_deploy.trace import Record
+from asnn_deploy.input.data import Data
+from asnn_deploy.ir.trace import Record
+from asnn_deploy.models.lowering import lower
+from asnn_deploy.training.config import MonitorConfig
 from asnn_deploy.training.run_folder import CURVE, METRICS, RATES, TENSORBOARD
+from asnn_deploy.util.files import replacing
 
 SATURATED = 0.99
 STATES = {

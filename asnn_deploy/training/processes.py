@@ -17,10 +17,10 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
-from asnn_deploy.config import RunConfig, TrainingConfig
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.models import SpikingNetwork
 from asnn_deploy.models.layers import Synapses
+from asnn_deploy.models.network import SpikingNetwork
+from asnn_deploy.training.config import RunConfig, TrainingConfig
 
 
 def rank() -> int:

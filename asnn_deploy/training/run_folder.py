@@ -23,12 +23,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from asnn_deploy.config import RunConfig, make_config, read_config
 from asnn_deploy.errors import BundleError, InputError
-from asnn_deploy.files import holding_folder, replacing
-from asnn_deploy.models import SpikingNetwork, build_model
-from asnn_deploy.quantization import Quantization
-from asnn_deploy.serialize import describe
+from asnn_deploy.ir.quantization import Quantization
+from asnn_deploy.models.network import SpikingNetwork
+from asnn_deploy.training.config import RunConfig, make_config, read_config
+from asnn_deploy.training.network import build_model
+from asnn_deploy.util.files import describe, holding_folder, replacing
 
 CONFIG, WEIGHTS, METRICS, SUMMARY, CURVE = (
     "config.yaml",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asnn_deploy.config import RunConfig
 from asnn_deploy.errors import ConfigError, GraphError
-from asnn_deploy.layers import Conv, Linear
-from asnn_deploy.lowering import lower
-from asnn_deploy.models import SpikingNetwork
+from asnn_deploy.ir.layers import Conv, Linear
+from asnn_deploy.models.lowering import lower
+from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.quantize import quantize
 from asnn_deploy.quantize.integers import has_channel_scales
 from asnn_deploy.training.checkpoint import difference
+from asnn_deploy.training.config import RunConfig
 from asnn_deploy.training.run_folder import load_run
 
 

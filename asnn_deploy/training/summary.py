@@ -12,17 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from asnn_deploy.config import RunConfig, TrainingConfig
-from asnn_deploy.data import Data
 from asnn_deploy.errors import GraphError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.lowering import lower
-from asnn_deploy.models import SpikingNetwork
-from asnn_deploy.models.network import exact_sums
+from asnn_deploy.input.data import Data
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.models.lowering import lower
+from asnn_deploy.models.network import SpikingNetwork, exact_sums
 from asnn_deploy.quantize import DEFAULT_BITS, Quantization, calibrate, quantize
-from asnn_deploy.step_table import Array
+from asnn_deploy.training.config import RunConfig, TrainingConfig
 from asnn_deploy.training.loading import balanced
-from asnn_deploy.version import __version__
+from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.version import __version__
 
 APART = 0.02
 """Share of the training images by which accuracy may differ between training mode and deployment without a warning."""

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asnn_deploy.data import Data
 from asnn_deploy.errors import BundleError, ConfigError
-from asnn_deploy.input_code import PIXEL_MAX
-from asnn_deploy.serialize import describe
+from asnn_deploy.input.data import Data
+from asnn_deploy.input.images import PIXEL_MAX
 from asnn_deploy.training.run_folder import load_run
+from asnn_deploy.util.files import describe
 
 
 class Teacher:

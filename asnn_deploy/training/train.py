@@ -13,19 +13,20 @@ import torch
 from lightning.pytorch.plugins import DoublePrecision, MixedPrecision, Precision
 from torch.utils.data import DataLoader
 
-from asnn_deploy.coding import input_code
-from asnn_deploy.config import MOST_CLASSES, RunConfig, TrainingConfig, write_config
-from asnn_deploy.data import Data, prepared
 from asnn_deploy.errors import AsnnDeployError, ConfigError, DataError, TrainingError
-from asnn_deploy.files import write_text
-from asnn_deploy.levels import check_levels, equal_mass
-from asnn_deploy.models import SpikingNetwork, use_kernel
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.input.data import Data, prepared
+from asnn_deploy.input.levels import check_levels, equal_mass
+from asnn_deploy.models.config import MOST_CLASSES
+from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.models.shared_norm import share_statistics
 from asnn_deploy.training.checkpoint import AtomicCheckpoints, Checkpoints, last_checkpoint
+from asnn_deploy.training.config import RunConfig, TrainingConfig, write_config
 from asnn_deploy.training.loading import loaders, settling_images
 from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.monitor import Monitor
+from asnn_deploy.training.network import use_kernel
 from asnn_deploy.training.processes import check_devices, check_sharded, end_others, rank, trainer_options, weights
 from asnn_deploy.training.progress import Progress
 from asnn_deploy.training.quiet import quiet_lightning
@@ -39,6 +40,7 @@ from asnn_deploy.training.run_folder import (
 from asnn_deploy.training.start import check_integer_training, start_from
 from asnn_deploy.training.summary import summarise, warn_if_apart
 from asnn_deploy.training.teacher import load_teacher
+from asnn_deploy.util.files import write_text
 
 
 def train(

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.coding import input_code
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
-from asnn_deploy.reference import run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.engine.runner import run
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record, Trace
 
 Array = np.ndarray[Any, Any]
 STEPS, SIZE, CLASSES, SAMPLES, SEED = 4, 9, 5, 6, 0

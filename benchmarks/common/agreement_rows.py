@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.energy import Counter, Counts
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Linear
-from asnn_deploy.step_table import Array, StepTable
-from asnn_deploy.trace import Trace
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Linear
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Trace
+from asnn_deploy.util.arrays import Array
 
 SAME = "none: the same convention"
 ONCE = "an input above 1 is one multiply-accumulate, not k accumulates (our graded counts)"

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.coding import input_code
+from asnn_deploy.analysis.order_free import snap
 from asnn_deploy.engine.encoder import encode
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
-from asnn_deploy.order_free import snap
-from asnn_deploy.reference import Executor
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.engine.executor import Executor
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.step_table import StepTable
 
 STEPS, SIZE, CLASSES, HIDDEN, WIDTHS = 7, 28, 10, 256, (32, 48, 64)
 Array = np.ndarray[Any, Any]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from asnn_deploy.config import make_config, merge
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.lowering import lower
-from asnn_deploy.models import build_model
-from asnn_deploy.presets import preset
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.models.lowering import lower
+from asnn_deploy.training.config import make_config, merge
+from asnn_deploy.training.network import build_model
+from asnn_deploy.training.presets import preset
 
 CLASSES, SETTLING, ROUNDS = 10, 8, 20
 Array = np.ndarray[Any, Any]

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asnn_deploy.graph import INPUT
-from asnn_deploy.models import SpikingNetwork
+from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.models.cells import MultiStep
 from asnn_deploy.models.layers import Synapses
+from asnn_deploy.models.network import SpikingNetwork
 
 
 class Surrogate(torch.autograd.Function):

@@ -24,9 +24,9 @@ from lava.proc.dense.process import Dense as LavaDense
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Frames
 
-from asnn_deploy.fixed_point import LEAK_SHIFT, STATE_BITS, saturate, truncating_shift
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Pool
+from asnn_deploy.ir.fixed_point import LEAK_SHIFT, STATE_BITS, saturate, truncating_shift
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Pool
 
 Array = np.ndarray[Any, Any]
 

@@ -1,8 +1,8 @@
 """Export for Lava: the network as NIR, its integer version, and a script that runs it.
 
 Lava 0.10 has no file format of its own. What it runs is built from the graph that was read back from the NIR file, in
-floating point, and from `fixed.npz`, in integers: Loihi-style ones (see `asnn_deploy.fixed_point`) for this project's
-Processes, or, with `processes="stock"`, those of Loihi's own neurons (see `asnn_deploy.loihi`) for Lava's own.
+floating point, and from `fixed.npz`, in integers: Loihi-style ones (see `asnn_deploy.ir.fixed_point`) for this
+project's Processes, or, with `processes="stock"`, those of Loihi's own neurons (see `asnn_deploy.loihi`) for Lava's.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from asnn_deploy.deploy.registry import available, find
 from asnn_deploy.errors import GraphError
-from asnn_deploy.files import replacing
-from asnn_deploy.graph import DeployGraph
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.serialize import save_graph
 from asnn_deploy.loihi import to_loihi
-from asnn_deploy.plugins import available, find
 from asnn_deploy.quantize import quantize
-from asnn_deploy.serialize import save_graph
+from asnn_deploy.util.files import replacing
 
 FIXED = "fixed.npz"
 SCRIPT = "run.py"
@@ -51,7 +51,7 @@ images = np.random.default_rng(0).random((8, height, width, channels))  # put yo
 
 
 class LavaExporter:
-    """See `asnn_deploy.plugins.Exporter`. A bundle only."""
+    """See `asnn_deploy.deploy.protocols.Exporter`. A bundle only."""
 
     name = "lava"
     suffix: str | None = None
@@ -100,11 +100,11 @@ def script(target: str, data: str | None) -> str:
     if data is None:
         imports, images = "import numpy as np\n\n" + imports, _RANDOM_IMAGES
     else:
-        imports += "from asnn_deploy.data import load_data\n"
+        imports += "from asnn_deploy.input.data import load_data\n"
         images = _KNOWN_IMAGES.format(data=data)
     if target == "lava-stock":
         # In Loihi's neurons from here on: the network's other integer version is made from its floats.
-        imports += "from asnn_deploy.serialize import load_graph\n"
+        imports += "from asnn_deploy.ir.serialize import load_graph\n"
         network = f'load_graph(folder / "{FIXED}")'
     return _SCRIPT.format(script=SCRIPT, imports=imports, images=images, target=target, network=network)
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
 
 
 class NorseSession:
@@ -25,7 +25,7 @@ class NorseSession:
     def __init__(self, deployment: Deployment, name: str = "norse", graph: DeployGraph | None = None) -> None:
         import torch
 
-        from asnn_deploy.models import use_kernel
+        from asnn_deploy.training.network import use_kernel
         from asnn_deploy.training.run_folder import load_run
 
         if deployment.run_folder is None:
@@ -39,7 +39,7 @@ class NorseSession:
         self.name = name
 
     def run(self, images: Array, record: Record = Record()) -> Trace:  # noqa: B008 - frozen
-        """See plugins.Session; potentials and summands are not recorded."""
+        """See protocols.Session; potentials and summands are not recorded."""
         import torch
 
         from asnn_deploy.models.network import exact_sums
@@ -59,7 +59,7 @@ class NorseSession:
 
 
 class NorseTarget:
-    """See plugins.Target."""
+    """See protocols.Target."""
 
     step_logits = False
 
@@ -73,7 +73,7 @@ class NorseTarget:
         return f"needs {missing[0]}; pip install {missing[0]}" if missing else None
 
     def open(self, deployment: Deployment, batch_size: int) -> NorseSession:
-        """See plugins.Target."""
+        """See protocols.Target."""
         graph = deployment.fixed if self.arithmetic == "fixed" else deployment.graph
         return NorseSession(deployment, self.name, graph)
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.errors import BundleError, TargetError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
 
 if TYPE_CHECKING:
     import onnx
@@ -34,7 +34,7 @@ SILENT = 4
 
 
 class OnnxRuntimeTarget:
-    """See `asnn_deploy.plugins.Target`."""
+    """See `asnn_deploy.deploy.protocols.Target`."""
 
     name = "onnxruntime"
     arithmetic = "float32"
@@ -74,7 +74,7 @@ class OnnxRuntimeSession:
         self._sessions.clear()
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
-        """Run uint8 images `[B, C, H, W]`. See `asnn_deploy.plugins.Session`."""
+        """Run uint8 images `[B, C, H, W]`. See `asnn_deploy.deploy.protocols.Session`."""
         if record not in self._sessions:
             self._sessions[record] = self._load(self._with_outputs(record))
         starts = range(0, max(len(images), 1), self.slice)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from asnn_deploy.deployment import Deployment
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.reference import LOGITS_ONLY, Runner
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.engine.executor import LOGITS_ONLY
+from asnn_deploy.engine.runner import Runner
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
 
 
 class ReferenceSession:
@@ -18,11 +19,11 @@ class ReferenceSession:
         self.runner = Runner(graph)
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
-        """See plugins.Session."""
+        """See protocols.Session."""
         return self.runner.run(images, record)
 
     def run_until(self, images: Array, margin: float) -> tuple[Trace, Array]:
-        """See plugins.Session."""
+        """See protocols.Session."""
         return self.runner.run_until(images, margin)
 
     def __enter__(self) -> ReferenceSession:
@@ -36,7 +37,7 @@ class ReferenceSession:
 
 
 class ReferenceTarget:
-    """See plugins.Target."""
+    """See protocols.Target."""
 
     def __init__(self, name: str, arithmetic: str) -> None:
         self.name = name
@@ -47,7 +48,7 @@ class ReferenceTarget:
         return None
 
     def open(self, deployment: Deployment, batch_size: int) -> ReferenceSession:
-        """See plugins.Target."""
+        """See protocols.Target."""
         return ReferenceSession(deployment.fixed if self.arithmetic == "fixed" else deployment.graph)
 
 

@@ -240,7 +240,7 @@ def test_an_output_folder_that_is_not_ours(refused, bundle, command):
 def test_a_full_disk_leaves_the_old_bundle_whole(refused, run_folder, monkeypatch):
     assert run(["export", str(run_folder), "--target", "onnx", "--out", "bundle"]) == 0
     before = {path.name: path.read_bytes() for path in Path("bundle").iterdir()}
-    from asnn_deploy import bundle as bundle_module
+    from asnn_deploy.deploy import bundle as bundle_module
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
@@ -291,7 +291,7 @@ def test_an_unwritable_json_file(refused, bundle):
 
 
 def test_a_bug_is_one_line_too(refused, bundle, monkeypatch):
-    from asnn_deploy import source
+    from asnn_deploy.deploy import source
 
     def broken(*args):
         raise RuntimeError("something\nodd")
@@ -301,7 +301,7 @@ def test_a_bug_is_one_line_too(refused, bundle, monkeypatch):
 
 
 def test_interrupted(bundle, monkeypatch, capsys):
-    from asnn_deploy import source
+    from asnn_deploy.deploy import source
 
     def interrupt(*args):
         raise KeyboardInterrupt
@@ -343,9 +343,9 @@ def test_links_and_devices_are_written_to_not_replaced(bundle, tmp_path):
 def test_a_foreign_integer_version_is_refused(refused, run_folder, tmp_path):
     from networks import small_lenet
 
-    from asnn_deploy.bundle import digest
+    from asnn_deploy.ir.serialize import save_graph
     from asnn_deploy.quantize import quantize
-    from asnn_deploy.serialize import save_graph
+    from asnn_deploy.util.files import digest
 
     folder = tmp_path / "lava"
     assert run(["export", str(run_folder), "--target", "lava", "--out", str(folder)]) == 0
@@ -374,7 +374,7 @@ def test_resume_needs_a_whole_checkpoint_and_something_to_do(refused, run_folder
 
 
 def test_one_training_a_folder(refused, run_folder, tmp_path):
-    from asnn_deploy.files import holding_folder
+    from asnn_deploy.util.files import holding_folder
 
     copied = shutil.copytree(run_folder, tmp_path / "run")
     with holding_folder(copied):
@@ -400,7 +400,7 @@ def test_a_full_disk_while_training_leaves_nothing_new(refused, monkeypatch):
 def test_a_polite_signal_is_an_interruption(run_folder, tmp_path, name):
     code = (
         f"import os, signal, sys; signal.signal(signal.{name}, signal.SIG_DFL); "  # also where the tests run under nohup
-        "from asnn_deploy import bundle; from asnn_deploy.cli import main; "
+        "from asnn_deploy.deploy import bundle; from asnn_deploy.cli import main; "
         f"bundle.digest = lambda path: os.kill(os.getpid(), signal.{name}); main(sys.argv[1:])"
     )
     arguments = ["export", str(run_folder), "--target", "onnx", "--out", str(tmp_path / "bundle")]
@@ -411,7 +411,7 @@ def test_a_polite_signal_is_an_interruption(run_folder, tmp_path, name):
 
 def test_under_nohup_a_lost_terminal_interrupts_nothing(run_folder, tmp_path):
     code = (
-        "import os, signal, sys; from asnn_deploy import bundle; from asnn_deploy.cli import main; real = bundle.digest; "
+        "import os, signal, sys; from asnn_deploy.deploy import bundle; from asnn_deploy.cli import main; real = bundle.digest; "
         "bundle.digest = lambda path: os.kill(os.getpid(), signal.SIGHUP) or real(path); main(sys.argv[1:])"
     )
     arguments = ["export", str(run_folder), "--target", "onnx", "--out", str(tmp_path / "bundle")]

@@ -11,7 +11,7 @@ from networks import small_lenet
 
 import asnn_deploy
 from asnn_deploy.cli import COMMANDS, run
-from asnn_deploy.plugins import find
+from asnn_deploy.deploy.registry import find
 
 LAVA_MISSING = find("targets", "lava").unavailable()
 needs_lava = pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asnn_deploy.cli import run
-from asnn_deploy.plugins import find
+from asnn_deploy.deploy.registry import find
 
 needs_lava = pytest.mark.skipif(find("targets", "lava").unavailable() is not None, reason="needs Lava")
 

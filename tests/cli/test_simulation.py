@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from asnn_deploy import plugins
 from asnn_deploy.cli import run
+from asnn_deploy.deploy import registry as plugins
 from asnn_deploy.energy import PARTS
 from asnn_deploy.energy.simulation import Simulation
 from asnn_deploy.errors import MissingDependency

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from asnn_deploy.graph import INPUT
+from asnn_deploy.ir.graph import INPUT
 
 KEYS = ("macs", "acs", "macs_graded", "acs_graded", "spikes_in", "values_in", "spikes_out", "neuron_updates")
 

@@ -3,11 +3,11 @@ from energy.brute_force import CONNECTIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asnn_deploy.coding import input_code
 from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
-from asnn_deploy.graph import DeployGraph, Edge
-from asnn_deploy.layers import Conv, Flatten, Linear, Product, Readout
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Product, Readout
+from asnn_deploy.ir.step_table import StepTable
 
 STEPS = 2
 
@@ -82,8 +82,8 @@ def test_product_pairs_are_every_scalar_product(equation, seed):
 
 def test_a_graph_whose_layers_all_count_nothing():
     from asnn_deploy.energy import Counter, baselines, load_profiles
-    from asnn_deploy.reference import run
-    from asnn_deploy.trace import Record
+    from asnn_deploy.engine.runner import run
+    from asnn_deploy.ir.trace import Record
 
     code = input_code("latency", STEPS)
     layers = [Flatten("flat"), Readout("readout", StepTable.constant(np.float32(1), STEPS))]

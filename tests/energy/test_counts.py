@@ -8,15 +8,16 @@ from energy.brute_force import KEYS, count
 from feature_networks import transformer_block
 from networks import grid_weights, random_graph, random_images, random_neuron, small_lenet
 
-from asnn_deploy.coding import input_code
 from asnn_deploy.energy import Counter
+from asnn_deploy.engine.executor import Executor
+from asnn_deploy.engine.runner import Runner, run
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Linear, Pool, Product, Readout, Scale
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Pool, Product, Readout, Scale
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.quantize import quantize
-from asnn_deploy.reference import Executor, Runner, run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record, Trace
 
 EVERYTHING = Record(spikes=True, step_logits=True)
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from networks import random_images, small_lenet
 
-from asnn_deploy.coding import input_code
 from asnn_deploy.energy import (
     Counter,
     baselines,
@@ -19,12 +18,13 @@ from asnn_deploy.energy import (
 from asnn_deploy.energy.estimate import PARTS
 from asnn_deploy.energy.prices import Prices
 from asnn_deploy.energy.results import KEYS
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Readout
+from asnn_deploy.engine.runner import run
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Readout
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.quantize import quantize
-from asnn_deploy.reference import run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record, Trace
 
 EVERYTHING = Record(spikes=True, step_logits=True)
 PICO = 1e-12

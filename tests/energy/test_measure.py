@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from networks import random_images, small_lenet
 
-from asnn_deploy.early_exit import exit_steps
 from asnn_deploy.energy import Counter, energy, load_profiles
 from asnn_deploy.energy.measure import fingerprint, measure
 from asnn_deploy.energy.packets import packets
+from asnn_deploy.engine.early_exit import exit_steps
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError
 from asnn_deploy.fit import load_chip, place
-from asnn_deploy.reference import run
-from asnn_deploy.trace import Record
+from asnn_deploy.ir.trace import Record
 
 
 @pytest.fixture(scope="module")

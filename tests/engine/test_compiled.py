@@ -10,21 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import any_graph, random_graph, random_images, small_lenet
 
-from asnn_deploy.coding import input_code
 from asnn_deploy.engine import choice, compiler
 from asnn_deploy.engine.choice import Choice
 from asnn_deploy.engine.compiled import Synapses
+from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.population import Population
+from asnn_deploy.engine.runner import Runner, run
 from asnn_deploy.engine.units import Stepwise
-from asnn_deploy.fixed_point import GAIN_BITS, LEAK_BITS, STATE_BITS, largest
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.input_code import InputCode
-from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
-from asnn_deploy.neurons import lif
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.input.images import InputCode
+from asnn_deploy.ir.fixed_point import GAIN_BITS, LEAK_BITS, STATE_BITS, largest
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.neurons import lif
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import quantize
-from asnn_deploy.reference import Executor, Runner, run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record
 
 ALL = Record(spikes=True, potentials=True, step_logits=True)
 

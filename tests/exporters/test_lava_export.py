@@ -16,14 +16,14 @@ from networks import small_lenet
 from nir_networks import convolutional, neuron
 
 from asnn_deploy import cli
-from asnn_deploy.bundle import write_bundle
 from asnn_deploy.cli.verify_command import choose
+from asnn_deploy.deploy.bundle import write_bundle
+from asnn_deploy.deploy.registry import available, find, names
+from asnn_deploy.deploy.source import open_source
 from asnn_deploy.errors import MissingDependency, UnsupportedError
+from asnn_deploy.ir.serialize import load_graph
 from asnn_deploy.loihi import to_loihi
-from asnn_deploy.plugins import available, find, names
 from asnn_deploy.quantize import Quantization, quantize
-from asnn_deploy.serialize import load_graph
-from asnn_deploy.source import open_source
 
 needs_lava = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))
 

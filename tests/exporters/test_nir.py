@@ -27,13 +27,13 @@ from nir_networks import (
     unwritable,
 )
 
-from asnn_deploy.coding import input_code
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError
-from asnn_deploy.graph import DeployGraph, Edge
-from asnn_deploy.layers import Conv, Flatten, Linear, Pool, Product, Readout
-from asnn_deploy.reference import run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Product, Readout
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
 
 NETWORKS = networks()
 

@@ -11,12 +11,12 @@ from asnn_exporters.nir.header import TABLES
 from networks import random_images, small_lenet
 from nir_networks import constant, convolutional, neuron, recurrent, refused, unwritable
 
-from asnn_deploy.coding import input_code
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Flatten, Linear, Neuron, Readout
-from asnn_deploy.reference import run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record
+from asnn_deploy.engine.runner import run
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Flatten, Linear, Neuron, Readout
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
 
 
 def simulate(graph, frames, dt):

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from networks import random_attention, random_images
 from nir_networks import convolutional, refused
 
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import BundleError
-from asnn_deploy.graph import DeployGraph, Edge
-from asnn_deploy.layers import Product, Reshape
-from asnn_deploy.reference import run
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.layers import Product, Reshape
 
 
 def assert_exact(graph, folder):

@@ -15,7 +15,7 @@ from asnn_exporters.nir.nodes import to_nir
 from asnn_exporters.nir.unroll import unroll
 from nir_networks import convolutional, refused
 
-from asnn_deploy.layers import Pool
+from asnn_deploy.ir.layers import Pool
 
 
 @pytest.fixture

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from networks import CODING_STEPS, random_images, small_lenet
 from onnx.reference import ReferenceEvaluator
 
-import asnn_deploy.neurons
-from asnn_deploy import reference
-from asnn_deploy.coding import input_code
+import asnn_deploy.ir.neurons
+from asnn_deploy.deploy.registry import available
+from asnn_deploy.engine import runner as reference
 from asnn_deploy.errors import GraphError, InputError, UnsupportedError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
-from asnn_deploy.neurons.lif import LIF
-from asnn_deploy.plugins import available
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.neurons.lif import LIF
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
 
 
 def exported(graph, folder):
@@ -257,7 +257,7 @@ def test_an_unknown_neuron_model_is_named(tmp_path, monkeypatch):
     odd = replace(m.lif("lif1"), model="odd-lif")
     with pytest.raises(GraphError, match=r"'lif1'.*odd-lif"):
         exporter.write(m.chain([m.conv("a", 4, 2), odd], 4 * 36), tmp_path)
-    monkeypatch.setitem(asnn_deploy.neurons.MODELS, "odd-lif", LIF())
+    monkeypatch.setitem(asnn_deploy.ir.neurons.MODELS, "odd-lif", LIF())
     with pytest.raises(UnsupportedError, match=r"'lif1' \(neuron\): .*cuba-lif, lif, not 'odd-lif'"):
         exporter.write(m.chain([m.conv("a", 4, 2), odd], 4 * 36), tmp_path)
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from asnn_deploy.graph import INPUT
-from asnn_deploy.neurons import model_of
+from asnn_deploy.ir.graph import INPUT
+from asnn_deploy.ir.neurons import model_of
 
 
 class Origin(NamedTuple):
@@ -287,7 +287,7 @@ class Content:
     def _parameters(self, name, here):
         """The values that the neurons on one core need, K of each, and the selectors."""
         from asnn_deploy.fit.paths import PARAMETER_BITS
-        from asnn_deploy.fixed_point import ACCUMULATOR_BITS, STATE_BITS
+        from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, STATE_BITS
 
         layer, total = self.graph.by_name[name], 0
         shape = self.graph.shapes[name]

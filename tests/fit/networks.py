@@ -3,10 +3,10 @@
 import numpy as np
 from networks import random_neuron
 
-from asnn_deploy.coding import input_code
-from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
+from asnn_deploy.ir.step_table import StepTable
 
 STEPS = 3
 

@@ -15,11 +15,11 @@ from runs import tiny_config
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.fit import fit, load_chip, place
 from asnn_deploy.fit.placement import integers
-from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Linear, Pool
-from asnn_deploy.lowering import lower
-from asnn_deploy.models import build_model
-from asnn_deploy.quantization import Quantization
+from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Pool
+from asnn_deploy.ir.quantization import Quantization
+from asnn_deploy.models.lowering import lower
+from asnn_deploy.training.network import build_model
 
 CONTRACT = ("chip", "fits", "cores", "chips", "binding", "layers", "unverified")
 ADDED = ("utilisation", "next_binding", "suggestion", "step_tables", "map")

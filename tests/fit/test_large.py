@@ -2,12 +2,12 @@
 
 import pytest
 
-from asnn_deploy.config import make_config
 from asnn_deploy.fit import fit, load_chip
 from asnn_deploy.fit.placement import integers
-from asnn_deploy.lowering import lower
-from asnn_deploy.models import build_model
-from asnn_deploy.presets import preset
+from asnn_deploy.models.lowering import lower
+from asnn_deploy.training.config import make_config
+from asnn_deploy.training.network import build_model
+from asnn_deploy.training.presets import preset
 
 
 @pytest.mark.parametrize(("chip", "fits"), [("loihi1", False), ("loihi2", True)])

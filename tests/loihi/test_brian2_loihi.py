@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.loihi import synapses
-from asnn_deploy.neurons import MODELS
 
 LIF = MODELS["loihi-lif"]
 INPUTS, NEURONS, STEPS = 12, 30, 200

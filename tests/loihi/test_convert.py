@@ -10,16 +10,16 @@ from feature_networks import residual
 from loihi_networks import cuba, static_lenet, static_lif, without_synaptic_bias
 from networks import random_images, small_lenet
 
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.input_code import InputCode
-from asnn_deploy.layers import Conv, Flatten, Linear, Pool, Readout
+from asnn_deploy.input.images import InputCode
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Readout
+from asnn_deploy.ir.neurons import check_neurons
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import check_loihi, synapses, to_loihi
-from asnn_deploy.neurons import check_neurons
 from asnn_deploy.quantize import quantize
-from asnn_deploy.reference import run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record
 
 EVERYTHING = Record(spikes=True, potentials=True)
 

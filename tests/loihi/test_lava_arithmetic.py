@@ -8,11 +8,11 @@ import pytest
 from asnn_targets.lava import target
 
 from asnn_deploy.errors import GraphError, UnsupportedError
-from asnn_deploy.fixed_point import STATE_BITS, largest
-from asnn_deploy.layers import Neuron
+from asnn_deploy.ir.fixed_point import STATE_BITS, largest
+from asnn_deploy.ir.layers import Neuron
+from asnn_deploy.ir.neurons import MODELS, check_range
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.loihi import synapses
-from asnn_deploy.neurons import MODELS, check_range
-from asnn_deploy.step_table import StepTable
 
 needs_lava = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))
 TOP = largest(STATE_BITS)

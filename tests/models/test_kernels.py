@@ -16,12 +16,12 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from asnn_deploy.config import make_config, merge
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.models import build_model, use_kernel
 from asnn_deploy.models.cells import AdaptiveLIFCell, LIFParameters, MultiStep
 from asnn_deploy.models.kernels import INTERPRETED
-from asnn_deploy.presets import preset
+from asnn_deploy.training.config import make_config, merge
+from asnn_deploy.training.network import build_model, use_kernel
+from asnn_deploy.training.presets import preset
 
 SHAPE = (3, 4, 5)
 GRAINS = {"layer": (), "channel": (3, 1, 1), "neuron": SHAPE, "row": (1, 4, 1)}

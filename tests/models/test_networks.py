@@ -9,19 +9,20 @@ from networks import CODING_STEPS
 from runs import tiny_config
 from torch import nn
 
-from asnn_deploy.coding import input_code
-from asnn_deploy.config import ModelConfig, make_config, merge
+from asnn_deploy.analysis.order_free import analyse
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.graph import INPUT
-from asnn_deploy.lowering import lower
-from asnn_deploy.models import build_model
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import INPUT
+from asnn_deploy.ir.neurons import lif
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.builder import Builder
-from asnn_deploy.neurons import lif
-from asnn_deploy.order_free import analyse
-from asnn_deploy.presets import preset
+from asnn_deploy.models.config import ModelConfig
+from asnn_deploy.models.lowering import lower
 from asnn_deploy.quantize import quantize
-from asnn_deploy.reference import run
-from asnn_deploy.trace import Record
+from asnn_deploy.training.config import make_config, merge
+from asnn_deploy.training.network import build_model
+from asnn_deploy.training.presets import preset
 
 SMALL = {
     "sew-resnet": {"model.widths": [4, 6], "model.depth": 1},

@@ -14,9 +14,9 @@ from reports import report_of
 
 from asnn_deploy.energy import PARTS
 from asnn_deploy.errors import InputError
-from asnn_deploy.layers import Neuron
+from asnn_deploy.ir.layers import Neuron
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.report import html, markdown, write
-from asnn_deploy.step_table import StepTable
 
 STEP_KEYS = {"macs", "acs", "spikes_in", "spikes_out", "neuron_updates"}
 

@@ -10,10 +10,10 @@ from reports import example_of, fit, full_report, report_of, simulated
 
 from asnn_deploy.energy import JouleRange, load_profile
 from asnn_deploy.errors import InputError
+from asnn_deploy.ir.trace import Trace
 from asnn_deploy.report import Example, charts, html, markdown
 from asnn_deploy.report.charts.cores import MOST_TILES, cores_per_tile
 from asnn_deploy.report.pictures import MOST_STEPS, pictures
-from asnn_deploy.trace import Trace
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,13 @@ import networks
 import numpy as np
 import pytest
 
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError
-from asnn_deploy.quantization import Quantization
+from asnn_deploy.ir.quantization import Quantization
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import quantize
-from asnn_deploy.reference import run
 from asnn_deploy.report.compare.paired import difference_of_shares
-from asnn_deploy.step_table import StepTable
 from asnn_deploy.sweep import (
     COLUMNS,
     FILE,
@@ -26,7 +27,6 @@ from asnn_deploy.sweep import (
     rows,
     synapse_bytes,
 )
-from asnn_deploy.trace import Record
 
 PLAN = Plan(3, "ptq", None, "0" * 64)
 POINT = Point(

@@ -19,11 +19,11 @@ from exactness import EVERYTHING, assert_order_free
 from feature_networks import NETWORKS, delayed_edges, recurrent, residual
 from networks import random_graph, random_images, small_lenet
 
-from asnn_deploy import reference
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.registry import available, find
+from asnn_deploy.engine import runner as reference
 from asnn_deploy.errors import GraphError, InputError, MissingDependency
-from asnn_deploy.layers import Neuron
-from asnn_deploy.plugins import available, find
+from asnn_deploy.ir.layers import Neuron
 
 BOTH = [target, fixed_target]
 needs_lava = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))

@@ -21,10 +21,10 @@ from asnn_targets.lava.messages import Layout, Slot
 from asnn_targets.lava.partition import cut_positions
 from networks import random_images, small_lenet
 
-from asnn_deploy import reference
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.engine import runner as reference
 from asnn_deploy.errors import TargetError
-from asnn_deploy.trace import Record
+from asnn_deploy.ir.trace import Record
 
 pytestmark = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))
 
@@ -185,7 +185,7 @@ def test_a_dead_user_takes_the_runtime_along():
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from networks import small_lenet, random_images\n"
         "from asnn_targets.lava import target\n"
-        "from asnn_deploy.deployment import Deployment\n"
+        "from asnn_deploy.deploy.deployment import Deployment\n"
         "graph = small_lenet()\n"
         "lava = target.open(Deployment(graph), 4)\n"
         "lava.run(random_images(graph, 4))\n"

@@ -14,17 +14,17 @@ from asnn_targets.lava.stock import target
 from loihi_networks import cuba, static_lenet, static_lif, without_synaptic_bias
 from networks import random_images, small_lenet
 
-from asnn_deploy import reference
-from asnn_deploy.coding import input_code
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.registry import find, names
+from asnn_deploy.engine import runner as reference
 from asnn_deploy.errors import InputError, TargetError, UnsupportedError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Flatten, Linear, Pool, Readout
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Readout
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import to_loihi
-from asnn_deploy.parity import Comparison
-from asnn_deploy.plugins import find, names
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record
+from asnn_deploy.verify.parity import Comparison
 
 WANTED = Record(spikes=True, step_logits=True)
 needs_lava = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from networks import random_images, small_lenet
 from nir_networks import networks, random_graphs
 
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import BundleError, DataError, UnsupportedError
-from asnn_deploy.reference import run
-from asnn_deploy.trace import Record
+from asnn_deploy.ir.trace import Record
 
 NETWORKS = networks()
 

@@ -13,12 +13,12 @@ from exactness import EVERYTHING, assert_order_free, assert_same
 from feature_networks import NETWORKS, inexact_sums, recurrent, residual, scaled_currents
 from networks import CODING_STEPS, random_images, small_lenet
 
-from asnn_deploy import reference
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.registry import available
+from asnn_deploy.engine import runner as reference
 from asnn_deploy.errors import BundleError, TargetError
-from asnn_deploy.layers import Conv, Linear, Scale
-from asnn_deploy.plugins import available
-from asnn_deploy.trace import Record
+from asnn_deploy.ir.layers import Conv, Linear, Scale
+from asnn_deploy.ir.trace import Record
 
 
 def assert_exact(graph, images):

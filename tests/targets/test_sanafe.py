@@ -9,15 +9,15 @@ from asnn_targets.sanafe import check_memory, simulator
 from asnn_targets.sanafe.wiring import connections, wire
 from networks import grid_weights, random_graph, random_images, small_lenet
 
-from asnn_deploy.coding import input_code
 from asnn_deploy.energy import PARTS, Counter, Energy, JouleRange
 from asnn_deploy.energy.simulation import Simulation, mean_range
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError, TargetError, UnsupportedError
-from asnn_deploy.graph import DeployGraph, Edge
-from asnn_deploy.layers import Conv, Flatten, Linear, Neuron, Pool, Product, Readout
-from asnn_deploy.reference import run
-from asnn_deploy.step_table import StepTable
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Pool, Product, Readout
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record, Trace
 
 
 def cut(graph, per_core=1024):

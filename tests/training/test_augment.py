@@ -8,9 +8,9 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import v2 as torchvision
 
-from asnn_deploy.config import AugmentationConfig, make_config
-from asnn_deploy.presets import CIFAR_AUGMENTATION, preset
 from asnn_deploy.training.augment import Images, augmentation, cropped, flipped, mixup, rotated
+from asnn_deploy.training.config import AugmentationConfig, make_config
+from asnn_deploy.training.presets import CIFAR_AUGMENTATION, preset
 
 
 def pictures(count=20, shape=(3, 9, 12), seed=0):

@@ -9,16 +9,16 @@ import torch
 from runs import tiny_config
 from torch import nn
 
+from asnn_deploy.deploy.source import open_source
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import BundleError, ConfigError
-from asnn_deploy.fixed_point import largest
-from asnn_deploy.layers import Conv, Linear
-from asnn_deploy.lowering import lower
-from asnn_deploy.models import build_model
+from asnn_deploy.ir.fixed_point import largest
+from asnn_deploy.ir.layers import Conv, Linear
+from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.fake_quantization import fake_quantized, rounded_weight, settled_clips
+from asnn_deploy.models.lowering import lower
 from asnn_deploy.quantize import Quantization, quantize
-from asnn_deploy.reference import run
-from asnn_deploy.source import open_source
-from asnn_deploy.trace import Record
+from asnn_deploy.training.network import build_model
 from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.train import train
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from runs import tiny_config
 
-from asnn_deploy.config import LossConfig
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.models import build_model
+from asnn_deploy.training.config import LossConfig
 from asnn_deploy.training.losses import LOSSES
+from asnn_deploy.training.network import build_model
 from asnn_deploy.training.train import train
 
 T, B, C = 4, 3, 5

@@ -12,10 +12,10 @@ import torch
 from runs import tiny_config
 
 from asnn_deploy.energy import Counter, energy, load_profile
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import MissingDependency
-from asnn_deploy.lowering import lower
-from asnn_deploy.reference import run
-from asnn_deploy.trace import Record
+from asnn_deploy.ir.trace import Record
+from asnn_deploy.models.lowering import lower
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.tally import Tally

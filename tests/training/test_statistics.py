@@ -7,13 +7,14 @@ import pytest
 import torch
 from runs import tiny_config, warmed_up
 
-from asnn_deploy.config import make_config, merge
-from asnn_deploy.data import Data, load_data
-from asnn_deploy.models import build_model, statistics
+from asnn_deploy.input.data import Data, load_data
+from asnn_deploy.models import statistics
 from asnn_deploy.models.layers import Synapses
 from asnn_deploy.models.statistics import settle_statistics
-from asnn_deploy.presets import preset
+from asnn_deploy.training.config import make_config, merge
 from asnn_deploy.training.loading import settling_images
+from asnn_deploy.training.network import build_model
+from asnn_deploy.training.presets import preset
 from asnn_deploy.training.summary import APART
 from asnn_deploy.training.train import train
 

@@ -14,16 +14,16 @@ import torch
 from runs import tiny_config
 from safetensors.torch import load_file, save_file
 
-from asnn_deploy.config import make_config
-from asnn_deploy.data import load_data
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import BundleError, ConfigError, DataError, TrainingError
-from asnn_deploy.lowering import lower
+from asnn_deploy.input.data import load_data
+from asnn_deploy.ir.trace import Record
+from asnn_deploy.models.lowering import lower
 from asnn_deploy.models.network import exact_sums
-from asnn_deploy.presets import preset
-from asnn_deploy.reference import run
-from asnn_deploy.trace import Record
+from asnn_deploy.training.config import make_config
 from asnn_deploy.training.loading import balanced, batch_of_tests
 from asnn_deploy.training.module import TrainingModule
+from asnn_deploy.training.presets import preset
 from asnn_deploy.training.run_folder import load_run, new_network
 from asnn_deploy.training.train import choose_device, settle, train
 

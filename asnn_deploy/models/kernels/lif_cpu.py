@@ -18,7 +18,7 @@ from torch import Tensor
 
 from asnn_deploy.models.kernels import lif_loops
 from asnn_deploy.models.kernels.lif_loops import BLOCK
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 PARTS = 8
 """Sums over samples are formed in so many parts, whatever the number of threads."""

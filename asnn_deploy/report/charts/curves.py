@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from asnn_deploy.early_exit import running_logits
 from asnn_deploy.energy.baselines import BREAK_EVEN_PROFILE
+from asnn_deploy.engine.early_exit import running_logits
 from asnn_deploy.report.canvas import Canvas, text_width
 from asnn_deploy.report.charts.layout import WIDE, Plane, legend, ticks
 from asnn_deploy.report.example import Example

@@ -10,7 +10,7 @@ import numpy as np
 
 from asnn_deploy.report.compare.paired import METHOD, Difference, difference_of_means, difference_of_shares
 from asnn_deploy.report.compare.read import COUNTS, Recorded, check_same_samples
-from asnn_deploy.version import __version__
+from asnn_deploy.util.version import __version__
 
 SAME = ("constants", "kind", "process", "spike_counts", "source", "leaves_out")
 """What of a profile must be the same in both reports, for its energies to be comparable."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asnn_deploy.energy.running import NORMAL_95, half_width
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 METHOD = {
     "difference": "B minus A, sample by sample, then the mean.",

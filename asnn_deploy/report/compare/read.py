@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError, InputError
-from asnn_deploy.serialize import DAMAGE, describe
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.files import DAMAGE, describe
 
 REPORT, SAMPLES = "report.json", "samples.npz"
 COUNTS = ("sops", "acs", "macs", "spikes")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from asnn_deploy.config import LossConfig
+from asnn_deploy.training.config import LossConfig
 from asnn_deploy.training.losses.cross_entropy import cross_entropy
 from asnn_deploy.training.losses.tet import tet
 

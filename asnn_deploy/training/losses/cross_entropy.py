@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from asnn_deploy.config import LossConfig
 from asnn_deploy.models.layers import added_up
+from asnn_deploy.training.config import LossConfig
 
 
 def cross_entropy(summands: Tensor, targets: Tensor, config: LossConfig) -> Tensor:

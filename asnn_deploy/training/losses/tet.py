@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from asnn_deploy.config import LossConfig
+from asnn_deploy.training.config import LossConfig
 
 TARGET = 1.0
 """Outputs are drawn towards the threshold of the neurons (phi in the paper), which is 1 here."""

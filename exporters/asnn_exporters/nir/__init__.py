@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asnn_deploy.errors import BundleError, InputError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.suggest import unknown_name
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.util.suggest import unknown_name
 
 if TYPE_CHECKING:
     from asnn_exporters.nir.nodes import Node
@@ -38,7 +38,7 @@ def read(path: Path) -> DeployGraph:
 
 
 class NIRExporter:
-    """See `asnn_deploy.plugins.Exporter`."""
+    """See `asnn_deploy.deploy.protocols.Exporter`."""
 
     name = "nir"
     suffix: str | None = ".nir"

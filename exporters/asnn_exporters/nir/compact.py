@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.input_code import InputCode
-from asnn_deploy.layers import Layer, Neuron, Readout
-from asnn_deploy.step_table import Array, StepTable
+from asnn_deploy.input.images import InputCode
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Layer, Neuron, Readout
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.layers import WRITERS, Writer
 from asnn_exporters.nir.nodes import NO_STEP, Node, floats
 from asnn_exporters.nir.unroll import Unrolling, check_graph

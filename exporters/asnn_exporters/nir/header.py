@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.input_code import PIXEL_LEVELS, InputCode
-from asnn_deploy.serialize import static_fields
-from asnn_deploy.step_table import Array
-from asnn_deploy.version import __version__
+from asnn_deploy.input.images import PIXEL_LEVELS, InputCode
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.serialize import static_fields
+from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.version import __version__
 from asnn_exporters.nir.nodes import Node
 
 FORMAT = 2

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_exporters.nir.extension import PRODUCT, RESHAPE
 from asnn_exporters.nir.neurons import neuron_problem, write_neuron
 from asnn_exporters.nir.nodes import integers, text

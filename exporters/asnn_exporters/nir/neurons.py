@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asnn_deploy.layers import Neuron
+from asnn_deploy.ir.layers import Neuron
 from asnn_exporters.nir.values import spread
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError
-from asnn_deploy.graph import INPUT
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.graph import INPUT
+from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir import extension
 from asnn_exporters.nir.extension import Extension
 

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError, GraphError
-from asnn_deploy.graph import DeployGraph, Edge
-from asnn_deploy.layers import Layer
-from asnn_deploy.neurons import check_neurons
-from asnn_deploy.quantization import Quantization
-from asnn_deploy.serialize import describe as one_line
-from asnn_deploy.serialize import layer_from
-from asnn_deploy.step_table import Array, StepTable
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.layers import Layer
+from asnn_deploy.ir.neurons import check_neurons
+from asnn_deploy.ir.quantization import Quantization
+from asnn_deploy.ir.serialize import layer_from
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.files import describe as one_line
 from asnn_exporters.nir import header as headers
 from asnn_exporters.nir.nodes import Node, from_nir, node_name
 from asnn_exporters.nir.unroll import unroll

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError
-from asnn_deploy.files import replacing
-from asnn_deploy.serialize import describe
+from asnn_deploy.util.files import describe, replacing
 from asnn_exporters.nir import extension
 
 LARGEST = 16 * 2**30

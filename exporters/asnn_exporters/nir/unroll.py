@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Layer, Neuron, Product, Shape
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.layers import Layer, Neuron, Product, Shape
+from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.layers import WRITERS, check
 from asnn_exporters.nir.nodes import NO_STEP, Node, floats, integers, node_name
 from asnn_exporters.nir.values import carrier, spread, store

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from asnn_deploy.layers import Conv, Layer, Linear, Shape
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.layers import Conv, Layer, Linear, Shape
+from asnn_deploy.util.arrays import Array
 
 SYNAPSES = (Conv.kind, Linear.kind)
 

@@ -10,14 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from asnn_deploy.files import replacing
-from asnn_deploy.graph import DeployGraph
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.util.files import replacing
 
 FILE = "network.onnx"
 
 
 class OnnxExporter:
-    """See `asnn_deploy.plugins.Exporter`. The float32 graph only; spikes and logits are exact in onnxruntime."""
+    """See `protocols.Exporter`. The float32 graph only; spikes and logits are exact in onnxruntime."""
 
     name = "onnx"
     suffix = ".onnx"

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Pool, Product, Readout, Reshape, Scale, Shape
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Pool, Product, Readout, Reshape, Scale, Shape
+from asnn_deploy.util.arrays import Array
 from asnn_exporters.onnx.scope import Scope, Signal
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from onnx import TensorProto
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Layer, Neuron, Shape
-from asnn_deploy.neurons import model_of
-from asnn_deploy.step_table import StepTable
+from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.layers import Layer, Neuron, Shape
+from asnn_deploy.ir.neurons import model_of
+from asnn_deploy.ir.step_table import StepTable
 from asnn_exporters.onnx.layers import emit
 from asnn_exporters.onnx.scope import Body, Scope, Signal
 

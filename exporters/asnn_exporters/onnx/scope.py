@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-from asnn_deploy.layers import Conv, Layer, Linear, Shape
-from asnn_deploy.step_table import Array, StepTable
+from asnn_deploy.ir.layers import Conv, Layer, Linear, Shape
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.util.arrays import Array
 
 IMAGE = "image"
 """The network's input, uint8 `[batch, C, H, W]`."""

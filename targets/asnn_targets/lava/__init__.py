@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asnn_deploy.deployment import Deployment
+    from asnn_deploy.deploy.deployment import Deployment
     from asnn_targets.lava.session import LavaSession
 
 LAVA_PYTHON = (3, 10)
@@ -26,7 +26,7 @@ LAVA_PYTHON = (3, 10)
 
 @dataclass(frozen=True)
 class LavaTarget:
-    """A Target (see asnn_deploy.plugins).
+    """A Target (see asnn_deploy.deploy.protocols).
 
     rows: samples per message between stages.
     stages: at most so many Processes in a line; None for the form that pays off most. lanes: so many lines side by

@@ -29,8 +29,8 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 
-from asnn_deploy.graph import INPUT
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.graph import INPUT
+from asnn_deploy.util.arrays import Array
 from asnn_targets.lava.messages import filled
 from asnn_targets.lava.network import processes
 from asnn_targets.lava.stages import Plan, Stage

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from asnn_deploy.engine.signals import carried_types, channels_first, channels_last
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.util.arrays import Array
 
 ANSWER = "the answer"
 """The slot of the readout's running sum. Layer names have no spaces, so no slot of a layer's signal has this name."""

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.signals import carried_types
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Add, Flatten, Neuron, Pool, Reshape
-from asnn_deploy.reference import Executor
-from asnn_deploy.step_table import Array
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Add, Flatten, Neuron, Pool, Reshape
+from asnn_deploy.util.arrays import Array
 
 HOP = 150e-6
 """Seconds that one more Process costs a time step, with its messages and its part of the barrier: an order of

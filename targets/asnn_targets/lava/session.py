@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import InputError, TargetError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.neurons import check_neurons
-from asnn_deploy.reference import cores
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.neurons import check_neurons
+from asnn_deploy.ir.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.machine import cores
 from asnn_targets.lava.messages import ANSWER, SUMMAND, potential_of
 from asnn_targets.lava.partition import Form, best_form, measure, partition, rows_of
 from asnn_targets.lava.stages import Plan, plan
@@ -197,7 +197,7 @@ class LavaSession:
         return [pid for host in self._hosts for pid in host.pids]
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
-        """See asnn_deploy.plugins.Session. The network starts at the first run, and again where `record` changes."""
+        """See protocols.Session. The network starts at the first run, and again where `record` changes."""
         if len(images) > self.batch_size:
             raise InputError(f"target {self.name!r}: {len(images)} images, opened for batches of {self.batch_size}")
         if not len(images):

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from asnn_deploy.engine.encoder import encode
+from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.signals import potential_type
-from asnn_deploy.graph import INPUT, DeployGraph
-from asnn_deploy.layers import Neuron
-from asnn_deploy.reference import Executor
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record
+from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.layers import Neuron
+from asnn_deploy.ir.trace import Record
+from asnn_deploy.util.arrays import Array
 from asnn_targets.lava.messages import ANSWER, SUMMAND, Layout, Slot, filled, potential_of, signal_slots
 
 

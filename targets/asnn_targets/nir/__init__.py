@@ -16,13 +16,13 @@ from types import TracebackType
 
 import numpy as np
 
-from asnn_deploy.deployment import Deployment
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.protocols import Session
 from asnn_deploy.errors import BundleError, DataError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Neuron
-from asnn_deploy.plugins import Session
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Neuron
+from asnn_deploy.ir.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
 from asnn_targets.nir.file import Label, kind_of, label_of, load, sources_of, topological_order
 from asnn_targets.nir.primitives import EVALUATE, PRODUCT, multiply
 
@@ -32,7 +32,7 @@ LOGITS_ONLY = Record()
 
 
 class NIRSession:
-    """A NIR file, ready to run. See `asnn_deploy.plugins.Session`."""
+    """A NIR file, ready to run. See `asnn_deploy.deploy.protocols.Session`."""
 
     def __init__(self, path: Path, network: DeployGraph) -> None:
         self.path = path
@@ -129,7 +129,7 @@ class NIRSession:
 
 
 class NIRTarget:
-    """See `asnn_deploy.plugins.Target`."""
+    """See `asnn_deploy.deploy.protocols.Target`."""
 
     name = "nir"
     arithmetic = "float32"

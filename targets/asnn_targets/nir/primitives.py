@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 PRODUCT, RESHAPE = "asnn_deploy.Product", "asnn_deploy.Reshape"
 CHUNK = 1 << 23

@@ -16,9 +16,9 @@ import numpy as np
 
 from asnn_deploy.energy.simulation import Simulation
 from asnn_deploy.errors import TargetError
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.trace import Trace
+from asnn_deploy.util.arrays import Array
 from asnn_targets.sanafe.wiring import Placement, Wiring, wire
 
 BYTES_PER_CONNECTION, BYTES_PER_CORE = 1_000, 1_000_000
@@ -45,7 +45,7 @@ Progress = Callable[[list[int]], Iterable[int]]
 
 
 class SanaFe:
-    """See `asnn_deploy.plugins.Simulator`."""
+    """See `asnn_deploy.deploy.protocols.Simulator`."""
 
     name = "loihi1-sanafe"
     chip = "loihi1"

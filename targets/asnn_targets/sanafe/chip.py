@@ -15,7 +15,7 @@ import numpy as np
 import yaml
 
 from asnn_deploy.errors import TargetError
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 from asnn_targets.sanafe.wiring import NEURONS_PER_CORE, Population, Projection, Wiring
 
 DRIVEN = {"threshold": 0.5, "leak_decay": 0.0, "bias": 0.0}

@@ -17,10 +17,10 @@ import numpy as np
 
 from asnn_deploy.energy.signals import Replay, arrive_as_spikes
 from asnn_deploy.errors import InputError, UnsupportedError
-from asnn_deploy.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Trace
+from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
+from asnn_deploy.ir.trace import Trace
+from asnn_deploy.util.arrays import Array
 
 NEURONS_PER_CORE = 1024
 Pairs = tuple[Array, Array]

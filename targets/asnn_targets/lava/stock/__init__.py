@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from asnn_targets.lava import LavaTarget
 
 if TYPE_CHECKING:
-    from asnn_deploy.deployment import Deployment
+    from asnn_deploy.deploy.deployment import Deployment
     from asnn_targets.lava.stock.session import StockSession
 
 
 @dataclass(frozen=True)
 class StockTarget(LavaTarget):
-    """A Target (see asnn_deploy.plugins). time_limit: seconds without progress after which a run is given up."""
+    """A Target (see protocols.Target). time_limit: seconds without progress after which a run is given up."""
 
     def runs(self, deployment: Deployment) -> bool:
         """Whether the network's integer version has Loihi's own neurons, and no others."""

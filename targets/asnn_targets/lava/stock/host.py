@@ -17,7 +17,7 @@ import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE
 
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 from asnn_targets.lava import host
 from asnn_targets.lava.stock.network import RUN_CONFIG, Network, frames_of
 from asnn_targets.lava.stock.session import StockPlan, time_steps_of

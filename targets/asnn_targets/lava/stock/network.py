@@ -25,12 +25,12 @@ from lava.proc.io.injector import Injector, PyLoihiInjectorModel
 from lava.proc.lif.process import LIF, LIFReset
 from lava.utils.weightutils import SignMode
 
-from asnn_deploy.graph import DeployGraph
-from asnn_deploy.layers import Conv, Flatten, Layer, Linear, Neuron, Pool
+from asnn_deploy.analysis.ranges import largest_values
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Layer, Linear, Neuron, Pool
 from asnn_deploy.loihi.rules import LARGEST_NUMBER
 from asnn_deploy.loihi.synapses import MESSAGE_BITS, exponent_of
-from asnn_deploy.ranges import largest_values
-from asnn_deploy.step_table import Array
+from asnn_deploy.util.arrays import Array
 
 BUFFER = 4
 """Messages that the pipes to and from the outside hold."""

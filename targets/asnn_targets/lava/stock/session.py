@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnn_deploy.graph import DeployGraph
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.loihi import check_loihi
-from asnn_deploy.step_table import Array
-from asnn_deploy.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
 from asnn_targets.lava.session import LavaSession
 
 

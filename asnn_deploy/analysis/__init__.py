@@ -1,0 +1,1 @@
+"""What can be proved about a graph: ranges, intervals, order-free sums."""

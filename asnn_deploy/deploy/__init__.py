@@ -1,0 +1,1 @@
+"""One network in all its forms: sources, bundles, exporters, targets."""

@@ -1,0 +1,118 @@
+"""Bundles: folders with a manifest that names every file and its SHA-256."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asnn_deploy.deploy.registry import available
+from asnn_deploy.errors import BundleError, InputError
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.util.files import claim_folder, describe, digest, holding_folder, replacing_folder
+from asnn_deploy.util.version import __version__
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+NETWORK = "network.nir"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle, read and checked. files: names in it; data: the `--data` text of the network's own data."""
+
+    folder: Path
+    format: str
+    files: tuple[str, ...]
+    data: str | None
+    summary: Mapping[str, Any]
+
+
+def write_bundle(
+    graph: DeployGraph, exporter_name: str, path: Path, data: str | None, summary: Mapping[str, Any], **options: Any
+) -> None:
+    """Export into a new folder, which takes the place of an older bundle only when it is whole.
+
+    Every bundle holds the network as NIR, canonical where that can hold it, beside the format's own files. Raises
+    InputError where `path` holds something that is not a bundle.
+    """
+    exporter = available("exporters", exporter_name)
+    claim_bundle(path)
+    with replacing_folder(path, claim_bundle) as folder:
+        names = list(exporter.write(graph, folder, data=data, **options))
+        if not (folder / NETWORK).exists():
+            names += available("exporters", "nir").write(graph, folder)
+        manifest = {
+            "schema": SCHEMA,
+            "format": exporter_name,
+            "time_steps": graph.time_steps,
+            "files": {name: digest(folder / name) for name in sorted(set(names))},
+            "created_by": f"asnn-deploy {__version__}",
+            "data": data,
+            "summary": dict(summary),
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a manifest and check every file against it. Raises BundleError naming the file."""
+    file = folder / MANIFEST
+    try:
+        manifest = json.loads(file.read_text())
+        if manifest["schema"] != SCHEMA:
+            raise BundleError(
+                f"{file}: schema {manifest['schema']!r}, this version reads schema {SCHEMA}; export again"
+            )
+        names = {str(name): str(value) for name, value in manifest["files"].items()}
+        if not isinstance(manifest.get("data"), (str, type(None))) or not isinstance(manifest.get("summary", {}), dict):
+            raise ValueError("data must be a text and summary an object")
+        bundle = Bundle(
+            folder, str(manifest["format"]), tuple(names), manifest.get("data"), manifest.get("summary") or {}
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BundleError(f"{file}: not a bundle's manifest ({describe(error)}); export again") from None
+    for name, expected in names.items():
+        if Path(name).name != name:
+            raise BundleError(f"{file}: names {name!r}, which is not a plain file name; export again")
+        if not (folder / name).is_file():
+            raise BundleError(f"{folder / name}: missing, though {MANIFEST} names it; export again")
+        if digest(folder / name) != expected:
+            raise BundleError(
+                f"{folder / name}: does not match its hash in {MANIFEST}; it was changed or damaged, export again"
+            )
+    if NETWORK not in names:
+        raise BundleError(f"{file}: names no {NETWORK}; export again")
+    return bundle
+
+
+def claim_bundle(path: Path) -> None:
+    """`path` may be replaced: it is absent, empty, or a bundle with nothing else in it. Raises InputError."""
+    claim_folder(path, MANIFEST)
+    if not (path / MANIFEST).is_file():
+        return
+    try:
+        manifest = json.loads((path / MANIFEST).read_text())
+        ours = str(manifest["created_by"]).startswith("asnn-deploy ")
+        strangers = {entry.name for entry in path.iterdir()} - {MANIFEST, *manifest["files"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        ours, strangers = False, set()
+    if not ours:
+        raise InputError(
+            f"{path}: exists and was not made by this command (its {MANIFEST} is another's); choose another place"
+        )
+    if strangers:
+        raise InputError(
+            f"{path}: holds {min(strangers)!r}, which is not the bundle's; move it or choose another place"
+        )
+
+
+@contextmanager
+def claimed_folder(path: Path, marker: str) -> Iterator[None]:
+    """Hold a folder that may be written, see `claim_folder` and `files.holding_folder`. Raises InputError."""
+    claim_folder(path, marker)  # what is not ours is not touched, not even to lock it
+    with holding_folder(path):
+        claim_folder(path, marker)
+        yield

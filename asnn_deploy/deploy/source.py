@@ -1,0 +1,87 @@
+"""SOURCE: a run folder, a bundle or a `.nir` file, opened as a Deployment.
+
+Whatever it is, the graph has been read back from NIR, canonical or, where it multiplies signals, extended, so that
+"through NIR" is true of every target.
+This module joins parts, as `cli` does: it alone in the core reaches for training, and only when it meets a run folder.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from asnn_deploy.deploy.bundle import MANIFEST, NETWORK, read_bundle
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.registry import available
+from asnn_deploy.errors import BundleError, InputError
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.neurons import check_neurons
+from asnn_deploy.ir.serialize import load_graph
+
+FIXED = "fixed.npz"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a SOURCE names.
+
+    kind: "run", "bundle" or "nir". data: the `--data` text it remembers. summary: what is known of its training.
+    """
+
+    path: Path
+    kind: str
+    deployment: Deployment
+    data: str | None
+    summary: Mapping[str, Any]
+
+    @property
+    def graph(self) -> DeployGraph:
+        """The network in float32."""
+        return self.deployment.graph
+
+
+def open_source(path: Path) -> Source:
+    """Open a SOURCE. Raises InputError where it is none of the three, and the errors of each."""
+    if path.is_dir():
+        return _open_bundle(path) if (path / MANIFEST).exists() else _open_run(path)
+    if not path.exists():
+        raise InputError(f"{path}: does not exist; give a run folder, a bundle or a .nir file")
+    if path.suffix != ".nir":
+        raise InputError(f"{path}: is no run folder, bundle or .nir file")
+    deployment = Deployment(read_nir(path), files={"nir": path})
+    return Source(path, "nir", deployment, None, {})
+
+
+def read_nir(path: Path) -> DeployGraph:
+    """A graph from a NIR file."""
+    graph: DeployGraph = available("exporters", "nir").read(path)
+    check_neurons(graph)
+    return graph
+
+
+def _open_bundle(path: Path) -> Source:
+    bundle = read_bundle(path)
+    files = {"nir": path / NETWORK}
+    if "network.onnx" in bundle.files:
+        files["onnx"] = path / "network.onnx"
+    graph = read_nir(path / NETWORK)
+    fixed = load_graph(path / FIXED) if FIXED in bundle.files else None
+    if fixed is not None and (fixed.arithmetic != "fixed" or fixed.shapes != graph.shapes or fixed.code != graph.code):
+        raise BundleError(f"{path / FIXED}: is not the integer version of {NETWORK}; export again")
+    deployment = Deployment(graph, files=files, fixed=fixed)
+    return Source(path, "bundle", deployment, bundle.data, bundle.summary)
+
+
+def _open_run(path: Path) -> Source:
+    from asnn_deploy.models.lowering import lower
+    from asnn_deploy.training.run_folder import load_run
+
+    run = load_run(path)
+    graph = replace(lower(run.network, run.config.dt), quantization=run.quantization)
+    with tempfile.TemporaryDirectory(prefix="asnn-deploy-") as folder:
+        name = available("exporters", "nir").write(graph, Path(folder))[0]
+        graph = read_nir(Path(folder) / name)
+    return Source(path, "run", Deployment(graph, run_folder=path), run.config.data, run.summary)

@@ -1,0 +1,1 @@
+"""What enters a network: images and their codings, preprocessing, data sets."""

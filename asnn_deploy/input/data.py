@@ -1,0 +1,214 @@
+"""Data sets by name: `NAME[:PATH]` to 8-bit images. NumPy only; scikit-learn and torchvision are asked when needed."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from asnn_deploy.errors import DataError, InputError
+from asnn_deploy.input.images import PIXEL_MAX
+from asnn_deploy.input.preprocessing import prepare
+from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.files import DAMAGE, describe, making_folder
+from asnn_deploy.util.suggest import unknown_name
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set in memory.
+
+    images: "train" and "test" to uint8 `[N, C, H, W]`; labels: to int64 `[N]`, 0..classes-1.
+    """
+
+    spec: str
+    images: dict[str, Array]
+    labels: dict[str, Array]
+    classes: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image, (C, H, W)."""
+        return self.images["train"].shape[1:]
+
+    def part(self, split: str, limit: int | None = None) -> tuple[Array, Array]:
+        """The first `limit` images and labels of a split."""
+        return self.images[split][:limit], self.labels[split][:limit]
+
+
+def prepared(data: Data, preparation: str) -> Data:
+    """The data as a network reads it that has its images prepared so."""
+    return replace(data, images={split: prepare(preparation, images) for split, images in data.images.items()})
+
+
+def load_data(spec: str) -> Data:
+    """Load `NAME[:PATH]`. Raises DataError in one line naming the file, what was found and the remedy."""
+    name, _, path = spec.partition(":")
+    if name not in SOURCES:
+        raise DataError(unknown_name("data set", name, SOURCES))
+    if name != "digits" and not path:
+        what = "a file" if name == "npz" else "a folder"
+        raise DataError(f"--data {spec}: needs {what}, as in --data {name}:PATH")
+    if name == "digits" and path:
+        raise DataError(f"--data {spec}: digits come with scikit-learn and take no path")
+    where = Path(path).expanduser()
+    arrays, classes = SOURCES[name](where)
+    # A run folder remembers its data, also when it is used from another folder.
+    return _checked(f"{name}:{where.resolve()}" if path else name, arrays, classes)
+
+
+def as_images(images: Array, where: str) -> Array:
+    """Images `[N,H,W]` or `[N,H,W,C]`, uint8 or float 0..1, to uint8 `[N,C,H,W]` (floats to the nearest of 256 levels).
+
+    Raises DataError naming `where` for another shape or type, NaN, or values outside 0..1.
+    """
+    images = np.asarray(images)
+    if images.ndim not in (3, 4) or 0 in images.shape[1:]:
+        raise DataError(f"{where}: images have shape {images.shape}; allowed: [N, H, W] or [N, H, W, C]")
+    if images.dtype.kind == "f":
+        if not np.isfinite(images).all():
+            raise DataError(f"{where}: images hold NaN or infinity; every pixel must be a number from 0 to 1")
+        if images.size and (images.min() < 0 or images.max() > 1):
+            raise DataError(f"{where}: float images lie in {images.min():g}..{images.max():g}; allowed: 0..1, or uint8")
+        images = np.rint(images * PIXEL_MAX).astype(np.uint8)
+    elif images.dtype != np.uint8:
+        raise DataError(f"{where}: images have type {images.dtype}; allowed: uint8, or float from 0 to 1")
+    return np.ascontiguousarray(images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2))
+
+
+def _checked(spec: str, arrays: dict[str, Array], classes: int | None) -> Data:
+    images, labels = {}, {}
+    for split in ("train", "test"):
+        x, y = as_images(arrays[f"x_{split}"], f"--data {spec}: x_{split}"), np.asarray(arrays[f"y_{split}"])
+        if y.ndim != 1 or len(y) != len(x):
+            raise DataError(f"--data {spec}: {len(x)} {split} images need as many labels, found shape {y.shape}")
+        if len(x) == 0:
+            raise DataError(f"--data {spec}: the {split} split is empty")
+        if y.dtype.kind not in "iu":
+            raise DataError(f"--data {spec}: y_{split} has type {y.dtype}; labels are integers from 0")
+        if y.dtype == np.uint64 and y.max() > np.iinfo(np.int64).max:
+            raise DataError(f"--data {spec}: y_{split} holds label {y.max()}; labels are integers from 0")
+        images[split], labels[split] = x, y.astype(np.int64)
+    if images["train"].shape[1:] != images["test"].shape[1:]:
+        found = " and ".join(str(images[s].shape[1:]) for s in images)
+        raise DataError(f"--data {spec}: train and test images differ in shape: {found}")
+    classes = classes or int(labels["train"].max()) + 1
+    for split, y in labels.items():
+        if y.min() < 0 or y.max() >= classes:
+            wrong = int(y.min() if y.min() < 0 else y.max())
+            raise DataError(f"--data {spec}: y_{split} holds label {wrong}; allowed: 0..{classes - 1}")
+    return Data(spec, images, labels, classes)
+
+
+def _digits(_path: Path) -> tuple[dict[str, Array], int]:
+    """scikit-learn's 1,797 digits, 8x8, 17 grey levels; a fifth of each class, drawn with seed 0, is the test split."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    images = np.rint(digits.images * (PIXEL_MAX / 16)).astype(np.uint8)
+    parts = train_test_split(images, digits.target, test_size=0.2, random_state=0, stratify=digits.target)
+    return dict(zip(("x_train", "x_test", "y_train", "y_test"), parts)), 10
+
+
+def _npz(path: Path) -> tuple[dict[str, Array], None]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in file.files]
+            if missing:
+                raise DataError(f"{path}: lacks {missing[0]!r}; needs arrays x_train, y_train, x_test, y_test")
+            return {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test")}, None
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except DAMAGE as error:
+        raise DataError(f"{path}: not a readable .npz file ({describe(error)})") from None
+
+
+def _idx_reader(folder_name: str) -> Callable[[Path], tuple[dict[str, Array], int]]:
+    """A reader of torchvision's MNIST-like folders, `DIR/<name>/raw/*-ubyte[.gz]`."""
+
+    def read(root: Path) -> tuple[dict[str, Array], int]:
+        folder = root / folder_name / "raw"
+        if not folder.is_dir() and any(root.glob("*-ubyte*")):
+            folder = root
+        if not folder.is_dir():
+            _download(folder_name, root, folder)
+        arrays = {}
+        for split, prefix in (("train", "train"), ("test", "t10k")):
+            arrays[f"x_{split}"] = _read_idx(folder / f"{prefix}-images-idx3-ubyte", 3)
+            arrays[f"y_{split}"] = _read_idx(folder / f"{prefix}-labels-idx1-ubyte", 1)
+        return arrays, 10
+
+    return read
+
+
+def _read_idx(path: Path, dimensions: int) -> Array:
+    """One IDX file of unsigned bytes, gzipped or not (format: LeCun et al., the MNIST database's page)."""
+    packed = path.with_name(path.name + ".gz")
+    source = packed if not path.exists() and packed.exists() else path
+    try:
+        content = gzip.decompress(source.read_bytes()) if source is packed else source.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}[.gz]: no such file; give the folder that holds torchvision's files") from None
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"{source}: damaged ({describe(error)}); fetch it again") from None
+    header = 4 + 4 * dimensions
+    sizes = [int.from_bytes(content[i : i + 4], "big") for i in range(4, header, 4)]
+    if content[:4] != bytes([0, 0, 8, dimensions]):
+        raise DataError(f"{source}: not an IDX file of {dimensions}-dimensional bytes; fetch it again")
+    expected = int(np.prod(sizes))
+    if len(content) < header:
+        raise DataError(f"{source}: truncated: it has no whole header; fetch it again")
+    if len(content) - header != expected:
+        raise DataError(f"{source}: truncated: {len(content) - header} of {expected} bytes; fetch it again")
+    return np.frombuffer(content, np.uint8, offset=header).reshape(sizes).copy()
+
+
+def _cifar_reader(name: str) -> Callable[[Path], tuple[dict[str, Array], int]]:
+    """A reader of torchvision's CIFAR folders; torchvision checks their MD5 sums before it reads them."""
+
+    def read(root: Path) -> tuple[dict[str, Array], int]:
+        from torchvision import datasets
+
+        make = getattr(datasets, name)
+        if not (root / make.base_folder).is_dir():
+            _download(name, root, root)
+        try:
+            parts = {split: make(root, train=split == "train", download=False) for split in ("train", "test")}
+        except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+            raise DataError(f"{root / make.base_folder}: missing or damaged ({describe(error)})") from None
+        arrays = {f"x_{split}": part.data for split, part in parts.items()}
+        return arrays | {f"y_{split}": np.array(part.targets) for split, part in parts.items()}, len(
+            parts["train"].classes
+        )
+
+    return read
+
+
+def _download(name: str, root: Path, folder: Path) -> None:
+    """Let torchvision fetch a data set that is not there into a folder in `root`."""
+    from torchvision import datasets
+
+    if root.exists() and not root.is_dir():
+        raise DataError(f"{root}: is a file; --data needs the folder that holds {name}")
+    try:
+        with making_folder(folder):
+            getattr(datasets, name)(root, download=True)
+    except (OSError, RuntimeError, EOFError, InputError):  # torchvision raises three, by where the download broke off
+        raise DataError(
+            f"{root}: holds no {name} data, and it could not be downloaded; "
+            "give the folder that holds torchvision's files"
+        ) from None
+
+
+SOURCES: dict[str, Callable[[Path], tuple[dict[str, Array], int | None]]] = {
+    "digits": _digits,
+    "npz": _npz,
+    "mnist": _idx_reader("MNIST"),
+    "fashion-mnist": _idx_reader("FashionMNIST"),
+    "cifar10": _cifar_reader("CIFAR10"),
+    "cifar100": _cifar_reader("CIFAR100"),
+}

@@ -1,0 +1,1 @@
+"""The network as data: step tables, layers, the graph, neurons, what a run leaves behind."""

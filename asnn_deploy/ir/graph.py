@@ -1,0 +1,201 @@
+"""DeployGraph: a trained network, ready to be carried anywhere.
+
+A graph is an input code, layers (`layers.py`), and edges between them. It is frozen, compared by content, validated
+when made, and imports neither torch nor any target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property, wraps
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+
+from asnn_deploy.errors import GraphError
+from asnn_deploy.input.images import InputCode
+from asnn_deploy.ir.layers import Add, Layer, Neuron, Readout, Shape
+from asnn_deploy.ir.quantization import Quantization
+
+R = TypeVar("R")
+INPUT = "input"
+"""The edge source that stands for the coded input frames."""
+
+
+@dataclass(frozen=True, order=True)
+class Edge:
+    """A signal from `source` (a layer or "input") to `target`, `delay` whole time steps later."""
+
+    source: str
+    target: str
+    delay: int = 0
+
+
+@dataclass(frozen=True)
+class DeployGraph:
+    """A network with its input code.
+
+    input_shape: of the raw 8-bit image, `(C, H, W)`.
+    code: how the image becomes T frames.
+    layers: in topological order of the edges without delay.
+    edges: who feeds whom; the order of a layer's edges is the order of its inputs.
+    arithmetic: "float32" or "fixed" (integer tables, see `fixed_point.py`).
+    dt: the length of one time step in seconds.
+    quantization: the choices of the integer version, made on data (see `quantize`).
+
+    Raises GraphError from every broken rule, naming the layer.
+    """
+
+    input_shape: Shape
+    code: InputCode
+    layers: tuple[Layer, ...]
+    edges: tuple[Edge, ...]
+    arithmetic: str = "float32"
+    dt: float = 1e-3
+    quantization: Quantization = field(default_factory=Quantization)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "edges", tuple(self.edges))
+        validate(self)
+
+    def __hash__(self) -> int:
+        return hash((self.input_shape, self.code, self.layers, self.edges, self.arithmetic))
+
+    @classmethod
+    def chain(cls, input_shape: Shape, code: InputCode, layers: Iterable[Layer], **others: Any) -> DeployGraph:
+        """A graph whose layers follow each other."""
+        layers = tuple(layers)
+        names = [INPUT, *(layer.name for layer in layers)]
+        return cls(input_shape, code, layers, tuple(Edge(a, b) for a, b in pairwise(names)), **others)
+
+    @property
+    def time_steps(self) -> int:
+        """T."""
+        return self.code.time_steps
+
+    @cached_property
+    def by_name(self) -> dict[str, Layer]:
+        """Layers by name."""
+        return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def inputs_of(self) -> dict[str, tuple[Edge, ...]]:
+        """The edges into each layer, in the order of its inputs."""
+        return {layer.name: tuple(e for e in self.edges if e.target == layer.name) for layer in self.layers}
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """What leaves each layer (and "input"), for one sample and step."""
+        return infer_shapes(self)
+
+    @property
+    def neurons(self) -> tuple[Neuron, ...]:
+        """The spiking layers, in the model's order."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Neuron))
+
+    @property
+    def readout(self) -> Readout:
+        """The answer's layer."""
+        return next(layer for layer in self.layers if isinstance(layer, Readout))
+
+    @property
+    def classes(self) -> int:
+        """The length of the answer."""
+        return int(np.prod(self.shapes[self.readout.name]))
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers the step tables hold."""
+        return sum(table.values.size for layer in self.layers for table in layer.tables().values())
+
+
+def remembered(function: Callable[[DeployGraph], R]) -> Callable[[DeployGraph], R]:
+    """Compute a function of a graph once for each graph; every layer of an executor asks the same questions."""
+
+    @wraps(function)
+    def asked(graph: DeployGraph) -> R:
+        key = f"{function.__module__}.{function.__qualname__}"
+        if key not in vars(graph):
+            vars(graph)[key] = function(graph)
+        return vars(graph)[key]  # type: ignore[no-any-return]
+
+    return asked
+
+
+def infer_shapes(graph: DeployGraph) -> dict[str, Shape]:
+    """Shapes by name. Loops of delayed edges are resolved by passing over the layers until every shape is known."""
+    shapes: dict[str, Shape] = {INPUT: graph.input_shape}
+    unknown = list(graph.layers)
+    while unknown:
+        waiting = []
+        for layer in unknown:
+            known = [shapes[e.source] for e in graph.inputs_of[layer.name] if e.source in shapes]
+            if isinstance(layer, Add) and known:
+                shapes[layer.name] = known[0]
+            elif known and len(known) == layer.inputs:
+                shapes[layer.name] = layer.output_shape(*known)
+            else:
+                waiting.append(layer)
+        if len(waiting) == len(unknown):
+            raise waiting[0].refuse("its input shape cannot be found: a loop of delayed edges must pass through an add")
+        unknown = waiting
+    for layer in graph.layers:
+        layer.output_shape(*(shapes[e.source] for e in graph.inputs_of[layer.name]))
+    return shapes
+
+
+def validate(graph: DeployGraph) -> None:
+    """Raise GraphError from the first broken rule."""
+    _validate_names(graph)
+    _validate_edges(graph)
+    for layer in graph.layers:
+        for key, table in layer.tables().items():
+            if table.time_steps != graph.time_steps:
+                raise layer.refuse(f"{key} covers {table.time_steps} time steps, the graph has {graph.time_steps}")
+    if graph.arithmetic not in ("float32", "fixed"):
+        raise GraphError(f"arithmetic {graph.arithmetic!r}, allowed: float32, fixed")
+    if not 0 < graph.dt < math.inf:
+        raise GraphError(f"dt = {graph.dt} s, must be positive and finite")
+    infer_shapes(graph)
+
+
+def _validate_names(graph: DeployGraph) -> None:
+    seen = {INPUT}
+    for layer in graph.layers:
+        if not layer.name or not all(c.isalnum() or c in "_-." for c in layer.name):
+            raise layer.refuse("a name has letters, digits, '_', '-' and '.' only")
+        if layer.name in seen:
+            raise layer.refuse("the name is taken; every layer needs its own")
+        seen.add(layer.name)
+    readouts = [layer.name for layer in graph.layers if isinstance(layer, Readout)]
+    if len(readouts) != 1:
+        raise GraphError(f"a graph has exactly one readout, found {readouts or 'none'}")
+
+
+def _validate_edges(graph: DeployGraph) -> None:
+    position = {INPUT: -1} | {layer.name: i for i, layer in enumerate(graph.layers)}
+    for edge in graph.edges:
+        for end in (edge.source, edge.target):
+            if end not in position:
+                raise GraphError(f"edge {edge.source!r} -> {edge.target!r}: there is no layer {end!r}")
+        if edge.target == INPUT or edge.delay < 0:
+            raise GraphError(
+                f"edge {edge.source!r} -> {edge.target!r}, delay {edge.delay}: "
+                "nothing leads into the input, and a delay is at least 0"
+            )
+        if edge.delay == 0 and position[edge.source] >= position[edge.target]:
+            raise GraphError(
+                f"edge {edge.source!r} -> {edge.target!r}: layers must stand in topological order; "
+                "a recurrent connection needs a delay of at least 1"
+            )
+    for layer in graph.layers:
+        found = len(graph.inputs_of[layer.name])
+        if (layer.inputs is None and found < 2) or (layer.inputs is not None and found != layer.inputs):
+            raise layer.refuse(f"takes {layer.inputs or 'two or more'} input(s), {found} edge(s) lead to it")
+        if not isinstance(layer, Readout) and not any(e.source == layer.name for e in graph.edges):
+            raise layer.refuse("leads nowhere: no edge leaves it")

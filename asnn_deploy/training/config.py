@@ -1,0 +1,212 @@
+"""Configuration: what a run is. Checked by pydantic; written to and read from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError
+
+from asnn_deploy.errors import ConfigError
+from asnn_deploy.models.config import ModelConfig, Section
+from asnn_deploy.util.suggest import unknown_name
+
+
+class TrainingConfig(Section):
+    """Optimisation. Defaults: the reference code of ASNN (Adam 5e-3, cosine schedule)."""
+
+    epochs: int = Field(200, ge=1, le=1_000_000)
+    batch_size: int = Field(128, ge=2, le=1_000_000)
+    """At least 2: batch norm has no statistics of one sample."""
+    learning_rate: float = Field(5e-3, gt=0, le=1e6, allow_inf_nan=False)
+    weight_decay: float = Field(0.0, ge=0, le=1e6, allow_inf_nan=False)
+    limit: int | None = Field(None, ge=2)
+    """Train on this many samples, the same share of each class."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(1, ge=1, le=4096)
+    """Cards on each machine, one process each; they share every batch. With device = cpu: processes."""
+    nodes: int = Field(1, ge=1, le=65_536)
+    """Machines."""
+    sharded: bool = False
+    """Weights, gradients and the optimiser's state are shared out over the devices (FSDP), not held by each."""
+    sync_batch_norm: bool = False
+    """Batch norm takes its statistics over the whole batch, not over each device's part of it."""
+    precision: Annotated[Literal["32", "bf16", "64"], BeforeValidator(str)] = "32"
+    segment: int | None = Field(None, ge=1)
+    """Keep the signals of this many steps in memory, and compute the others again in the backward pass; null: all."""
+    checkpoint_minutes: float = Field(10.0, ge=0, allow_inf_nan=False)
+    """Longest time between two checkpoints, besides the one after every epoch."""
+    batch_norm: Literal["step", "run"] = "run"
+    """Over what batch norm takes its statistics in training: all steps in one call, as deployed, or each step by itself
+    (the reference code)."""
+    statistics: Literal["deployed", "running"] = "deployed"
+    """Where batch norm's deployed statistics come from: measured on training images after every epoch, or the running
+    averages of the batches (the reference code)."""
+    reset_gradient: Literal["attached", "detached"] | None = None
+    """Whether the reset passes gradients to the spikes; null: where it subtracts, but not where it is to zero."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    workers: int = Field(0, ge=0, le=256)
+    threads: int | None = Field(None, ge=1, le=1024)
+    """Threads on the CPU; null leaves it to torch. Small networks train fastest, and unshaken by neighbours, on one."""
+
+
+class AugmentationConfig(Section):
+    """Changes to training images. Defaults: none; the reference code's values are in `cifar-lenet`."""
+
+    flip: bool = False
+    rotation: float = Field(0.0, ge=0, le=180)
+    """Largest angle in degrees."""
+    crop_padding: int = Field(0, ge=0, le=1024)
+    mixup: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Alpha of the Beta distribution that mixes pairs of images; 0 is off."""
+    mixup_until: float = Field(1.0, ge=0, le=1)
+    """Share of the epochs after which mixup is switched off."""
+
+
+class LossConfig(Section):
+    """What training minimises; see `asnn_deploy/training/losses`."""
+
+    name: Literal["cross-entropy", "tet"] = "cross-entropy"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of each label that is spread over all classes."""
+    spread: float = Field(0.05, ge=0, le=1)
+    """Share of TET's loss that draws every step's output towards 1."""
+    sop_penalty: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Price of the synaptic operations: of all that are possible."""
+    teacher: str | None = None
+    """A run folder, or an ONNX file, whose answers are to be learned too."""
+    teacher_share: float = Field(0.5, ge=0, le=1)
+    """Share of the teacher's answers in the loss."""
+    temperature: float = Field(4.0, gt=0, le=1e3)
+    """Of the softmax in which teacher and network are compared."""
+    step_weights: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
+    """Weight of each step's cross-entropy in TET; null: all alike."""
+
+
+class MonitorConfig(Section):
+    """What is written down after every epoch, besides loss and accuracy."""
+
+    energy: bool = False
+    """Synaptic operations and energy of the network as it stands, in metrics.csv."""
+    samples: int = Field(64, ge=1)
+    """Test samples of that estimate."""
+    profile: str = "horowitz-45nm"
+    """Its energy profile."""
+    tensorboard: bool = False
+    """TensorBoard's event files, in RUN/tensorboard."""
+
+
+class QuantizationConfig(Section):
+    """The integer version."""
+
+    bits: int | None = Field(None, ge=2, le=8)
+    """Train with weights of this many bits; null trains in float, and the integer version gets 8 bits afterwards."""
+    scales: Literal["channel", "layer"] = "channel"
+    """One weight scale for each output channel where what reads a layer allows it, or one for each layer."""
+    samples: int = Field(256, ge=1)
+    """Training samples on which weight clips are chosen."""
+
+
+class RunConfig(Section):
+    """Everything a run depends on."""
+
+    preset: str | None = None
+    data: str = "digits"
+    coding: str = "hybrid-latency"
+    time_steps: int = Field(7, ge=1, le=1024)
+    thresholds: Literal["even", "equal-mass"] = "even"
+    """Of the coding: evenly spaced, or at the quantiles of the training pixels."""
+    levels: list[int] | None = None
+    """How bright the coding takes each of the 256 pixel values to be; found when a training with equal-mass starts."""
+    image: Literal["raw", "layernorm-sigmoid"] = "raw"
+    """What the host does to an image before it is coded."""
+    dt: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    """Length of a time step on the chip, in seconds."""
+    kernel: Literal["auto", "norse", "fused"] = "auto"
+    """How training computes neurons: step by step in Norse, or all steps in one pass, with the same spikes."""
+    model: ModelConfig = Field(default_factory=lambda: ModelConfig())
+    training: TrainingConfig = Field(default_factory=lambda: TrainingConfig())
+    loss: LossConfig = Field(default_factory=lambda: LossConfig())
+    monitor: MonitorConfig = Field(default_factory=lambda: MonitorConfig())
+    augmentation: AugmentationConfig = Field(default_factory=lambda: AugmentationConfig())
+    quantization: QuantizationConfig = Field(default_factory=lambda: QuantizationConfig())
+
+
+def make_config(values: Mapping[str, Any], where: str) -> RunConfig:
+    """Check plain values. Raises ConfigError naming `where`, the key, the value found and what is allowed."""
+    try:
+        return RunConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return unknown_name("key", key, all_keys())
+    return f"{key} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def all_keys(section: type[Section] = RunConfig, prefix: str = "") -> list[str]:
+    """Every key that a configuration may hold, dotted."""
+    keys = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            keys += all_keys(kind, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+def merge(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values with dotted changes applied: `{"training.epochs": 3}`. Raises ConfigError for an unknown key."""
+    result = yaml.safe_load(yaml.safe_dump(values))
+    for key, value in changes.items():
+        if key not in all_keys():
+            raise ConfigError(f"--set {key}: {unknown_name('key', key, all_keys())}")
+        *sections, last = key.split(".")
+        place = result
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {key}: {section!r} is not a section")
+        place[last] = value
+    return result  # type: ignore[no-any-return]
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """`KEY=VALUE` texts to dotted changes; values are read as YAML. Raises ConfigError."""
+    changes = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {setting!r}: expected KEY=VALUE, such as training.epochs=3")
+        try:
+            changes[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {setting!r}: the value is not readable as YAML") from None
+    return changes
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The plain values of a YAML file. Raises ConfigError naming the file."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file") from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not readable as YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys to values, found {type(values).__name__}")
+    return values
+
+
+def write_config(config: RunConfig) -> str:
+    """The configuration as YAML text."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return text

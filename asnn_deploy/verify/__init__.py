@@ -1,0 +1,1 @@
+"""Spike by spike: where two runs of a network part."""
