@@ -10,8 +10,8 @@ from asnn_deploy.deploy.registry import available
 from asnn_deploy.deploy.source import open_source
 from asnn_deploy.errors import DataError
 from asnn_deploy.input.data import as_images
-from asnn_deploy.input.preprocessing import prepare
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.preprocessing import prepare
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 

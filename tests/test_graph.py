@@ -7,9 +7,8 @@ from networks import small_lenet
 
 from asnn_deploy.errors import GraphError
 from asnn_deploy.input.coding import input_code
-from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge, check_neurons
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
-from asnn_deploy.ir.neurons import check_neurons
 from asnn_deploy.ir.step_table import StepTable
 
 T = 4

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import any_graph, random_images, small_lenet
 
-from asnn_deploy.analysis.intervals import bounds, prove
+from asnn_deploy.analysis.flow import flow
+from asnn_deploy.analysis.overflow import magnitude, prove
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.errors import GraphError
-from asnn_deploy.input.images import PIXEL_LEVELS, InputCode
 from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, LEAK_BITS, STATE_BITS, largest
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.images import PIXEL_LEVELS, InputCode
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Readout
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.quantize import Quantization, quantize
@@ -52,7 +53,7 @@ def attacked(seed):
 @given(st.integers(0, 10**6))
 def test_the_adversary_reaches_the_bounds_and_never_passes_them(seed):
     graph = attacked(seed)
-    weight, known = graph.by_name["conv"].weight.at(0), bounds(graph)
+    weight, known = graph.by_name["conv"].weight.at(0), flow(graph)
     images = np.zeros((8, *graph.input_shape), np.uint8)
     for c in range(4):  # the middle window holds what excites channel c, then what inhibits it
         images[c, :, 1:4, 1:4] = (weight[c] > 0) * 255
@@ -68,11 +69,11 @@ def test_the_adversary_reaches_the_bounds_and_never_passes_them(seed):
         sums.append(x)
         reached[t] = np.fix(before * p["leak"] / 4096) + np.fix(x * p["gain"] / 2.0 ** p["gain_shift"]) + p["bias"]
         before = executor.potential("lif")[:, :, 2, 2]
-    signal, membrane = known["conv"].signal, known["lif"].membrane
+    (least, most), membrane = known["conv"].bounds, known.reached["lif"]["v"]
     for c in range(4):
-        assert (np.array(sums)[:, c, c] == signal.high[:, c]).all(), "what excites reaches the bound exactly"
-        assert (np.array(sums)[:, 4 + c, c] == signal.low[:, c]).all()
-    low, high = (np.broadcast_to(side, (T, 4)) for side in (membrane.low, membrane.high))
+        assert (np.array(sums)[:, c, c] == most[:, c]).all(), "what excites reaches the bound exactly"
+        assert (np.array(sums)[:, 4 + c, c] == least[:, c]).all()
+    low, high = (np.broadcast_to(side, (T, 4)) for side in membrane)
     assert (reached >= low[:, None]).all()
     assert (reached <= high[:, None]).all()
     for c in range(4):
@@ -87,11 +88,12 @@ def test_what_the_kernels_may_rely_on(seed):
     graph = quantize(any_graph(seed))
     known = prove(graph)
     for layer in graph.layers:
-        assert known[layer.name].signal.magnitude.max() <= largest(ACCUMULATOR_BITS)
+        assert known[layer.name].largest.max() <= largest(ACCUMULATOR_BITS)
         if isinstance(layer, Neuron):
             p = layer.parameters
-            assert known[layer.name].product.magnitude.max() <= largest(ACCUMULATOR_BITS)
-            assert known[layer.name].membrane.magnitude.max() <= largest(STATE_BITS)
+            reached = known.reached[layer.name]
+            assert magnitude(reached["product"]).max() <= largest(ACCUMULATOR_BITS)
+            assert magnitude(reached["v"]).max() <= largest(STATE_BITS)
             assert np.abs(p["leak"].values).max() <= largest(LEAK_BITS)
             assert p["gain_shift"].shape == ()
             assert p["gain_shift"].values.min() >= 0
@@ -136,8 +138,8 @@ def test_random_inputs_stay_inside_the_running_answer():
     graph = quantize(small_lenet())
     executor, images = Executor(graph), random_images(graph, 32)
     executor.reset(32)
-    total, answer = 0, bounds(graph)["readout"].signal
+    total, (low, high) = 0, flow(graph).reached["readout"]["sum"]
     for t in range(graph.time_steps):
         total = total + executor.step(t, {"input": graph.code.frame(images, t).astype(np.int64)})["readout"]
-        assert (total >= answer.low[t]).all()
-        assert (total <= answer.high[t]).all()
+        assert (total >= low[t]).all()
+        assert (total <= high[t]).all()

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import small_lenet
 
-from asnn_deploy.analysis.order_free import analyse, grid_exponent, input_grid, snap, snap_arrays
-from asnn_deploy.analysis.ranges import largest_values
+from asnn_deploy.analysis.flow import flow
+from asnn_deploy.analysis.order_free import analyse, snap, snap_arrays
 from asnn_deploy.engine.dense import ConvKernel
 from asnn_deploy.ir.graph import DeployGraph, Edge
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.signals import grid_exponent
 from asnn_deploy.ir.step_table import StepTable
 
 
@@ -198,13 +199,12 @@ def averaged():
 def test_counts_and_quarters_enter_the_grid(network):
     """What a layer can receive: the largest count of a residual addition, or fractions of an average."""
     graph = snap(real_weights(network()))
-    largest = largest_values(graph)
     for name, entries in analyse(graph).items():
         assert all(entry.exact for entry in entries), name
     for layer in (layer for layer in graph.layers if isinstance(layer, (Conv, Linear))):
-        source = graph.inputs_of[layer.name][0].source
-        unit = 2.0 ** input_grid(graph, source)
-        top = round(largest[source].max() / unit)
+        (arriving,) = flow(graph).arriving(layer.name)
+        unit = 2.0**arriving.grid
+        top = round(arriving.largest.max() / unit)
         weight, bias = layer.weight.at(0).reshape(len(layer.weight.at(0)), -1), layer.bias.at(0)
         rng = np.random.default_rng(0)
         x = (rng.integers(0, top + 1, (200, weight.shape[1])) * unit).astype(np.float32)

@@ -13,10 +13,10 @@ from networks import random_images, small_lenet
 import asnn_deploy
 from asnn_deploy.errors import ConfigError, GraphError
 from asnn_deploy.input.coding import input_code
-from asnn_deploy.input.images import InputCode
 from asnn_deploy.input.levels import check_levels, equal_mass
-from asnn_deploy.input.preprocessing import layernorm_sigmoid, prepare
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.images import InputCode
+from asnn_deploy.ir.preprocessing import layernorm_sigmoid, prepare
 from asnn_deploy.ir.serialize import load_graph, save_graph
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_graph, random_images, random_neuron, small_lenet
 
-from asnn_deploy.analysis.intervals import bounds
+from asnn_deploy.analysis.flow import flow
+from asnn_deploy.analysis.overflow import magnitude
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import DataError, GraphError, InputError
@@ -16,7 +17,7 @@ from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.fixed_point import STATE_BITS, largest
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
-from asnn_deploy.ir.neurons import lif
+from asnn_deploy.ir.neurons import operations
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import Quantization, calibrate, quantization_report, quantize
@@ -65,20 +66,20 @@ def test_no_value_leaves_its_register(seed):
     executor, images = Executor(graph), random_images(graph, 8, seed)
     images[0], images[1] = 0, 255
     executor.reset(len(images))
-    known = bounds(graph)
+    known = flow(graph)
     for t in range(graph.time_steps):
         signals = executor.step(t, {"input": graph.code.frame(images, t).astype(np.int64)})
         for layer in graph.layers:
             if layer is graph.readout:
                 continue
             seen = signals[layer.name].reshape(len(images), graph.shapes[layer.name][0], -1)
-            interval = known[layer.name].signal
-            assert (seen.min((0, 2)) >= interval.low[t]).all(), layer.name
-            assert (seen.max((0, 2)) <= interval.high[t]).all(), layer.name
+            low, high = known[layer.name].bounds
+            assert (seen.min((0, 2)) >= low[t]).all(), layer.name
+            assert (seen.max((0, 2)) <= high[t]).all(), layer.name
         for neuron in graph.neurons:
             v = executor.potential(neuron.name)
-            assert np.abs(v).max() <= known[neuron.name].membrane.magnitude[t].max(), neuron.name
-            assert known[neuron.name].membrane.magnitude[t].max() <= largest(STATE_BITS)
+            assert np.abs(v).max() <= magnitude(known.reached[neuron.name]["v"])[t], neuron.name
+            assert magnitude(known.reached[neuron.name]["v"])[t] <= largest(STATE_BITS)
 
 
 @settings(max_examples=40)
@@ -109,7 +110,7 @@ def test_saturation_never_acts(seed):
         return x
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(lif, "saturate", watched)
+        patched.setattr(operations, "saturate", watched)
         Executor(fixed, compiled=False).run(images)
     assert seen
 
@@ -129,7 +130,7 @@ def test_a_quiet_neuron_keeps_what_its_own_threshold_allows():
         executor = Executor(fixed)
         executor.reset(4)
         images = random_images(graph, 4)
-        bound = bounds(fixed)["lif1"].membrane.magnitude.max(axis=1)
+        bound = magnitude(flow(fixed).reached["lif1"]["v"])
         for t in range(4):
             executor.step(t, {"input": graph.code.frame(images, t).astype(np.int64)})
             assert np.abs(executor.potential("lif1")).max() <= bound[t]

@@ -37,7 +37,7 @@ def load_samples(source: Source, data_spec: str | None, split: str, limit: int |
     from asnn_deploy.api import check_shape
     from asnn_deploy.errors import DataError
     from asnn_deploy.input.data import load_data
-    from asnn_deploy.input.preprocessing import prepare
+    from asnn_deploy.ir.preprocessing import prepare
 
     spec = source.data if data_spec is None else data_spec
     if spec is None:

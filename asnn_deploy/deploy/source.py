@@ -17,8 +17,7 @@ from asnn_deploy.deploy.bundle import MANIFEST, NETWORK, read_bundle
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import available
 from asnn_deploy.errors import BundleError, InputError
-from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.neurons import check_neurons
+from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.serialize import load_graph
 
 FIXED = "fixed.npz"

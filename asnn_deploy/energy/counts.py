@@ -11,19 +11,18 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from asnn_deploy.analysis.ranges import arriving, largest_values
+from asnn_deploy.analysis.flow import flow
 from asnn_deploy.energy.answers import NOT_ASKED, Answers
-from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
 from asnn_deploy.energy.results import CONVENTIONS, KEYS, Counts, LayerCount, StepCount, StepIntervals
 from asnn_deploy.energy.running import Running
-from asnn_deploy.energy.signals import Replay, arrive_as_spikes
+from asnn_deploy.energy.signals import Replay
 from asnn_deploy.energy.sizes import sizes
 from asnn_deploy.energy.tally import add_up, fits_narrow, weigh_spikes, weigh_values
 from asnn_deploy.engine.runner import Runner
 from asnn_deploy.engine.signals import channels_last
 from asnn_deploy.errors import InputError
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import SYNAPTIC, Conv, Linear, Neuron, Product
+from asnn_deploy.ir.layers import Layer, Neuron, Product, Synapses
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 
@@ -57,22 +56,22 @@ class Counter:
         self.graph = graph
         self.samples = 0
         self.sizes = sizes(graph)
-        self._counted = [layer for layer in graph.layers if isinstance(layer, (*SYNAPTIC, Neuron))]
+        self._counted = [layer for layer in graph.layers if layer.synaptic or layer.fires]
         self._replay = Replay(graph)
-        self._spiking = arrive_as_spikes(graph)
-        largest = largest_values(graph)
+        arriving = {layer.name: flow(graph).arriving(layer.name) for layer in self._counted}
+        self._spiking = {name: np.all([x.events for x in tracks], axis=0) for name, tracks in arriving.items()}
         self._binary = {
-            layer.name: self._spiking[layer.name] & (np.max(arriving(graph, layer, largest), axis=0) <= 1)
-            for layer in self._counted
+            name: self._spiking[name] & (np.max([x.largest for x in tracks], axis=0) <= 1)
+            for name, tracks in arriving.items()
         }
         self._fans: dict[str, Array] = {}
         self._biases: dict[str, Array] = {}
         for layer in self._counted:
-            if isinstance(layer, (Conv, Linear)):
-                fans = fan_out(layer, graph.shapes[graph.inputs_of[layer.name][0].source])
+            if isinstance(layer, Synapses):
+                fans = layer.fan_out(graph.input_shape_of(layer.name))
                 narrow = np.int32 if fits_narrow(fans) else np.int64
                 self._fans[layer.name] = channels_last(fans[:, None].astype(narrow))[:, 0]
-                self._biases[layer.name] = bias_reads(layer, graph.shapes[layer.name])
+                self._biases[layer.name] = layer.bias_reads(graph.shapes[layer.name])
         shape = (len(self._counted), graph.time_steps)
         self._sums: dict[float, _Sums] = {}
         self._pixels = np.zeros(256, dtype=np.int64)
@@ -127,7 +126,6 @@ class Counter:
             if isinstance(layer, Neuron):
                 self._count_neurons(layer, trace, counts[:, i])
             else:
-                assert isinstance(layer, SYNAPTIC)
                 for t in range(self.graph.time_steps):
                     self._count_synapses(t, layer, [x[t] for x in signals[layer.name]], counts[:, i, t])
         return counts
@@ -198,12 +196,12 @@ class Counter:
                 found[:, t, SPIKES_OUT] = add_up(spikes)
         found[..., UPDATES] = self.sizes[layer.name].neurons
 
-    def _count_synapses(self, t: int, layer: Conv | Linear | Product, inputs: list[Array], found: Array) -> None:
+    def _count_synapses(self, t: int, layer: Layer, inputs: list[Array], found: Array) -> None:
         """Count one synaptic layer at one step: inputs `[B, ...]` into `[B, KEYS]`."""
         if isinstance(layer, Product):
             all_of, once, of_ones, total, nonzero = _product(layer, inputs)
         else:
-            fan = self._fans[layer.name][layer.weight.index[t]]
+            fan = self._fans[layer.name][layer.tables()["weight"].index[t]]
             x = channels_last(inputs[0][None])[0]
             found[:, BIAS_READS] = self._biases[layer.name][t]
             if self._binary[layer.name][t] and x.dtype == np.uint8:
@@ -226,10 +224,10 @@ def without_signals(trace: Trace) -> Trace:
 def _product(layer: Product, inputs: list[Array]) -> tuple[Array, ...]:
     """What `weigh_values` gives, for a product of two signals `[B, ...]`."""
     masks = [x != 0 for x in inputs]
-    ones = product_pairs(layer, *(x == 1 for x in inputs))
+    ones = layer.pairs(*(x == 1 for x in inputs))
     total = sum(x.astype(np.float64).reshape(len(x), -1).sum(axis=1) for x in inputs)
     nonzero = sum(mask.reshape(len(mask), -1).sum(axis=1) for mask in masks)
-    return product_pairs(layer, *inputs), product_pairs(layer, *masks), ones, total, nonzero
+    return layer.pairs(*inputs), layer.pairs(*masks), ones, total, nonzero
 
 
 def _sops(counts: Array) -> Array:

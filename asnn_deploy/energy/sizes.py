@@ -7,14 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
-from asnn_deploy.energy.signals import from_neurons
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import SYNAPTIC, Conv, Linear, Neuron, Product
-from asnn_deploy.ir.neurons import model_of
+from asnn_deploy.ir.layers import Layer, Neuron, Product, Synapses
+from asnn_deploy.ir.neurons.program import counted
 
-NOT_FACTORS = frozenset({"threshold", "bias", "gain_shift"})
-"""Neuron parameters that cost no multiplication: compared with, added, shifted by."""
 FLOAT_BYTES = 4
 FIXED_STATE_BYTES = 4
 """A 24-bit membrane potential sits in a 32-bit word."""
@@ -55,12 +51,12 @@ class Sizes:
 
 def sizes(graph: DeployGraph) -> dict[str, Sizes]:
     """The sizes of each layer that is counted, by name, in the graph's order."""
-    behind = from_neurons(graph)
+    neurons = {neuron.name for neuron in graph.neurons}
     word = _weight_bytes(graph)
     state = FIXED_STATE_BYTES if graph.arithmetic == "fixed" else FLOAT_BYTES
     rows = {}
     for layer in graph.layers:
-        if isinstance(layer, (*SYNAPTIC, Neuron)):
+        if layer.synaptic or layer.fires:
             shapes = [graph.shapes[e.source] for e in graph.inputs_of[layer.name]]
             specific = _of_neurons(layer, graph) if isinstance(layer, Neuron) else _of_synapses(layer, graph)
             rows[layer.name] = Sizes(
@@ -68,7 +64,7 @@ def sizes(graph: DeployGraph) -> dict[str, Sizes]:
                 layer.kind,
                 inputs=sum(math.prod(shape) for shape in shapes),
                 outputs=math.prod(graph.shapes[layer.name]),
-                after_neurons=behind[layer.name],
+                after_neurons=any(name in neurons for name in graph.ancestors(layer.name)),
                 weight_bytes=word,
                 state_bytes=state,
                 **specific,
@@ -77,26 +73,26 @@ def sizes(graph: DeployGraph) -> dict[str, Sizes]:
 
 
 def _of_neurons(layer: Neuron, graph: DeployGraph) -> dict[str, int]:
-    states = len(model_of(layer).states)
+    work = counted(layer, graph.arithmetic == "fixed")
     return {
         "neurons": math.prod(graph.shapes[layer.name]),
-        "states": states,
-        "multiplications": sum(key not in NOT_FACTORS for key in layer.parameters),
-        # One sum per state, one for a bias, one for the comparison with the threshold.
-        "additions": states + ("bias" in layer.parameters) + 1,
+        "states": len(layer.definition.states),
+        "multiplications": work.multiplications,
+        "additions": work.additions + work.comparisons,
     }
 
 
-def _of_synapses(layer: Conv | Linear | Product, graph: DeployGraph) -> dict[str, int]:
+def _of_synapses(layer: Layer, graph: DeployGraph) -> dict[str, int]:
     shapes = [graph.shapes[e.source] for e in graph.inputs_of[layer.name]]
     if isinstance(layer, Product):
-        return {"connections": int(product_pairs(layer, *(np.ones((1, *s)) for s in shapes))[0])}
+        return {"connections": int(layer.pairs(*(np.ones((1, *s)) for s in shapes))[0])}
+    assert isinstance(layer, Synapses)
     return {
-        "connections": int(fan_out(layer, shapes[0])[layer.weight.index[0]].sum()),
+        "connections": int(layer.fan_out(shapes[0])[layer.weight.index[0]].sum()),
         "weights": layer.weight.values.size,
         "weights_at_once": math.prod(layer.weight.shape),
         "biases": 0 if layer.bias is None else layer.bias.values.size,
-        "biased": int(bias_reads(layer, graph.shapes[layer.name])[0]),
+        "biased": int(layer.bias_reads(graph.shapes[layer.name])[0]),
     }
 
 
@@ -104,4 +100,4 @@ def _weight_bytes(graph: DeployGraph) -> int:
     """Bytes of one weight in memory: those of the fixed tables' type, or of a float32."""
     if graph.arithmetic != "fixed":
         return FLOAT_BYTES
-    return max((w.weight.dtype.itemsize for w in graph.layers if isinstance(w, (Conv, Linear))), default=1)
+    return max((layer.weight.dtype.itemsize for layer in graph.synapses), default=1)

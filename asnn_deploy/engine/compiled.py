@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from asnn_deploy.analysis.ranges import arriving, largest_values
+from asnn_deploy.analysis.flow import flow
 from asnn_deploy.engine.choice import Choice
 from asnn_deploy.engine.dense import ConvKernel, LinearKernel
 from asnn_deploy.engine.kernels import integrate
 from asnn_deploy.engine.layout import aligned, arrange, geometry
-from asnn_deploy.engine.registers import accumulator_types, narrowest
+from asnn_deploy.engine.registers import NotCompilable, accumulator_types, narrowest
 from asnn_deploy.engine.signals import carried_types, channels_first, channels_last
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Linear
@@ -39,13 +39,13 @@ class Run(NamedTuple):
 class Synapses:
     """A convolution or linear map that adds up events. Gives currents in the accumulators' type.
 
-    layers: the names it stands for. Raises ValueError from the constructor where no exact type is wide enough.
+    layers: the names it stands for. Raises NotCompilable from the constructor if no exact type is wide enough.
     """
 
     def __init__(self, graph: DeployGraph, layer: Conv | Linear) -> None:
         types = accumulator_types(graph, layer)
         if types is None:
-            raise ValueError(layer.name)
+            raise NotCompilable(layer.name)
         self.layers: tuple[str, ...] = (layer.name,)
         self.layer = layer
         source = graph.inputs_of[layer.name][0].source
@@ -53,7 +53,7 @@ class Synapses:
         self.carried = carried_types(graph)[source]
         if self.carried != np.uint8:
             self.carried = np.dtype(np.int32 if graph.arithmetic == "fixed" else np.float32)
-        (reaching,) = arriving(graph, layer, largest_values(graph))
+        reaching = flow(graph).arriving(layer.name)[0].largest
         self.largest_input = float(reaching.max())
         self.products: dict[int, ConvKernel | LinearKernel] = {}
         self.choices: dict[tuple[Any, bool], Choice] = {}

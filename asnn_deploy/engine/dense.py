@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.analysis.ranges import row_sums
+from asnn_deploy.analysis.order_free import row_sums
 from asnn_deploy.ir.layers import Conv, Linear, Pool, Product
 from asnn_deploy.util.arrays import Array
 
@@ -46,8 +46,7 @@ class ProductKernel:
 
     def __init__(self, layer: Product, kind: Any, bound: float) -> None:
         self.dtype = exact_type(np.dtype(kind), bound)
-        terms, _, self.result = layer.equation.replace(" ", "").partition("->")
-        self.terms = terms.split(",")
+        self.terms, self.result = layer.terms
         left, right = self.terms
         self.shared = [a for a in left if a in right and a in self.result]
         self.summed = [a for a in left if a in right and a not in self.result]

@@ -9,7 +9,7 @@ import numpy as np
 
 from asnn_deploy.engine.compiler import compiled
 from asnn_deploy.engine.signals import channels_first
-from asnn_deploy.input.images import InputCode
+from asnn_deploy.ir.images import InputCode
 from asnn_deploy.util.arrays import Array
 
 

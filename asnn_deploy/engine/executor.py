@@ -19,9 +19,7 @@ from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.population import Population
 from asnn_deploy.engine.signals import carried_types
 from asnn_deploy.engine.units import Stepwise, Unit, plan_units
-from asnn_deploy.ir.graph import INPUT, DeployGraph
-from asnn_deploy.ir.layers import SYNAPTIC
-from asnn_deploy.ir.neurons import check_neurons
+from asnn_deploy.ir.graph import INPUT, DeployGraph, check_neurons
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 
@@ -202,7 +200,7 @@ class Executor:
 
 def synaptic_inputs(graph: DeployGraph) -> list[str]:
     """The layers whose signals a synaptic layer reads."""
-    read = {e.source for e in graph.edges if isinstance(graph.by_name[e.target], SYNAPTIC)}
+    read = {e.source for e in graph.edges if graph.by_name[e.target].synaptic}
     return [layer.name for layer in graph.layers if layer.name in read]
 
 

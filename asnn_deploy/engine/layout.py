@@ -13,7 +13,6 @@ import numpy as np
 from asnn_deploy.engine.signals import BYTE
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Linear, Neuron, Pool, Shape
-from asnn_deploy.ir.neurons import model_of
 from asnn_deploy.util.arrays import Array
 
 _CACHE_LINE = 64
@@ -117,8 +116,7 @@ def aligned(length: int, dtype: Any) -> Array:
 
 def parameters(graph: DeployGraph, neuron: Neuron) -> dict[str, list[Array]]:
     """A neuron layer's parameters, each step's `[T]`, with the defaults of those left out."""
-    model = model_of(neuron)
-    known = model.fixed_parameters if graph.arithmetic == "fixed" else model.parameters
+    known = neuron.definition.known(graph.arithmetic == "fixed")
     return {
         key: [
             neuron.parameters[key].at(t) if key in neuron.parameters else np.asarray(p.default)

@@ -10,7 +10,7 @@ import numpy as np
 from asnn_deploy.engine.compiled import Synapses
 from asnn_deploy.engine.kernels import advance
 from asnn_deploy.engine.layout import aligned, parameters, pooling, side_by_side, spread
-from asnn_deploy.engine.registers import covers
+from asnn_deploy.engine.registers import NotCompilable, covers
 from asnn_deploy.engine.signals import channels_first, channels_last, potential_type
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Linear, Neuron, Pool
@@ -26,7 +26,7 @@ class Population:
     layer: the synapses; None where something else makes the neurons' currents.
     outputs: which of the neuron's and the pooling's signals are needed. watched: whether potentials are kept; counted:
     whether spikes are counted, to be read in `emitted`.
-    Raises ValueError from the constructor where a register might overflow.
+    Raises NotCompilable from the constructor if a register might overflow.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Population:
         shifts = tables.get("gain_shift")
         self.shifts = np.zeros(graph.time_steps, np.int32) if shifts is None else np.stack(shifts).astype(np.int32)
         if graph.arithmetic == "fixed" and not covers(graph, neuron, tables):
-            raise ValueError(neuron.name)
+            raise NotCompilable(neuron.name)
         self.pool, self.pool_shape = pool.name if pool else None, graph.shapes[pool.name] if pool else ()
         self.pooling = pooling(pool, self.pool_shape)
         self.v: Array = np.zeros((0, 0))

@@ -10,8 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from asnn_deploy.engine.executor import LOGITS_ONLY, Executor, synaptic_inputs
-from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.neurons import check_neurons
+from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.machine import cores

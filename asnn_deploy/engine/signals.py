@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.analysis.ranges import largest_values
-from asnn_deploy.ir.graph import INPUT, DeployGraph, remembered
-from asnn_deploy.ir.layers import Add, Flatten, Neuron, Pool, Product, Reshape
+from asnn_deploy.analysis.flow import Track, flow
+from asnn_deploy.ir.graph import DeployGraph, remembered
+from asnn_deploy.ir.signals import Kind
 from asnn_deploy.util.arrays import Array
 
 BYTE = 255
@@ -30,19 +30,15 @@ def potential_type(graph: DeployGraph) -> type[np.float32] | type[np.int32]:
 
 @remembered
 def carried_types(graph: DeployGraph) -> dict[str, np.dtype[Any]]:
-    """The type of each layer's signal and of "input": a byte where it holds counts up to 255, else `signal_type`."""
-    largest = largest_values(graph)
-    counts = {INPUT}
-    for layer in graph.layers:
-        sums_up = isinstance(layer, (Flatten, Reshape, Add, Product)) or (
-            isinstance(layer, Pool) and layer.mode != "average"
-        )
-        if isinstance(layer, Neuron) or (sums_up and all(e.source in counts for e in graph.inputs_of[layer.name])):
-            counts.add(layer.name)
+    """The type of each layer's signal and of "input": a byte if it holds counts up to 255, else `signal_type`."""
     native = np.dtype(signal_type(graph))
-    return {
-        name: np.dtype(np.uint8) if name in counts and largest[name].max() <= BYTE else native for name in graph.shapes
-    }
+    return {name: np.dtype(np.uint8) if is_byte(track) else native for name, track in flow(graph).leaving.items()}
+
+
+def is_byte(track: Track) -> bool:
+    """Whether a byte holds a signal of events at every step."""
+    small = all(x.whole and x.low.min() >= 0 and x.largest <= BYTE for x in track)
+    return small and track.kind != Kind.CURRENTS
 
 
 def channels_last(x: Array) -> Array:

@@ -10,10 +10,11 @@ import numpy as np
 from asnn_deploy.engine.compiled import Synapses
 from asnn_deploy.engine.layout import poolable
 from asnn_deploy.engine.population import MODEL, Population
+from asnn_deploy.engine.registers import NotCompilable
 from asnn_deploy.engine.signals import carried_types, potential_type, signal_type
 from asnn_deploy.engine.steppers import Firing, build
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Reshape
+from asnn_deploy.ir.layers import Conv, Layer, Linear, Neuron, Pool
 from asnn_deploy.util.arrays import Array
 
 
@@ -39,7 +40,7 @@ class Stepwise:
         self.layers: tuple[str, ...] = (layer.name,)
         self.stepper = build(layer, graph)
         self.type, self.carried = signal_type(graph), carried_types(graph)[layer.name]
-        self.watched, self.counted = watched and isinstance(layer, Neuron), counted and isinstance(layer, Neuron)
+        self.watched, self.counted = watched and layer.fires, counted and layer.fires
         self.state_type = potential_type(graph)
         self.potential: Array = np.zeros(0)
         self.emitted: Array = np.zeros(0)
@@ -75,9 +76,8 @@ class Memoryless:
         self.layers: tuple[str, ...] = (layer.name,)
         self.stepper = build(layer, graph)
         self.carried = carried_types(graph)[layer.name]
-        # Where a sum fits a byte, so do all its summands and partial sums.
-        adds_up = not isinstance(layer, Product) and getattr(layer, "mode", "") != "average"
-        self.type = self.carried if adds_up else np.dtype(signal_type(graph))
+        # If a sum fits a byte, so do all its summands and partial sums.
+        self.type = self.carried if layer.passes else np.dtype(signal_type(graph))
 
     def reset(self, batch: int) -> None:
         """Nothing to do."""
@@ -115,7 +115,7 @@ def plan_units(
         if layer.name in names and layer.name not in done:
             unit = _compiled(graph, layer, names, outside, watched, counted) if compile_layers else None
             if unit is None:
-                same = compile_layers and isinstance(layer, (Add, Flatten, Pool, Product, Reshape))
+                same = compile_layers and not layer.fires and not layer.tables()
                 unit = Memoryless(graph, layer) if same else Stepwise(graph, layer, watched, counted)
             units.append(unit)
             done.update(units[-1].layers)
@@ -139,11 +139,11 @@ def _compiled(
             outputs |= {pool.name} if pool else set()
             outputs |= {neuron.name} if not pool or len(readers) > 1 else set()
             return Population(graph, synapses, neuron, pool, outputs, watched, counted)
-    except ValueError:
+    except NotCompilable:
         pass  # a register may overflow: the parts, one by one
     try:
         return None if synapses is None else Synapses(graph, synapses)
-    except ValueError:
+    except NotCompilable:
         return None
 
 

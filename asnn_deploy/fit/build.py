@@ -33,7 +33,6 @@ from asnn_deploy.ir.layers import (
     Scale,
     Shape,
 )
-from asnn_deploy.ir.neurons import model_of
 
 PASSING = (Add, Flatten, Reshape, Scale, Pool)
 """Layers that pass currents on, or events to synapses, and need no neurons of their own."""
@@ -102,7 +101,7 @@ class _Builder:
             kind,
             shape,
             geometry,
-            states=len(model_of(layer).states) if isinstance(layer, Neuron) else int(kind == "readout"),
+            states=len(layer.definition.states) if isinstance(layer, Neuron) else int(kind == "readout"),
             reset=layer.reset if isinstance(layer, Neuron) else "",
             tables=tuple(tables),
             projections=tuple(projections),

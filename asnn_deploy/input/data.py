@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from asnn_deploy.errors import DataError, InputError
-from asnn_deploy.input.images import PIXEL_MAX
-from asnn_deploy.input.preprocessing import prepare
+from asnn_deploy.ir.images import PIXEL_MAX
+from asnn_deploy.ir.preprocessing import prepare
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.files import DAMAGE, describe, making_folder
 from asnn_deploy.util.suggest import unknown_name

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.input.images import PIXEL_LEVELS, PIXEL_MAX
+from asnn_deploy.ir.images import PIXEL_LEVELS, PIXEL_MAX
 from asnn_deploy.util.arrays import Array
 
 

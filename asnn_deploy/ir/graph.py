@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from asnn_deploy.errors import GraphError
-from asnn_deploy.input.images import InputCode
-from asnn_deploy.ir.layers import Add, Layer, Neuron, Readout, Shape
+from asnn_deploy.ir.images import InputCode
+from asnn_deploy.ir.layers import Layer, Neuron, Readout, Shape, Synapses
 from asnn_deploy.ir.quantization import Quantization
 
 R = TypeVar("R")
@@ -93,12 +93,54 @@ class DeployGraph:
         """What leaves each layer (and "input"), for one sample and step."""
         return infer_shapes(self)
 
-    @property
+    @cached_property
+    def readers_of(self) -> dict[str, tuple[Edge, ...]]:
+        """The edges out of each layer, and of "input"."""
+        return {name: tuple(e for e in self.edges if e.source == name) for name in (INPUT, *self.by_name)}
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Where each layer stands in the order; "input" stands before the first."""
+        return {INPUT: -1} | {layer.name: i for i, layer in enumerate(self.layers)}
+
+    @cached_property
+    def cycles(self) -> tuple[tuple[str, ...], ...]:
+        """The sets of layers that reach each other, over delayed edges, each in the graph's order."""
+        return find_cycles(self)
+
+    def producer(self, name: str) -> Layer | None:
+        """Return the layer that a layer of one input reads; None if that is the input."""
+        return self.by_name.get(self.inputs_of[name][0].source)
+
+    def input_shape_of(self, name: str) -> Shape:
+        """Return what enters a layer of one input, for one sample and step."""
+        return self.shapes[self.inputs_of[name][0].source]
+
+    def readers(self, name: str) -> tuple[Layer, ...]:
+        """Return the layers that read a layer, or "input", once for each edge."""
+        return tuple(self.by_name[e.target] for e in self.readers_of[name])
+
+    def ancestors(self, name: str) -> set[str]:
+        """Return all that a layer depends on, "input" and over delayed edges too; itself only if it is in a cycle."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            new = {e.source for e in self.inputs_of.get(waiting.pop(), ())} - found
+            found |= new
+            waiting += new
+        return found
+
+    @cached_property
     def neurons(self) -> tuple[Neuron, ...]:
-        """The spiking layers, in the model's order."""
+        """The layers of neurons, in the model's order."""
         return tuple(layer for layer in self.layers if isinstance(layer, Neuron))
 
-    @property
+    @cached_property
+    def synapses(self) -> tuple[Synapses, ...]:
+        """The layers that have weights, in the model's order."""
+        return tuple(layer for layer in self.layers if isinstance(layer, Synapses))
+
+    @cached_property
     def readout(self) -> Readout:
         """The answer's layer."""
         return next(layer for layer in self.layers if isinstance(layer, Readout))
@@ -119,12 +161,37 @@ def remembered(function: Callable[[DeployGraph], R]) -> Callable[[DeployGraph], 
 
     @wraps(function)
     def asked(graph: DeployGraph) -> R:
-        key = f"{function.__module__}.{function.__qualname__}"
+        key = _key(function)
         if key not in vars(graph):
             vars(graph)[key] = function(graph)
         return vars(graph)[key]  # type: ignore[no-any-return]
 
     return asked
+
+
+def remember(graph: DeployGraph, function: Callable[[DeployGraph], R], value: R) -> None:
+    """Give a graph the answer of a remembered function that is known already."""
+    vars(graph)[_key(function)] = value
+
+
+def _key(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def find_cycles(graph: DeployGraph) -> tuple[tuple[str, ...], ...]:
+    """Return the sets of layers that reach each other, each in the graph's order."""
+    if all(graph.position[e.source] < graph.position[e.target] for e in graph.edges):
+        return ()
+    before = {layer.name: graph.ancestors(layer.name) for layer in graph.layers}
+    looped = [name for name in before if name in before[name]]
+    sets = {tuple(b for b in looped if a == b or (a in before[b] and b in before[a])) for a in looped}
+    return tuple(sorted(sets, key=lambda names: graph.position[names[0]]))
+
+
+def check_neurons(graph: DeployGraph) -> None:
+    """Raise GraphError unless every layer of neurons has what its model asks for (see `Neuron.check`)."""
+    for neuron in graph.neurons:
+        neuron.check(graph.arithmetic == "fixed")
 
 
 def infer_shapes(graph: DeployGraph) -> dict[str, Shape]:
@@ -135,7 +202,7 @@ def infer_shapes(graph: DeployGraph) -> dict[str, Shape]:
         waiting = []
         for layer in unknown:
             known = [shapes[e.source] for e in graph.inputs_of[layer.name] if e.source in shapes]
-            if isinstance(layer, Add) and known:
+            if layer.inputs is None and known:  # what adds up has the shape of any summand
                 shapes[layer.name] = known[0]
             elif known and len(known) == layer.inputs:
                 shapes[layer.name] = layer.output_shape(*known)
@@ -172,13 +239,13 @@ def _validate_names(graph: DeployGraph) -> None:
         if layer.name in seen:
             raise layer.refuse("the name is taken; every layer needs its own")
         seen.add(layer.name)
-    readouts = [layer.name for layer in graph.layers if isinstance(layer, Readout)]
+    readouts = [layer.name for layer in graph.layers if layer.answers]
     if len(readouts) != 1:
         raise GraphError(f"a graph has exactly one readout, found {readouts or 'none'}")
 
 
 def _validate_edges(graph: DeployGraph) -> None:
-    position = {INPUT: -1} | {layer.name: i for i, layer in enumerate(graph.layers)}
+    position = graph.position
     for edge in graph.edges:
         for end in (edge.source, edge.target):
             if end not in position:
@@ -197,5 +264,5 @@ def _validate_edges(graph: DeployGraph) -> None:
         found = len(graph.inputs_of[layer.name])
         if (layer.inputs is None and found < 2) or (layer.inputs is not None and found != layer.inputs):
             raise layer.refuse(f"takes {layer.inputs or 'two or more'} input(s), {found} edge(s) lead to it")
-        if not isinstance(layer, Readout) and not any(e.source == layer.name for e in graph.edges):
+        if not layer.answers and not graph.readers_of[layer.name]:
             raise layer.refuse("leads nowhere: no edge leaves it")

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError, GraphError
-from asnn_deploy.input.images import InputCode
-from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.graph import DeployGraph, Edge, check_neurons
+from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import LAYERS, Layer, Neuron
-from asnn_deploy.ir.neurons import check_neurons
 from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from asnn_deploy.errors import GraphError
+from asnn_deploy.ir import granularity
 from asnn_deploy.util.arrays import Array, frozen
 
 
@@ -90,13 +91,19 @@ class StepTable:
         """The dtype of the values."""
         return self.values.dtype
 
-    def at(self, step: int) -> Array:
-        """The value in force at a step."""
-        return self.values[self.index[step]]  # type: ignore[no-any-return]
+    def at(self, step: int, over: tuple[int, ...] | None = None) -> Array:
+        """The value in force at a step; with `over`, as it broadcasts against signals of that shape."""
+        value: Array = self.values[self.index[step]]
+        return value if over is None else granularity.over(value, over)
 
     def expanded(self) -> Array:
         """All steps spelled out: `[T, ...]`."""
         return self.values[self.index]  # type: ignore[no-any-return]
+
+    def over(self, shape: tuple[int, ...]) -> Array:
+        """All steps as they broadcast against signals `[T, *shape]`."""
+        ones = (1,) * (len(shape) - len(self.shape))
+        return self.expanded().reshape(self.time_steps, *self.shape, *ones)  # type: ignore[no-any-return]
 
     def map(self, function: Any) -> StepTable:
         """A table with `function` applied to each of the K values."""
@@ -121,10 +128,3 @@ class StepTable:
 
     def __repr__(self) -> str:
         return f"StepTable(K={len(self.values)}, T={self.time_steps}, shape={list(self.shape)}, {self.dtype})"
-
-
-def over_axes(value: Array, shape: tuple[int, ...]) -> Array:
-    """A parameter per layer, channel or neuron, shaped to broadcast against `[B, *shape]`."""
-    if value.ndim == 1 and len(shape) > 1 and value.shape == shape[:1]:
-        return value.reshape(-1, *(1,) * (len(shape) - 1))
-    return value

@@ -23,7 +23,7 @@ from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Layer, Linear, Neuron, Pool, Readout
 from asnn_deploy.ir.neurons.loihi_lif import ALIGNMENT, EXPONENTS, MANTISSAS, THRESHOLDS, UNITY, LoihiLIF
 from asnn_deploy.ir.step_table import StepTable
-from asnn_deploy.loihi.rules import check_line, check_loihi, unsupported
+from asnn_deploy.loihi.rules import check_line, check_loihi
 from asnn_deploy.loihi.synapses import WEIGHT_BITS, granularity
 from asnn_deploy.util.arrays import Array
 
@@ -84,19 +84,18 @@ def to_loihi(graph: DeployGraph, bits: int = WEIGHT_BITS) -> DeployGraph:
 
 def _neuron(graph: DeployGraph, layer: Neuron, x: Currents, bits: int) -> list[Layer]:
     if layer.model not in ("lif", "cuba-lif"):
-        raise unsupported(layer, f"neuron model {layer.model!r} has no counterpart on Loihi; 'lif' and 'cuba-lif' have")
+        raise layer.unsupported(f"neuron model {layer.model!r} has no counterpart on Loihi; 'lif' and 'cuba-lif' have")
     if layer.reset != "zero":
-        raise unsupported(
-            layer,
+        raise layer.unsupported(
             "resets by subtraction, Lava's LIF to zero; train with --set model.reset=zero, "
             "or leave out --set processes=stock",
         )
     value = {key: _per_channel(layer, key, graph.shapes[layer.name]) for key in layer.parameters}
     threshold = value.get("threshold", np.ones(()))
     if not threshold.min() > 0:
-        raise unsupported(layer, f"threshold {threshold.min():g} has no integer version; it must be positive")
+        raise layer.unsupported(f"threshold {threshold.min():g} has no integer version; it must be positive")
     if layer.model == "cuba-lif" and x.bias.any():
-        raise unsupported(x.layer, "has a bias that the synaptic current would add up; Loihi's bias is the neuron's")
+        raise x.layer.unsupported("has a bias that the synaptic current would add up; Loihi's bias is the neuron's")
     decays = {
         "du": _decay(layer, "current_leak", value.get("current_leak", np.zeros(())), UNITY - 1),
         "dv": _decay(layer, "leak", value["leak"], UNITY),
@@ -125,8 +124,7 @@ def _fitting(graph: DeployGraph, layer: Neuron, x: Currents, decays: Mapping[str
         if bias is not None and _stays_inside(weight, bias, x.most, decays, vth, graph.time_steps):
             numbers = {"vth": vth, **decays, "bias_mant": bias[0], "bias_exp": bias[1]}
             return {"weight": weight} | {key: np.asarray(number) for key, number in numbers.items()}
-    raise unsupported(
-        layer,
+    raise layer.unsupported(
         f"its current, bias or membrane potential can leave {STATE_BITS} bits at every threshold down to "
         f"{LEAST_THRESHOLD} units of a weight; smaller weights or a smaller bias would fit",
     )
@@ -175,7 +173,7 @@ def _per_channel(layer: Neuron, key: str, shape: tuple[int, ...]) -> Array:
     rows = np.broadcast_to(value.reshape(-1, *(1,) * (len(shape) - 1)) if value.ndim == 1 else value, shape)
     rows = rows.reshape(shape[0], -1)
     if not (rows == rows[:, :1]).all():
-        raise unsupported(layer, f"{key} differs within a channel; Loihi's synapses share weights over a channel")
+        raise layer.unsupported(f"{key} differs within a channel; Loihi's synapses share weights over a channel")
     return rows[:, 0]
 
 
@@ -185,11 +183,11 @@ def _decay(layer: Neuron, key: str, value: Array, none: int) -> int:
     Raises UnsupportedError for a share that no 12-bit decay keeps.
     """
     if value.ndim:
-        raise unsupported(layer, f"{key} differs between channels; Lava's LIF has one for its population")
+        raise layer.unsupported(f"{key} differs between channels; Lava's LIF has one for its population")
     decay = int(none - np.rint(value * UNITY))
     if not 0 <= decay < UNITY:
         low, high = (none - UNITY + 1) / UNITY, none / UNITY
-        raise unsupported(layer, f"{key} {float(value):g} has no 12-bit decay; from {low:g} to {high:g} there is one")
+        raise layer.unsupported(f"{key} {float(value):g} has no 12-bit decay; from {low:g} to {high:g} there is one")
     return decay
 
 
@@ -197,7 +195,7 @@ def _readout(graph: DeployGraph, layer: Readout, x: Currents, bits: int) -> list
     """The last synapses, and the sum of what they send: in units of 1/64 weight, like a membrane potential."""
     scale = layer.scale.at(0).astype(np.float64)
     if scale.ndim > 1:
-        raise unsupported(layer, f"scale has shape {scale.shape}; one value or one for each class can be folded in")
+        raise layer.unsupported(f"scale has shape {scale.shape}; one value or one for each class can be folded in")
     x = x.scaled(scale)
     if layer.bias is not None:
         x = replace(x, bias=x.bias + layer.bias.at(0))
@@ -206,7 +204,7 @@ def _readout(graph: DeployGraph, layer: Readout, x: Currents, bits: int) -> list
     weight = _rounded(x.weight / unit, bits).astype(np.int16)
     bias = np.rint(x.bias / unit * (1 << ALIGNMENT))
     if np.abs(bias).max(initial=0) >= 1 << (STATE_BITS - 1):
-        raise unsupported(x.layer, f"its bias is over {STATE_BITS} bits in units of its weights")
+        raise x.layer.unsupported(f"its bias is over {STATE_BITS} bits in units of its weights")
     return [
         replace(x.layer, weight=StepTable.constant(weight, steps), bias=None),
         Readout(

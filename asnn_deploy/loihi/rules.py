@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from asnn_deploy.analysis.ranges import largest_values, row_sums
-from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.analysis.flow import flow
+from asnn_deploy.analysis.order_free import row_sums
 from asnn_deploy.ir.fixed_point import STATE_BITS
 from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
@@ -23,11 +23,6 @@ UNSHARED = ("du", "dv", "vth")
 """Parameters of which Lava's LIF has one for its population."""
 
 
-def unsupported(layer: Layer, problem: str) -> UnsupportedError:
-    """An UnsupportedError that names a layer."""
-    return UnsupportedError(str(layer.refuse(problem)))
-
-
 def check_line(graph: DeployGraph) -> None:
     """The layers follow each other, each of a kind that stock Processes carry, every parameter the same at all steps.
 
@@ -37,14 +32,13 @@ def check_line(graph: DeployGraph) -> None:
         assert layer is not None
         sources = [(edge.source, edge.delay) for edge in graph.inputs_of[layer.name]]
         if not isinstance(layer, CARRIED):
-            raise unsupported(layer, "Lava has no Process of its own for it; export without --set processes=stock")
+            raise layer.unsupported("Lava has no Process of its own for it; export without --set processes=stock")
         if sources != [(before.name if before else INPUT, 0)]:
-            raise unsupported(layer, "does not read the layer before it, without delay; stock Processes form a line")
+            raise layer.unsupported("does not read the layer before it, without delay; stock Processes form a line")
         check_synapses(layer, before, graph)
         for key, table in layer.tables().items():
             if not (table.expanded() == table.at(0)).all():
-                raise unsupported(
-                    layer,
+                raise layer.unsupported(
                     f"{key} is not the same at all {table.time_steps} time steps, and Lava's own Processes hold one "
                     "value; train with --neuron lif and the coding direct, latency or embedding, or leave "
                     "out --set processes=stock",
@@ -57,32 +51,30 @@ def check_synapses(layer: Layer, before: Layer | None, graph: DeployGraph) -> No
         expected = (
             "must follow a convolution or linear layer" if isinstance(layer, (Neuron, Readout)) else "reads a current"
         )
-        raise unsupported(
-            layer, f"{expected}; stock Processes carry synapses into neurons or the answer, and spikes out"
+        raise layer.unsupported(
+            f"{expected}; stock Processes carry synapses into neurons or the answer, and spikes out"
         )
     if isinstance(layer, (Conv, Pool)) and len(graph.shapes[layer.name]) != 3:
-        raise unsupported(layer, f"works on shape {graph.shapes[layer.name]}; Lava's Conv is 2-D")
+        raise layer.unsupported(f"works on shape {graph.shapes[layer.name]}; Lava's Conv is 2-D")
 
 
 def check_loihi(graph: DeployGraph) -> None:
     """A graph is what stock Processes can run, as `to_loihi` makes them. Raises UnsupportedError naming the layer."""
     for neuron in graph.neurons:
         if graph.arithmetic != "fixed" or neuron.model != "loihi-lif":
-            raise unsupported(
-                neuron,
+            raise neuron.unsupported(
                 f"neuron model {neuron.model!r} is none of Lava's own; "
                 "make a bundle for it: export --target lava --set processes=stock (in Python: loihi.to_loihi)",
             )
         if neuron.reset != "zero":
-            raise unsupported(neuron, f"reset {neuron.reset!r}, Lava's LIF resets to zero")
+            raise neuron.unsupported(f"reset {neuron.reset!r}, Lava's LIF resets to zero")
         for key in UNSHARED:
             if neuron.parameters[key].shape:
-                raise unsupported(neuron, f"{key} has shape {neuron.parameters[key].shape}; Lava's LIF has one value")
+                raise neuron.unsupported(f"{key} has shape {neuron.parameters[key].shape}; Lava's LIF has one value")
     check_line(graph)
-    largest = largest_values(graph)
     for layer in graph.layers:
-        (edge,) = graph.inputs_of[layer.name]
-        check_values(layer, float(largest[edge.source].max()))
+        (x,) = flow(graph).arriving(layer.name)
+        check_values(layer, float(x.largest.max()))
 
 
 def check_values(layer: Layer, most: float) -> None:
@@ -90,20 +82,20 @@ def check_values(layer: Layer, most: float) -> None:
     if isinstance(layer, (Conv, Linear)):
         weight = layer.weight.at(0)
         if weight.dtype.kind not in "iu" or exponent_of(weight) is None:
-            raise unsupported(layer, "its weights are not such as Loihi can store (-128 to 127, or even, -256 to 254)")
+            raise layer.unsupported("its weights are not such as Loihi can store (-128 to 127, or even, -256 to 254)")
         if layer.bias is not None:
-            raise unsupported(layer, "has a bias; Loihi's synapses have none, its neurons do")
+            raise layer.unsupported("has a bias; Loihi's synapses have none, its neurons do")
         if row_sums(weight).max() * most >= 1 << (STATE_BITS - 1):
-            raise unsupported(layer, f"its sums can leave the {STATE_BITS} bits of Lava's Conv")
+            raise layer.unsupported(f"its sums can leave the {STATE_BITS} bits of Lava's Conv")
     if isinstance(layer, (Conv, Linear, Pool)) and most >= 1 << MESSAGE_BITS:
-        raise unsupported(layer, f"reads counts up to {most:g}, a graded spike carries {MESSAGE_BITS} bits")
+        raise layer.unsupported(f"reads counts up to {most:g}, a graded spike carries {MESSAGE_BITS} bits")
     for what in ("stride", "padding", "dilation"):
         if max(getattr(layer, what, (0,))) > LARGEST_NUMBER:
-            raise unsupported(layer, f"{what} {getattr(layer, what)}; Lava's Conv holds at most {LARGEST_NUMBER}")
+            raise layer.unsupported(f"{what} {getattr(layer, what)}; Lava's Conv holds at most {LARGEST_NUMBER}")
     if isinstance(layer, Pool):
         if layer.mode == "average":
-            raise unsupported(layer, "averages; in integers only sums and maxima can be taken")
+            raise layer.unsupported("averages; in integers only sums and maxima can be taken")
         if layer.mode == "max" and most > 1:
-            raise unsupported(layer, f"takes the largest of counts up to {most:g}; Lava's LIF can only OR spikes")
+            raise layer.unsupported(f"takes the largest of counts up to {most:g}; Lava's LIF can only OR spikes")
         if layer.mode == "sum" and most * math.prod(layer.kernel) >= 1 << MESSAGE_BITS:
-            raise unsupported(layer, f"sums up to {most * math.prod(layer.kernel):g}, a graded spike has 8 bits")
+            raise layer.unsupported(f"sums up to {most * math.prod(layer.kernel):g}, a graded spike has 8 bits")

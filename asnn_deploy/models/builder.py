@@ -13,8 +13,8 @@ from functools import partial
 from torch import nn
 
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.input.images import InputCode
 from asnn_deploy.ir.graph import INPUT
+from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Shape
 from asnn_deploy.models.cells import AdaptiveLIFCell, LIFParameters, MultiStep
 from asnn_deploy.models.config import ModelConfig

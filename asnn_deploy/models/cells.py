@@ -8,19 +8,19 @@ parameters in a module, an activation `(input, state, parameters, dt) -> (spikes
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import norse.torch.module.snn
 import torch
-from norse.torch.functional.threshold import threshold
 from torch import Tensor, nn
 
+from asnn_deploy.ir.neurons import MODELS, State
 from asnn_deploy.models.kernels import available, fused_lif
+from asnn_deploy.models.operations import TorchFloats
 
 LEAK = GAIN = 0.5
 """Initial leak and gain; source: the reference code of ASNN, arXiv 2408.12407."""
-SURROGATE_SLOPE = 2.0
-"""Norse's "tanh" surrogate with slope 2 has the gradient of a sigmoid of slope 4, the one of the reference code."""
 
 
 class LIFState(NamedTuple):
@@ -61,17 +61,16 @@ class LIFParameters(nn.Module):
 
 
 def lif_step(x: Tensor, state: LIFState, p: LIFParameters, _dt: float) -> tuple[Tensor, LIFState]:
-    """One step of `v = leak[t] v + gain[t] x`, spike where v > threshold[t], reset by subtraction or to zero.
+    """One step of the LIF definition in torch (`asnn_deploy.ir.neurons.lif`).
 
-    Written as separate products and sums: a fused multiply-add rounds once where every other target rounds twice.
     Norse hands every activation its dt; leak and gain are per step already.
     """
-    limit = p.threshold[state.step]
-    v = p.leak[state.step] * state.v + p.gain[state.step] * x
-    spikes = threshold(v - limit, "tanh", SURROGATE_SLOPE)
-    cleared = spikes if p.attached else spikes.detach()
-    v = v * (1 - cleared) if p.reset == "zero" else v - cleared * limit
-    return spikes, LIFState(v, state.step + 1)
+    now = SimpleNamespace(
+        leak=p.leak[state.step], gain=p.gain[state.step], threshold=p.threshold[state.step], bias=None, reset=p.reset
+    )
+    ops: Any = TorchFloats(p.attached)
+    spikes, after = MODELS["lif"].step(ops, State(v=state.v), x, now)
+    return spikes, LIFState(after.v, state.step + 1)
 
 
 class AdaptiveLIFCell(norse.torch.module.snn.SNNCell):  # type: ignore[misc]

@@ -6,25 +6,31 @@ left to floating point where the overflow proof shows that it carries them exact
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asnn_deploy.analysis.intervals import Interval
-from asnn_deploy.ir.fixed_point import LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.ir.layers import Conv, Linear, Neuron, Readout
-from asnn_deploy.ir.step_table import StepTable, over_axes
+from asnn_deploy.ir.layers import Conv, Neuron, Readout, Synapses
+from asnn_deploy.ir.neurons import Parameters, State
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.models.operations import TorchIntegers
 
 FLOAT32_EXACT = 2**24
 
 
 class IntegerSynapses(nn.Module):
-    """A convolution or linear layer with integer weights; what leaves are whole numbers in floating point."""
+    """A convolution or linear layer with integer weights; what leaves are whole numbers in floating point.
 
-    def __init__(self, layer: Conv | Linear, sums: Interval) -> None:
+    largest: the largest magnitude of any sum.
+    """
+
+    def __init__(self, layer: Synapses, largest: float) -> None:
         super().__init__()
         self.layer = layer
-        self.carrier = carrier(sums)
+        self.carrier = carrier(largest)
         self.weights = [torch.tensor(weight, dtype=self.carrier) for weight in layer.weight.values]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -34,31 +40,32 @@ class IntegerSynapses(nn.Module):
     def at(self, t: int, x: Tensor) -> Tensor:
         """The sums at step t, `[B, ...]`."""
         layer, weight = self.layer, self.weights[self.layer.weight.index[t]]
-        if isinstance(layer, Linear):
+        if not isinstance(layer, Conv):
             return functional.linear(x, weight)
         convolve = functional.conv1d if weight.dim() == 3 else functional.conv2d
         return convolve(x, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)  # type: ignore[arg-type]
 
 
-class IntegerLIF(nn.Module):
-    """A LIF population in integers; spikes leave as 0 or 1 in float32."""
+class IntegerNeuron(nn.Module):
+    """A population of neurons in integers, by its model's definition; what it sends leaves in float32."""
 
     def __init__(self, layer: Neuron, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.reset = layer.reset
-        self.tables = {key: _per_step(table, shape) for key, table in layer.parameters.items()}
+        self.model, self.steps = layer.definition, next(iter(layer.parameters.values())).time_steps
+        self.parameters_at = [
+            Parameters({k: torch.as_tensor(v) for k, v in vars(p).items() if k != "reset"}, layer.reset)
+            for p in (layer.parameters_at(t, shape, np.int64, fixed=True) for t in range(self.steps))
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class's text."""
-        v, spikes = torch.zeros_like(x[0], dtype=torch.int64), []
-        for t, current in enumerate(x):
-            p = {key: values[t] for key, values in self.tables.items()}
-            v = _divide(v * p["leak"], LEAK_SHIFT) + _divide(current.long() * p["gain"], p["gain_shift"]) + p["bias"]
-            v = v.clamp(-largest(STATE_BITS), largest(STATE_BITS))
-            fired = v > p["threshold"]
-            v = torch.where(fired, 0 if self.reset == "zero" else v - p["threshold"], v)
-            spikes.append(fired.float())
-        return torch.stack(spikes)
+        zero = torch.zeros_like(x[0], dtype=torch.int64)
+        state, found = State(**dict.fromkeys(self.model.states, zero)), []
+        ops: Any = TorchIntegers()
+        for current, p in zip(x, self.parameters_at):
+            sent, state = self.model.step_fixed(ops, state, current.long(), p)
+            found.append(sent.float())
+        return torch.stack(found)
 
 
 class IntegerReadout(nn.Module):
@@ -78,16 +85,10 @@ class IntegerReadout(nn.Module):
         return total.double() * self.unit
 
 
-def carrier(sums: Interval) -> torch.dtype:
-    """The floating-point type in which integer sums are exact."""
-    return torch.float32 if sums.magnitude.max() < FLOAT32_EXACT else torch.float64
+def carrier(largest: float) -> torch.dtype:
+    """Return the floating-point type in which integer sums up to a magnitude are exact."""
+    return torch.float32 if largest < FLOAT32_EXACT else torch.float64
 
 
 def _per_step(table: StepTable, shape: tuple[int, ...]) -> list[Tensor]:
-    return [torch.tensor(over_axes(table.at(t), shape), dtype=torch.int64) for t in range(table.time_steps)]
-
-
-def _divide(x: Tensor, exponent: int | Tensor) -> Tensor:
-    """`x / 2**exponent` truncated towards zero."""
-    divisor = torch.bitwise_left_shift(torch.tensor(1), torch.as_tensor(exponent))
-    return torch.div(x, divisor, rounding_mode="trunc")
+    return [torch.tensor(table.at(t, over=shape), dtype=torch.int64) for t in range(table.time_steps)]

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asnn_deploy.input.images import PIXEL_MAX, InputCode
-from asnn_deploy.ir.layers import Conv, Linear
+from asnn_deploy.ir.images import PIXEL_MAX, InputCode
 from asnn_deploy.models.fake_quantization import fake_quantized, rounded_weight, settled_clips
 from asnn_deploy.util.arrays import Array
 
@@ -136,7 +135,7 @@ class Synapses(nn.Module):
         convolve: Any = functional.conv1d if isinstance(layer, nn.Conv1d) else functional.conv2d
         return convolve(x, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
-    def fold(self, layer: Conv | Linear) -> None:
+    def fold(self, layer: Any) -> None:
         """Compute with the weights of a deployed layer from now on."""
         assert layer.bias is not None, "lowering gives every layer of a trained module a bias"
         device: Any = self.weights[0].weight.device

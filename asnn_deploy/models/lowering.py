@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from asnn_deploy.analysis.order_free import input_grid, snap
+from asnn_deploy.analysis.flow import flow
+from asnn_deploy.analysis.order_free import snap
 from asnn_deploy.errors import GraphError, LoweringError
 from asnn_deploy.ir.graph import DeployGraph, Edge
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
@@ -33,7 +34,7 @@ def lower(network: SpikingNetwork, dt: float = 1e-3, snapped: bool = True) -> De
     graph = DeployGraph(network.input_shape, network.code, tuple(layers), tuple(edges), dt=dt)
     for layer in graph.layers:
         padded = isinstance(layer, Pool) and layer.mode == "max" and any(layer.padding)
-        if padded and input_grid(graph, graph.inputs_of[layer.name][0].source) is None:
+        if padded and flow(graph)[layer.name].bounds[0].min() < 0:
             raise LoweringError(
                 f"module 'layers.{layer.name}' (MaxPool2d) cannot be deployed: it pads currents with minus infinity, "
                 "a deployed pooling pads with zeros; pool the spikes, or without padding"

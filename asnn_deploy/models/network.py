@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from asnn_deploy.analysis.intervals import bounds
-from asnn_deploy.input.images import InputCode
+from asnn_deploy.analysis.flow import flow
+from asnn_deploy.ir import layers as deployed
 from asnn_deploy.ir.graph import INPUT, DeployGraph
-from asnn_deploy.ir.layers import Conv, Linear, Neuron, Product, Readout, Scale
+from asnn_deploy.ir.images import InputCode
+from asnn_deploy.ir.layers import Neuron, Product, Readout, Scale
 from asnn_deploy.models.cells import LIFState, MultiStep
-from asnn_deploy.models.integers import IntegerLIF, IntegerReadout, IntegerSynapses, carrier
+from asnn_deploy.models.integers import IntegerNeuron, IntegerReadout, IntegerSynapses, carrier
 from asnn_deploy.models.layers import Encode, Multiply, PerStep, Synapses
 
 
@@ -173,7 +174,7 @@ class SpikingNetwork(nn.Module):
                     traffic.append((count, read[0].flatten(1).mean(1, dtype=torch.float32)))
             else:
                 signals[name] = layer(*read)
-            if spikes is not None and isinstance(layer, (MultiStep, IntegerLIF)):
+            if spikes is not None and isinstance(layer, (MultiStep, IntegerNeuron)):
                 spikes[name] = signals[name]
             for source in {source for source in sources if self._last_reader[source] == name}:
                 del signals[source]
@@ -199,22 +200,21 @@ class SpikingNetwork(nn.Module):
             self._fold_integers(graph)
             return
         for name, module in self.layers.items():
-            deployed = graph.by_name[name]
-            if isinstance(module, Synapses) and isinstance(deployed, (Conv, Linear)):
-                module.fold(deployed)
+            if isinstance(module, Synapses):
+                module.fold(graph.by_name[name])
 
     def _fold_integers(self, graph: DeployGraph) -> None:
-        known = bounds(graph)
+        known = flow(graph)
         for name, module in self.layers.items():
-            layer, shape = graph.by_name[name], graph.shapes[name]
-            if isinstance(layer, (Conv, Linear)):
-                self.layers[name] = IntegerSynapses(layer, known[name].signal)
+            layer, shape, largest = graph.by_name[name], graph.shapes[name], float(known[name].largest.max())
+            if isinstance(layer, deployed.Synapses):
+                self.layers[name] = IntegerSynapses(layer, largest)
             elif isinstance(layer, Product):
-                self.layers[name] = Multiply(layer.equation, carrier(known[name].signal))
+                self.layers[name] = Multiply(layer.equation, carrier(largest))
             elif isinstance(layer, Scale):
                 self.layers[name] = nn.Identity()  # its factor is in the gain behind it
             elif isinstance(layer, Neuron):
-                self.layers[name] = IntegerLIF(layer, shape)
+                self.layers[name] = IntegerNeuron(layer, shape)
             elif isinstance(layer, Readout):
                 self.layers[name] = IntegerReadout(layer, shape)
             elif isinstance(module, PerStep) and isinstance(module.module, nn.AvgPool2d):

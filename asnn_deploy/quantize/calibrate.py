@@ -12,16 +12,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from asnn_deploy.analysis.ranges import loops
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import DataError
 from asnn_deploy.ir.graph import INPUT, DeployGraph
-from asnn_deploy.ir.layers import Conv, Linear, Neuron, Readout
+from asnn_deploy.ir.layers import Synapses
 from asnn_deploy.ir.quantization import DEFAULT_BITS, Clip, Quantization
 from asnn_deploy.ir.trace import Record, Trace
-from asnn_deploy.quantize.integers import has_channel_scales, quantize
+from asnn_deploy.quantize.integers import quantize
 from asnn_deploy.quantize.least_error import least_error_clips, second_moments
+from asnn_deploy.quantize.scales import has_channel_scales
 from asnn_deploy.util.arrays import Array
 
 RIDGES = (0.001, 0.03, 1.0)
@@ -43,10 +43,10 @@ def calibrate(graph: DeployGraph, images: Array, bits: int = DEFAULT_BITS, scale
     graph = replace(graph, quantization=Quantization(bits, scales))
     expected = run(graph, images, Record(spikes=True), BATCH)
     reached: dict[str, Array] = {INPUT: graph.code.frames(images).astype(np.uint8)}
-    position = {layer.name: i for i, layer in enumerate(graph.layers)}
+    position = graph.position
     done = 0  # layers before this one are settled, and what leaves them is in `reached`
-    for layer in (layer for layer in graph.layers if isinstance(layer, (Conv, Linear))):
-        if not loops(graph):
+    for layer in graph.synapses:
+        if not graph.cycles:
             reached = _advance(quantize(graph), done, position[layer.name], reached)
             done = position[layer.name]
         judges = _judges(graph, layer.name)
@@ -60,7 +60,7 @@ def calibrate(graph: DeployGraph, images: Array, bits: int = DEFAULT_BITS, scale
     return graph
 
 
-def _candidates(graph: DeployGraph, layer: Conv | Linear, reached: Mapping[str, Array]) -> list[Clip]:
+def _candidates(graph: DeployGraph, layer: Synapses, reached: Mapping[str, Array]) -> list[Clip]:
     """Clips worth trying for a layer: none, and those of least error."""
     each, bits = has_channel_scales(graph, layer.name), graph.quantization.bits
     source = graph.inputs_of[layer.name][0].source
@@ -81,9 +81,8 @@ def with_clips(graph: DeployGraph, name: str, clips: Clip) -> DeployGraph:
 def _judges(graph: DeployGraph, name: str) -> list[str]:
     """The neurons and readouts that a layer's currents reach first."""
     found: list[str] = []
-    for edge in (edge for edge in graph.edges if edge.source == name):
-        reader = graph.by_name[edge.target]
-        found += [reader.name] if isinstance(reader, (Neuron, Readout)) else _judges(graph, reader.name)
+    for reader in graph.readers(name):
+        found += [reader.name] if reader.fires or reader.answers else _judges(graph, reader.name)
     return list(dict.fromkeys(found))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from asnn_deploy.ir.layers import Conv, Linear
+from asnn_deploy.ir.layers import Conv, Synapses
 from asnn_deploy.ir.quantization import integer_weight, weight_units
 from asnn_deploy.util.arrays import Array
 
@@ -26,12 +26,12 @@ PATCH_NUMBERS = 10_000_000
 """At most this many numbers are gathered for second moments."""
 
 
-def second_moments(layer: Conv | Linear, x: Array) -> Array:
+def second_moments(layer: Synapses, x: Array) -> Array:
     """Mean of `x x'` over samples and positions, `[groups, n, n]` with n inputs to each output.
 
     x: what enters the layer, `[M, ...]`; where that is more than needed, a fixed random choice of samples.
     """
-    patches = x.astype(np.float32)[None] if isinstance(layer, Linear) else _patches(layer, x)
+    patches = _patches(layer, x) if isinstance(layer, Conv) else x.astype(np.float32)[None]
     moments = np.matmul(patches.transpose(0, 2, 1), patches)
     return moments.astype(np.float64) / max(patches.shape[1], 1)  # type: ignore[no-any-return]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from asnn_deploy.analysis.intervals import Bounds, Interval, prove
+from asnn_deploy.analysis.flow import Bounds
+from asnn_deploy.analysis.overflow import magnitude, prove
 from asnn_deploy.engine.runner import run
 from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, STATE_BITS, largest
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Conv, Linear, Neuron, Readout
+from asnn_deploy.ir.layers import Neuron, Synapses
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.quantize.integers import quantize, unit_table
+from asnn_deploy.quantize.integers import quantize, weight_units
 from asnn_deploy.util.arrays import Array
 
 
@@ -28,16 +30,17 @@ def quantization_report(graph: DeployGraph, images: Array, labels: Array) -> dic
     known = prove(fixed)
     layers = []
     for layer in fixed.layers:
+        reached = known.reached.get(layer.name, {})
         figures: dict[str, Any] = {}
-        if isinstance(layer, (Conv, Linear)):
-            figures = _synapses(graph, graph.by_name[layer.name], known[layer.name])  # type: ignore[arg-type]
-        elif isinstance(layer, Neuron):
+        if layer.weighted:
+            figures = _synapses(graph, fixed, layer.name) | {"accumulator_bits": bits_of(known[layer.name].bounds)}
+        elif layer.fires:
             wrong = got.spikes[layer.name] != expected.spikes[layer.name]
-            figures = _neuron(layer, known[layer.name]) | {
+            figures = _neuron(fixed.by_name[layer.name], reached) | {  # type: ignore[arg-type]
                 "spike_disagreement": [float(w.mean()) if w.size else 0.0 for w in wrong]
             }
-        elif isinstance(layer, Readout):
-            figures = {"unit": layer.unit, "accumulator_bits": bits_of(known[layer.name].signal)}
+        elif layer.answers:
+            figures = {"unit": fixed.readout.unit, "accumulator_bits": bits_of(reached["sum"])}
         if figures:
             layers.append({"name": layer.name, "kind": layer.kind, **figures})
     shares = [share for layer in layers for share in layer.get("spike_disagreement", [])]
@@ -53,31 +56,37 @@ def quantization_report(graph: DeployGraph, images: Array, labels: Array) -> dic
     }
 
 
-def bits_of(interval: Interval) -> int:
-    """Bits, sign included, of the smallest signed register with a symmetric range that holds an interval."""
-    return math.ceil(math.log2(float(interval.magnitude.max()) + 1)) + 1
+def bits_of(bounds: Bounds) -> int:
+    """Return the bits, sign included, of the smallest signed register with a symmetric range that holds an interval."""
+    return math.ceil(math.log2(float(magnitude(bounds).max()) + 1)) + 1
 
 
-def _synapses(graph: DeployGraph, layer: Conv | Linear, known: Bounds) -> dict[str, Any]:
-    choices = graph.quantization
-    units = unit_table(graph, layer, choices)
-    wide = units.reshape(*units.shape, *(1,) * (layer.weight.values.ndim - 2))
-    saturated = np.abs(np.rint(layer.weight.values.astype(np.float64) / wide)) > largest(choices.bits)
+def _synapses(graph: DeployGraph, fixed: DeployGraph, name: str) -> dict[str, Any]:
+    """A layer's weights: their scales, one for each integer weight, and how many of them saturate."""
+    layer, choices = graph.by_name[name], graph.quantization
+    assert isinstance(layer, Synapses)
+    table = fixed.by_name[name].tables()["weight"]
+    steps = [int(np.flatnonzero(table.index == k)[0]) for k in range(len(table.values))]
+    units = [weight_units(fixed)[name][t] for t in steps]
+    saturated = 0
+    for t, unit in zip(steps, units):
+        scaled = layer.weight.at(t).astype(np.float64) / unit.reshape(-1, *(1,) * (layer.weight.values.ndim - 2))
+        saturated += int((np.abs(np.rint(scaled)) > largest(choices.bits)).sum())
     return {
         "bits": choices.bits,
-        "scales": units.tolist(),
-        "weights": int(saturated.size),
-        "saturated": int(saturated.sum()),
-        "accumulator_bits": bits_of(known.signal),
+        "scales": [unit.tolist() for unit in units],
+        "weights": int(table.values.size),
+        "saturated": saturated,
     }
 
 
-def _neuron(layer: Neuron, known: Bounds) -> dict[str, Any]:
-    assert known.membrane is not None
-    assert known.product is not None
-    return {
-        "threshold": int(layer.parameters["threshold"].values.max()),
-        "gain_shift": layer.parameters["gain_shift"].expanded().tolist(),
-        "membrane_bits": bits_of(known.membrane),
-        "product_bits": bits_of(known.product),
-    }
+def _neuron(layer: Neuron, reached: Mapping[str, Bounds]) -> dict[str, Any]:
+    """A neuron layer's registers, as far as it has them."""
+    tables = layer.parameters
+    figures: dict[str, Any] = {}
+    if "threshold" in tables:
+        figures["threshold"] = int(tables["threshold"].values.max())
+    if "gain_shift" in tables:
+        figures["gain_shift"] = tables["gain_shift"].expanded().tolist()
+    names = {"v": "membrane_bits", "i": "current_bits", "product": "product_bits"}
+    return figures | {names.get(key, f"{key}_bits"): bits_of(bounds) for key, bounds in reached.items()}

@@ -11,10 +11,9 @@ from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import available
 from asnn_deploy.energy import Counter
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Conv, Linear
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import quantize
-from asnn_deploy.quantize.integers import unit_table
+from asnn_deploy.quantize.scales import unit_table
 from asnn_deploy.report.compare.paired import difference_of_shares
 from asnn_deploy.sweep.points import Plan, Point
 from asnn_deploy.util.arrays import Array
@@ -70,13 +69,9 @@ def measure(
 
 def synapse_bytes(graph: DeployGraph, bits: int) -> int:
     """Bytes of all synaptic weights, packed without gaps; every entry of a layer's weight table counts."""
-    return -(-bits * sum(layer.weight.values.size for layer in _synapses(graph)) // 8)
+    return -(-bits * sum(layer.weight.values.size for layer in graph.synapses) // 8)
 
 
 def weight_scales(graph: DeployGraph) -> int:
     """How many scales the weights have: one for each output channel or layer, and entry of its weight table."""
-    return sum(unit_table(graph, layer, graph.quantization).size for layer in _synapses(graph))
-
-
-def _synapses(graph: DeployGraph) -> list[Conv | Linear]:
-    return [layer for layer in graph.layers if isinstance(layer, (Conv, Linear))]
+    return sum(unit_table(graph, layer).size for layer in graph.synapses)

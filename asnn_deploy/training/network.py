@@ -6,7 +6,7 @@ import torch
 
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.input.coding import input_code
-from asnn_deploy.input.images import PIXEL_LEVELS
+from asnn_deploy.ir.images import PIXEL_LEVELS
 from asnn_deploy.models.builder import Builder
 from asnn_deploy.models.cells import LIFParameters, MultiStep
 from asnn_deploy.models.kernels import available

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from asnn_deploy.errors import ConfigError, GraphError
-from asnn_deploy.ir.layers import Conv, Linear
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.quantize import quantize
-from asnn_deploy.quantize.integers import has_channel_scales
+from asnn_deploy.quantize.scales import groups, has_channel_scales
 from asnn_deploy.training.checkpoint import difference
 from asnn_deploy.training.config import RunConfig
 from asnn_deploy.training.run_folder import load_run
@@ -45,8 +44,9 @@ def check_integer_training(network: SpikingNetwork, config: RunConfig) -> None:
         raise ConfigError(f"{key}: the network has no integer version: {error}") from None
     finally:
         network.train()
-    for layer in graph.layers:
-        if isinstance(layer, (Conv, Linear)) and not has_channel_scales(graph, layer.name):
+    added_up = {branch.layer for group in groups(graph) for branch in group}
+    for layer in graph.synapses:
+        if layer.name in added_up or not has_channel_scales(graph, layer.name):
             raise ConfigError(
                 f"{key}: layer {layer.name!r} cannot have a weight scale for each channel, because what reads it is no "
                 "neuron; set quantization.bits=null and quantise after training"

@@ -1,18 +1,102 @@
-"""Finding parts by file: every module of a package that defines a named object adds it, without a list to keep."""
+"""Finding parts: ours by their files, others' by entry point, without a list to keep."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from functools import cached_property, partial
 from importlib import import_module
+from importlib.metadata import entry_points
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, TypeVar, cast
+
+from asnn_deploy.errors import InputError, MissingDependency
+from asnn_deploy.util.suggest import unknown_name
+
+T = TypeVar("T")
 
 
-def discover(package: str, path: Iterable[str], attribute: str) -> dict[str, Any]:
-    """The object called `attribute` of each module in a package, by the object's own `name`, sorted by it."""
-    found = {}
-    for info in iter_modules(list(path)):
-        part = getattr(import_module(f"{package}.{info.name}"), attribute, None)
-        if part is not None:
-            found[part.name] = part
-    return dict(sorted(found.items()))
+class Parts(MutableMapping[str, T]):
+    """Parts of one kind by name, sorted by it; each is loaded when it is first asked for.
+
+    what: what one of them is called, such as "neuron model". group: the entry-point group in which others register
+    theirs. package, path, attribute: ours are the objects called `attribute` of a package's modules, by their `name`.
+    A part can also be put in by hand: `MODELS["mine"] = MyNeuron()`.
+    """
+
+    def __init__(self, what: str, group: str, package: str = "", path: Iterable[str] = (), attribute: str = "") -> None:
+        self.what, self.group = what, group
+        self._ours = package, path, attribute
+        self._loaded: dict[str, T] = {}
+        self._hidden: set[str] = set()
+
+    @cached_property
+    def _known(self) -> dict[str, list[tuple[str, Callable[[], Any]]]]:
+        """Name to where a part comes from, and what loads it; several if several claim the name."""
+        package, path, attribute = self._ours
+        known: dict[str, list[tuple[str, Callable[[], Any]]]] = {}
+        for info in iter_modules(list(path)):
+            part = getattr(import_module(f"{package}.{info.name}"), attribute, None)
+            if part is not None:
+                known.setdefault(part.name, []).append((f"{package}.{info.name}", partial(_same, part)))
+        for point in entry_points(group=self.group):
+            if (point.value, point.load) not in known.get(point.name, ()):
+                known.setdefault(point.name, []).append((point.value, point.load))
+        return known
+
+    def find(self, name: str) -> T:
+        """Return the part of that name.
+
+        Raises InputError if there is none, or if two claim the name, and MissingDependency if it cannot be loaded.
+        """
+        if name in self._loaded:
+            return self._loaded[name]
+        if name not in self:
+            raise InputError(unknown_name(self.what, name, self))
+        places = sorted(dict(self._known[name]).items())
+        if len(places) > 1:
+            raise InputError(
+                f"{self.what} {name!r} is defined twice, by {' and by '.join(value for value, _ in places)}; "
+                "uninstall one of them"
+            )
+        try:
+            part = places[0][1]()
+        except Exception as error:  # whatever a stranger's module raises
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise MissingDependency(f"{self.what} {name!r} cannot be loaded from {places[0][0]}: {reason}") from error
+        return self._loaded.setdefault(name, cast(T, part))
+
+    def problem(self, name: str) -> str | None:
+        """Return why a part cannot be loaded, in one line; None if it can."""
+        try:
+            self.find(name)
+        except (InputError, MissingDependency) as error:
+            return str(error)
+        return None
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self:
+            raise KeyError(name)
+        return self.find(name)
+
+    def __setitem__(self, name: str, part: T) -> None:
+        self._loaded[name] = part
+        self._hidden.discard(name)
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise KeyError(name)
+        self._loaded.pop(name, None)
+        self._hidden.add(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name not in self._hidden and (name in self._loaded or name in self._known)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(name for name in {**self._known, **self._loaded} if name not in self._hidden))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _same(part: Any) -> Any:
+    return part

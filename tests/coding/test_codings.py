@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as hnp
 
 from asnn_deploy.errors import ConfigError, GraphError
 from asnn_deploy.input.coding import CODINGS, input_code
-from asnn_deploy.input.images import InputCode
+from asnn_deploy.ir.images import InputCode
 from asnn_deploy.models.layers import Encode
 
 ANY_STEPS = range(2, 10)

@@ -3,7 +3,6 @@ from energy.brute_force import CONNECTIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asnn_deploy.energy.connections import bias_reads, fan_out, product_pairs
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph, Edge
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Product, Readout
@@ -43,28 +42,28 @@ def test_fan_out_of_a_convolution_is_the_count_of_every_connection(drawn):
         index = np.arange(one_by_one.size, dtype=float).reshape(shape)
         for _, (element,), weight in CONNECTIONS["conv"](Graph, layer, t, [index]):
             one_by_one[np.unravel_index(int(element), shape)] += weight != 0
-        np.testing.assert_array_equal(fan_out(layer, shape)[layer.weight.index[t]], one_by_one)
+        np.testing.assert_array_equal(layer.fan_out(shape)[layer.weight.index[t]], one_by_one)
 
 
 def test_fan_out_where_the_stride_skips_input():
     layer = Conv("conv", StepTable.constant(np.ones((1, 1, 1, 1), np.float32), 1), None, stride=(3, 2))
-    np.testing.assert_array_equal(fan_out(layer, (1, 4, 4))[0, 0], [[1, 0, 1, 0], [0] * 4, [0] * 4, [1, 0, 1, 0]])
+    np.testing.assert_array_equal(layer.fan_out((1, 4, 4))[0, 0], [[1, 0, 1, 0], [0] * 4, [0] * 4, [1, 0, 1, 0]])
 
 
 def test_fan_out_where_a_kernel_position_reads_padding_only():
     layer = Conv("conv", StepTable.constant(np.ones((1, 1, 3, 1), np.float32), 1), None, padding=(2, 0))
-    np.testing.assert_array_equal(fan_out(layer, (1, 1, 1))[0, 0], [[3]])
+    np.testing.assert_array_equal(layer.fan_out((1, 1, 1))[0, 0], [[3]])
 
 
 def test_fan_out_of_a_linear_layer_leaves_out_zero_weights():
     layer = Linear("fc", StepTable(np.float32([[[0, 1, 2], [0, 0, 3]]]), [0, 0]))
-    np.testing.assert_array_equal(fan_out(layer, (3,)), [[0, 1, 2]])
+    np.testing.assert_array_equal(layer.fan_out((3,)), [[0, 1, 2]])
 
 
 def test_biases_are_read_at_every_position_and_zero_ones_never():
     weight = StepTable.constant(np.ones((2, 1, 1, 1), np.float32), 2)
     layer = Conv("conv", weight, StepTable.per_step(np.float32([[1, 0], [1, 2]])))
-    np.testing.assert_array_equal(bias_reads(layer, (2, 3, 3)), [9, 18])
+    np.testing.assert_array_equal(layer.bias_reads((2, 3, 3)), [9, 18])
 
 
 @settings(max_examples=30)
@@ -75,7 +74,7 @@ def test_product_pairs_are_every_scalar_product(equation, seed):
     terms = equation.split("->")[0].split(",")
     left, right = (rng.integers(0, 3, size=(2, *(sizes[axis] for axis in term))) for term in terms)
     layer = Product("product", equation)
-    for b, pairs in enumerate(product_pairs(layer, left, right)):
+    for b, pairs in enumerate(layer.pairs(left, right)):
         visited = CONNECTIONS["product"](None, layer, 0, [left[b], right[b]])
         assert pairs == sum(np.prod(factors) for _, factors, _ in visited)
 

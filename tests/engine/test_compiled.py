@@ -9,6 +9,7 @@ from feature_networks import NETWORKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import any_graph, random_graph, random_images, small_lenet
+from neuron_steps import fixed_step
 
 from asnn_deploy.engine import choice, compiler
 from asnn_deploy.engine.choice import Choice
@@ -18,9 +19,9 @@ from asnn_deploy.engine.population import Population
 from asnn_deploy.engine.runner import Runner, run
 from asnn_deploy.engine.units import Stepwise
 from asnn_deploy.input.coding import input_code
-from asnn_deploy.input.images import InputCode
 from asnn_deploy.ir.fixed_point import GAIN_BITS, LEAK_BITS, STATE_BITS, largest
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Pool, Readout
 from asnn_deploy.ir.neurons import lif
 from asnn_deploy.ir.step_table import StepTable
@@ -154,7 +155,8 @@ def test_integer_neurons_over_the_whole_range_of_their_registers(reset, shift):
     for t, x in enumerate(currents):
         found = unit.advance(range(t, t + 1), x[None])["lif"][0]
         now = {key: table[t].astype(np.int64) for key, table in tables.items()}
-        spikes, (v,) = lif.model.step_fixed((v,), x.astype(np.int64), now, reset)
+        spikes, after = fixed_step(lif.model, {"v": v}, x.astype(np.int64), now, reset)
+        v = after["v"]
         assert np.array_equal(found, spikes)
         assert np.array_equal(unit.v, v)
     assert spikes.any()

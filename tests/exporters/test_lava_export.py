@@ -22,6 +22,7 @@ from asnn_deploy.deploy.registry import available, find, names
 from asnn_deploy.deploy.source import open_source
 from asnn_deploy.errors import MissingDependency, UnsupportedError
 from asnn_deploy.ir.serialize import load_graph
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.loihi import to_loihi
 from asnn_deploy.quantize import Quantization, quantize
 
@@ -51,8 +52,10 @@ def test_the_quantisation_of_the_graph_is_kept(tmp_path):
 
 
 def test_a_network_without_an_integer_version_runs_in_floating_point(tmp_path):
-    cuba = convolutional(lif=neuron(np.random.default_rng(1), "lif", 3, model="cuba-lif"))
-    assert exporter.write(cuba, tmp_path) == ["network.nir", "run.py"]
+    endless = neuron(np.random.default_rng(1), "lif", 3)
+    tables = {**endless.parameters, "leak": StepTable.constant(np.float32(9), 3)}  # beyond the format's (-8, 8)
+    beyond = convolutional(lif=replace(endless, parameters=tables))
+    assert exporter.write(beyond, tmp_path) == ["network.nir", "run.py"]
     assert 'target="lava")' in (tmp_path / "run.py").read_text()
 
 

@@ -262,9 +262,12 @@ def test_products_are_refused(tmp_path):
     )
 
 
-def test_max_pooling_of_counts_is_refused(tmp_path):
-    graph = convolutional(middle=[Pool("sums", "sum"), Pool("most", "max", (3, 3), (3, 3))])
-    assert "layer 'most' (pool): NIR has max pooling of spikes only" in unwritable(graph, tmp_path)
+def test_the_largest_of_large_counts_or_currents_is_refused(tmp_path):
+    graph = convolutional(middle=[Pool("sums", "sum", (9, 9), (1, 1)), Pool("most", "max", (1, 1), (1, 1))])
+    refusal = unwritable(graph, tmp_path)
+    assert "layer 'most' (pool): takes the largest of counts up to 81 from 'sums'; here at most 64" in refusal
+    currents = convolutional(before=[Pool("most", "max", (1, 1), (1, 1))])
+    assert "layer 'most' (pool): NIR can take the largest of spikes and counts only" in unwritable(currents, tmp_path)
 
 
 def test_uneven_kernels_are_refused(tmp_path):
@@ -284,7 +287,7 @@ def test_float64_tables_are_refused(tmp_path):
 
 def test_other_neuron_models_are_refused(tmp_path):
     lif = replace(neuron(np.random.default_rng(0), "lif", 3), model="izhikevich")
-    assert "layer 'lif' (neuron): neuron model 'izhikevich'" in unwritable(convolutional(lif=lif), tmp_path)
+    assert "layer 'lif' (neuron): unknown neuron model 'izhikevich'" in unwritable(convolutional(lif=lif), tmp_path)
 
 
 def test_integer_graphs_are_refused(tmp_path):

@@ -172,7 +172,7 @@ def edit_header(path, edit):
         (lambda h: h["coding"]["steps"].__setitem__(0, 5), "the header cannot be read"),
         (lambda h: h.update(dt=-1), "the header cannot be read (dt = -1 s, must be positive and finite)"),
         (lambda h: h.pop("edges"), "the header cannot be read"),
-        (lambda h: h.update(format=1), "has format 1, this version reads format 2"),
+        (lambda h: h.update(format=1), "has format 1, this version reads format 3"),
         (
             lambda h: h.update(dialect="compact"),
             "is in the 'compact' dialect, only canonical and extended can be read back",

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from asnn_deploy.ir.graph import INPUT
-from asnn_deploy.ir.neurons import model_of
 
 
 class Origin(NamedTuple):
@@ -310,7 +309,7 @@ class Content:
 
     def _state(self, name):
         layer, storage = self.graph.by_name[name], self.chip.storage
-        states = {"neuron": lambda: len(model_of(layer).states), "readout": lambda: 1, "pool": lambda: 0}[layer.kind]()
+        states = {"neuron": lambda: len(layer.definition.states), "readout": lambda: 1, "pool": lambda: 0}[layer.kind]()
         return states * storage.state.value + storage.accumulator.value
 
     def fan_in(self):

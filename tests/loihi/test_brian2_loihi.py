@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from neuron_steps import fixed_step
 
 from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.loihi import synapses
@@ -51,12 +52,12 @@ def test_the_emulator_agrees(emulator, du, dv, vth, exponent):
     emulator.LoihiNetwork(*parts, potentials, fired).run(STEPS)
 
     p = {"du": np.int64(du), "dv": np.int64(dv), "vth": np.int64(vth)}
-    state = (np.zeros((1, NEURONS), np.int64),) * 2
+    state = dict.fromkeys("uv", np.zeros((1, NEURONS), np.int64))
     v, raster = [], []
     for t in range(STEPS):
         x = synapses.arriving(weight @ spikes[t], exponent)
-        s, state = LIF.step_fixed(state, x[None], p, "zero")
-        v.append(state[0][0])
+        s, state = fixed_step(LIF, state, x[None], p, "zero")
+        v.append(state["v"][0])
         raster.append(s[0])
     assert np.array_equal(potentials.v.T, v)
     expected = np.zeros((STEPS, NEURONS), bool)

@@ -12,10 +12,9 @@ from networks import random_images, small_lenet
 
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.input.images import InputCode
-from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.graph import DeployGraph, check_neurons
+from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Readout
-from asnn_deploy.ir.neurons import check_neurons
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import check_loihi, synapses, to_loihi

@@ -6,11 +6,12 @@ import lava_arithmetic
 import numpy as np
 import pytest
 from asnn_targets.lava import target
+from neuron_steps import fixed_step, float_step
 
 from asnn_deploy.errors import GraphError, UnsupportedError
 from asnn_deploy.ir.fixed_point import STATE_BITS, largest
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.neurons import MODELS, check_range
+from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.loihi import synapses
 
@@ -35,11 +36,11 @@ def random_populations(seed=0, steps=600, size=250):
 def ours(x, **parameters):
     """u, v and spikes `[P, T, N]` by step_fixed."""
     p = {key: value if value.ndim == 2 else value[:, None] for key, value in parameters.items()}
-    state = (np.zeros_like(x[:, 0]), np.zeros_like(x[:, 0]))
+    state = {"u": np.zeros_like(x[:, 0]), "v": np.zeros_like(x[:, 0])}
     found = {key: np.zeros_like(x) for key in ("u", "v", "spikes")}
     for t in range(x.shape[1]):
-        spikes, state = LIF.step_fixed(state, x[:, t], p, "zero")
-        for key, value in (("v", state[0]), ("u", state[1]), ("spikes", spikes)):
+        spikes, state = fixed_step(LIF, state, x[:, t], p, "zero")
+        for key, value in {**state, "spikes": spikes}.items():
             found[key][:, t] = value
     return found
 
@@ -164,7 +165,7 @@ def convolved(x, weight, stride, padding, dilation, groups):
 def test_values_outside_their_range_are_refused():
     def checked(key, value):
         neuron = Neuron("lif1", "loihi-lif", {})
-        check_range(neuron, key, StepTable.per_step([1, value]), LIF.fixed_parameters[key].allowed)
+        neuron.check_range(key, StepTable.per_step([1, value]), *LIF.fixed_parameters[key].allowed)
 
     checked("du", 4095)
     with pytest.raises(GraphError, match=r"^layer 'lif1' \(neuron\): du = 4096 at step 1, allowed: 0 to 4095$"):
@@ -177,6 +178,6 @@ def test_values_outside_their_range_are_refused():
 
 def test_what_loihis_neuron_cannot_do_is_said():
     with pytest.raises(UnsupportedError, match="'loihi-lif' resets to zero, not by 'subtract'"):
-        LIF.step_fixed((), np.zeros(1), {}, "subtract")
-    with pytest.raises(UnsupportedError, match="defined in integers only"):
-        LIF.step_float((), np.zeros(1), {}, "zero")
+        fixed_step(LIF, {}, np.zeros(1), {"du": np.int64(0), "dv": np.int64(0), "vth": np.int64(1)})
+    with pytest.raises(UnsupportedError, match="'loihi-lif' has no definition in floating point"):
+        float_step(LIF, {}, np.zeros(1), {})

@@ -14,8 +14,8 @@ from feature_networks import NETWORKS, awkward_names, recurrent, residual
 from networks import random_graph, random_images, small_lenet
 
 from asnn_deploy.engine import runner as reference
-from asnn_deploy.input.images import InputCode
 from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Linear, Readout
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record

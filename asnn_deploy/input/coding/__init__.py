@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.input.coding.base import Coding
-from asnn_deploy.input.images import PIXEL_LEVELS, InputCode
-from asnn_deploy.util.discover import discover
+from asnn_deploy.ir.images import PIXEL_LEVELS, InputCode
+from asnn_deploy.util.discover import Parts
 from asnn_deploy.util.suggest import unknown_name
 
-CODINGS: dict[str, Coding] = discover(__name__, __path__, "coding")
+CODINGS: Parts[Coding] = Parts("coding", "asnn_deploy.codings", __name__, __path__, "coding")
 
 __all__ = ["CODINGS", "Coding", "input_code"]
 

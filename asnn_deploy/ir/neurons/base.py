@@ -1,45 +1,92 @@
-"""What a neuron model is. How to write one: copy `lif.py`; it ends in `model = ...`."""
+"""What a neuron model is: one definition, interpreted by every backend.
+
+A model writes its step once, over a small set of operations (`operations.py`). NumPy runs it, in float32 and in
+integers; interval arithmetic proves with it that no integer overflows; NIR and ONNX write it as nodes, torch trains it,
+the engine compiles it, and the energy report counts what it does. How to write one: copy `lif.py`; it ends in
+`model = ...`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from asnn_deploy.util.arrays import Array
+from asnn_deploy.errors import UnsupportedError
 
-State = tuple[Array, ...]
-"""The neuron's state arrays, each `[B, ...]`; the membrane potential is always the first."""
+if TYPE_CHECKING:
+    from asnn_deploy.ir.neurons.operations import Operations
+    from asnn_deploy.ir.neurons.quantizing import Quantizing
+    from asnn_deploy.util.arrays import Array
+
+State = SimpleNamespace
+"""The states after a step, by name: `State(v=v, i=i)`. What they are (arrays, nodes, ...) is the backend's affair."""
+
+
+class Parameters(SimpleNamespace):
+    """A neuron's parameters at a step, with `reset`; those that are left out are None."""
+
+    def __init__(self, given: Mapping[str, Any], reset: str) -> None:
+        super().__init__(**given, reset=reset)
+
+    def __getattr__(self, name: str) -> None:
+        return None
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a neuron model: what it means, its default where it may be left out, and the values allowed."""
+    """A parameter of a neuron model: what it means, its default if it may be left out, and the values allowed.
+
+    bits: of an integer parameter, in a chip's memory.
+    """
 
     meaning: str
     default: float | None = None
     allowed: tuple[int, int] | None = None
+    bits: int = 32
 
 
-class NeuronModel(Protocol):
+class NeuronModel:
     """One neuron model.
 
     name: as in `Neuron.model`.
-    states: names of the state arrays, the membrane potential ("v") first. All start at zero.
-    parameters: float parameters by name.
-    fixed_parameters: integer parameters by name, for graphs with `arithmetic="fixed"`.
+    states: names of its states, all zero at first; the first is the membrane potential, which traces record.
+    parameters: float parameters by name; fixed_parameters: those of the integer definition.
+    spikes: False if it sends its membrane potential instead (a readout with memory).
+    proved: False if its registers saturate or wrap by definition, so that no proof keeps them from it.
     """
 
-    name: str
-    states: tuple[str, ...]
-    parameters: Mapping[str, Parameter]
-    fixed_parameters: Mapping[str, Parameter]
+    name: ClassVar[str]
+    states: ClassVar[tuple[str, ...]] = ("v",)
+    parameters: ClassVar[Mapping[str, Parameter]] = {}
+    fixed_parameters: ClassVar[Mapping[str, Parameter]] = {}
+    spikes: ClassVar[bool] = True
+    proved: ClassVar[bool] = True
 
-    def step_float(self, state: State, x: Array, p: Mapping[str, Array], reset: str) -> tuple[Array, State]:
-        """One step in float32. x: input `[B, ...]`; p: the parameters in force, broadcastable to x.
+    def step(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
+        """Return what it sends and its states after one step in real numbers.
 
-        Returns (spikes `[B, ...]` bool, new state). Every product and sum is rounded on its own, in the stated order.
+        s: the states before; x: the input; p: the parameters in force, those left out with their default (None if that
+        is 0), and `p.reset`. Every product and every sum is rounded by itself, in the order written.
         """
+        raise UnsupportedError(f"neuron model {self.name!r} has no definition in floating point (its method `step`)")
 
-    def step_fixed(self, state: State, x: Array, p: Mapping[str, Array], reset: str) -> tuple[Array, State]:
-        """One step in integers (see `fixed_point.py`); x: accumulators `[B, ...]`, int64 state."""
+    def step_fixed(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
+        """Return the same in integers (see `fixed_point.py`); x: accumulators."""
+        raise UnsupportedError(f"neuron model {self.name!r} has no integer definition (its method `step_fixed`)")
+
+    def prepared(self, p: dict[str, Array]) -> dict[str, Array]:
+        """Return the integer parameters as `step_fixed` takes them, if some are made of others."""
+        return p
+
+    def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
+        """Return the integer parameters, each `[T, ...]`, for the membrane unit `x.unit`.
+
+        p: the float parameters, float64 `[T, ...]`, broadcastable to the layer's shape; those left out are numbers.
+        """
+        raise UnsupportedError(f"neuron model {self.name!r} has no integer definition (its method `quantized`)")
+
+    def known(self, fixed: bool) -> Mapping[str, Parameter]:
+        """Return the parameters of one arithmetic, by name."""
+        return self.fixed_parameters if fixed else self.parameters

@@ -3,43 +3,100 @@
     i[t] = current_leak[t] * i[t-1] + x[t]
     v[t] = leak[t] * v[t-1] + gain[t] * i[t]   (+ bias[t]),   then fire and reset as LIF
 
-Source: Loihi's neuron, Davies et al., IEEE Micro 38(1), 2018, discretised; NIR's CubaLIF. Float only so far.
+In integers the current has a unit of its own:
+
+    i = trunc(i * current_leak / 2**12) + trunc(x * current_gain / 2**current_shift) + current_bias, saturated
+    v = trunc(v * leak / 2**12) + trunc(i * gain / 2**gain_shift) + bias, saturated
+
+Source: Loihi's neuron, Davies et al., IEEE Micro 38(1), 2018, discretised; NIR's CubaLIF.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
 
-from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.ir.neurons.base import Parameter, State
-from asnn_deploy.ir.neurons.lif import LIF, fire
+import numpy as np
+
+from asnn_deploy.ir.fixed_point import GAIN_BITS, LEAK_BITS, STATE_BITS
+from asnn_deploy.ir.neurons.base import NeuronModel, Parameter, State
+from asnn_deploy.ir.neurons.lif import LIF
+from asnn_deploy.ir.neurons.operations import Operations
+from asnn_deploy.ir.neurons.quantizing import Quantizing
 from asnn_deploy.util.arrays import Array
 
 
-class CubaLIF:
+class CubaLIF(NeuronModel):
     """See the module's text."""
 
     name = "cuba-lif"
-    states: tuple[str, ...] = ("v", "i")
-    parameters: Mapping[str, Parameter] = {
+    states = ("v", "i")
+    parameters = {
         "current_leak": Parameter("fraction of the synaptic current kept from one step to the next"),
         **LIF.parameters,
     }
-    fixed_parameters: Mapping[str, Parameter] = {}
+    fixed_parameters = {
+        "current_leak": Parameter("round(current_leak * 2**12)", bits=LEAK_BITS),
+        "current_gain": Parameter("mantissa: input unit / current unit * 2**current_shift", bits=GAIN_BITS),
+        "current_shift": Parameter("exponent of that mantissa", bits=5),
+        "current_bias": Parameter("in current units", 0, bits=STATE_BITS),
+        **LIF.fixed_parameters,
+        "gain": Parameter("gain mantissa: gain * current unit / membrane unit * 2**gain_shift", bits=GAIN_BITS),
+    }
 
-    def step_float(self, state: State, x: Array, p: Mapping[str, Array], reset: str) -> tuple[Array, State]:
-        """See NeuronModel.step_float."""
-        v, i = state
-        i = p["current_leak"] * i + x
-        v = p["leak"] * v + p["gain"] * i
-        if "bias" in p:
-            v = v + p["bias"]
-        spikes, (v,) = fire(v, p["threshold"], reset)
-        return spikes, (v, i)
+    def step(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
+        """See NeuronModel.step."""
+        i = ops.add(ops.mul(p.current_leak, s.i), x)
+        v = ops.add(ops.mul(p.leak, s.v), ops.mul(p.gain, i))
+        if p.bias is not None:
+            v = ops.add(v, p.bias)
+        spikes, v = ops.fire(v, p.threshold, p.reset)
+        return spikes, State(v=v, i=i)
 
-    def step_fixed(self, state: State, x: Array, p: Mapping[str, Array], reset: str) -> tuple[Array, State]:
-        """Not defined in integers."""
-        raise UnsupportedError("neuron model 'cuba-lif' has no integer definition; use a 'lif' neuron")
+    def step_fixed(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
+        """See NeuronModel.step_fixed."""
+        i = ops.add(ops.decay(p.current_leak, s.i), ops.scale(p.current_gain, p.current_shift, x))
+        if p.current_bias is not None:
+            i = ops.add(i, p.current_bias)
+        i = ops.saturate("i", i)
+        v = ops.add(ops.decay(p.leak, s.v), ops.scale(p.gain, p.gain_shift, i))
+        if p.bias is not None:
+            v = ops.add(v, p.bias)
+        spikes, v = ops.fire(ops.saturate("v", v), p.threshold, p.reset)
+        return spikes, State(v=v, i=i)
+
+    def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
+        """See NeuronModel.quantized."""
+        low, high = self._current(p, x)
+        unit = x.unit_for(low, high)  # of the current
+        current_gain, current_shift = x.mantissas("current_gain", x.units / unit, x.low, x.high)
+        gain, shift = x.mantissas("gain", p.gain * unit / x.unit, low / unit, high / unit)
+        return {
+            "current_leak": x.fraction("current_leak", p.current_leak),
+            "current_gain": current_gain,
+            "current_shift": current_shift,
+            "current_bias": x.whole(x.bias / unit),
+            "leak": x.fraction("leak", p.leak),
+            "gain": gain,
+            "gain_shift": shift,
+            "threshold": x.threshold(p.threshold),
+            "bias": x.whole(p.bias / x.unit),
+        }
+
+    @staticmethod
+    def _current(p: SimpleNamespace, x: Quantizing) -> tuple[Array, Array]:
+        """The bounds of the current in real numbers, `[T, ...]` each, with room for the roundings of its integers."""
+        least, most = np.minimum(x.low * x.units, x.high * x.units), np.maximum(x.low * x.units, x.high * x.units)
+        drive = 1.01 * (least + np.minimum(x.bias, 0)), 1.01 * (most + np.maximum(x.bias, 0))
+        leak = np.broadcast_to(p.current_leak, (len(least), *np.shape(p.current_leak)[1:]))
+        low = high = np.zeros(1)
+        found = []
+        for t in range(len(least)):
+            ends = leak[t] * low, leak[t] * high
+            low, high = np.minimum(*ends) + drive[0][t], np.maximum(*ends) + drive[1][t]
+            found.append((low, high))
+        lows, highs = (np.stack(np.broadcast_arrays(*side)) for side in zip(*found))
+        return lows, highs
 
 
 model = CubaLIF()

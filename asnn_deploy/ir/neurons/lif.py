@@ -4,65 +4,68 @@
     s[t] = 1 where v[t] > threshold[t], strictly
     v[t] = v[t] - s[t] * threshold[t]          reset by subtraction, or 0 where s[t] = 1: reset to zero
 
-Source: ASNN, arXiv 2408.12407, and its reference code (threshold 1, reset by subtraction). In float32 the two
-products and each sum are rounded separately, in this order. In integers (Loihi-style, see `fixed_point.py`):
+`leak` is the fraction that is *kept*. Source: ASNN, arXiv 2408.12407, and its reference code (threshold 1, reset by
+subtraction). In integers (Loihi-style, see `fixed_point.py`):
 
-    v = trunc(v * leak_q / 2**12) + trunc(x * gain_q / 2**gain_shift) + bias_q, saturated to 24 bits
+    v = trunc(v * leak / 2**12) + trunc(x * gain / 2**gain_shift) + bias, saturated to 24 bits
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
 
-import numpy as np
-
-from asnn_deploy.ir.fixed_point import LEAK_SHIFT, STATE_BITS, saturate, truncating_shift
-from asnn_deploy.ir.neurons.base import Parameter, State
+from asnn_deploy.ir.fixed_point import GAIN_BITS, LEAK_BITS, STATE_BITS
+from asnn_deploy.ir.neurons.base import NeuronModel, Parameter, State
+from asnn_deploy.ir.neurons.operations import Operations
+from asnn_deploy.ir.neurons.quantizing import Quantizing
 from asnn_deploy.util.arrays import Array
 
 
-class LIF:
+class LIF(NeuronModel):
     """See the module's text."""
 
     name = "lif"
-    states: tuple[str, ...] = ("v",)
-    parameters: Mapping[str, Parameter] = {
+    parameters = {
         "leak": Parameter("fraction of the membrane potential kept from one step to the next"),
         "gain": Parameter("factor on the input current"),
         "threshold": Parameter("membrane potential above which the neuron fires", 1.0),
         "bias": Parameter("added to the membrane potential at each step", 0.0),
     }
-    fixed_parameters: Mapping[str, Parameter] = {
-        "leak": Parameter("round(leak * 2**12)"),
-        "gain": Parameter("gain mantissa: gain * input unit / membrane unit * 2**gain_shift"),
-        "gain_shift": Parameter("exponent of the gain mantissa"),
-        "threshold": Parameter("in membrane units"),
-        "bias": Parameter("in membrane units", 0),
+    fixed_parameters = {
+        "leak": Parameter("round(leak * 2**12)", bits=LEAK_BITS),
+        "gain": Parameter("gain mantissa: gain * input unit / membrane unit * 2**gain_shift", bits=GAIN_BITS),
+        "gain_shift": Parameter("exponent of the gain mantissa", bits=5),
+        "threshold": Parameter("in membrane units", bits=STATE_BITS),
+        "bias": Parameter("in membrane units", 0, bits=STATE_BITS),
     }
 
-    def step_float(self, state: State, x: Array, p: Mapping[str, Array], reset: str) -> tuple[Array, State]:
-        """See NeuronModel.step_float."""
-        (v,) = state
-        v = p["leak"] * v + p["gain"] * x
-        if "bias" in p:
-            v = v + p["bias"]
-        return fire(v, p["threshold"], reset)
+    def step(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
+        """See NeuronModel.step."""
+        v = ops.add(ops.mul(p.leak, s.v), ops.mul(p.gain, x))
+        if p.bias is not None:
+            v = ops.add(v, p.bias)
+        spikes, v = ops.fire(v, p.threshold, p.reset)
+        return spikes, State(v=v)
 
-    def step_fixed(self, state: State, x: Array, p: Mapping[str, Array], reset: str) -> tuple[Array, State]:
+    def step_fixed(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
         """See NeuronModel.step_fixed."""
-        (v,) = state
-        v = truncating_shift(v * p["leak"], LEAK_SHIFT) + truncating_shift(x * p["gain"], p["gain_shift"])
-        if "bias" in p:
-            v = v + p["bias"]
-        return fire(saturate(v, STATE_BITS), p["threshold"], reset)
+        v = ops.add(ops.decay(p.leak, s.v), ops.scale(p.gain, p.gain_shift, x))
+        if p.bias is not None:
+            v = ops.add(v, p.bias)
+        spikes, v = ops.fire(ops.saturate("v", v), p.threshold, p.reset)
+        return spikes, State(v=v)
 
-
-def fire(v: Array, threshold: Array, reset: str) -> tuple[Array, State]:
-    """Spikes where `v > threshold`, and the membrane potential after the reset; any arithmetic."""
-    spikes = v > threshold
-    if reset == "zero":
-        return spikes, (np.where(spikes, v.dtype.type(0), v),)
-    return spikes, (v - spikes * threshold,)
+    def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
+        """See NeuronModel.quantized."""
+        gain, shift = x.mantissas("gain", p.gain * x.units / x.unit, x.low, x.high)
+        return {
+            "leak": x.fraction("leak", p.leak),
+            "gain": gain,
+            "gain_shift": shift,
+            "threshold": x.threshold(p.threshold),
+            "bias": x.whole((p.gain * x.bias + p.bias) / x.unit),
+        }
 
 
 model = LIF()

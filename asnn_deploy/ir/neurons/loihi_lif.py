@@ -14,14 +14,15 @@ et al., IEEE Micro 38(1), 2018. `quantize` makes no such neurons; `asnn_deploy.l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.ir.fixed_point import LEAK_SHIFT, STATE_BITS, saturate, truncating_shift
-from asnn_deploy.ir.neurons.base import Parameter, State
-from asnn_deploy.ir.neurons.lif import fire
+from asnn_deploy.ir.fixed_point import LEAK_SHIFT
+from asnn_deploy.ir.neurons.base import NeuronModel, Parameter, State
+from asnn_deploy.ir.neurons.operations import Operations
 from asnn_deploy.util.arrays import Array
 
 ALIGNMENT = 6
@@ -34,43 +35,43 @@ MANTISSAS = (-4096, 4095)
 EXPONENTS = (0, 7)
 
 
-class LoihiLIF:
+class LoihiLIF(NeuronModel):
     """See the module's text. du, dv and vth are one for a population in Lava; here each may have any granularity."""
 
     name = "loihi-lif"
-    states: tuple[str, ...] = ("v", "u")
-    parameters: Mapping[str, Parameter] = {}
-    fixed_parameters: Mapping[str, Parameter] = {
-        "du": Parameter("decay of the current: (du + 1) / 4096 of it goes at each step", allowed=DECAYS),
-        "dv": Parameter("decay of the membrane potential: dv / 4096 of it goes at each step", allowed=DECAYS),
-        "vth": Parameter("threshold in units of 64 membrane units", allowed=THRESHOLDS),
-        "bias_mant": Parameter("bias mantissa: the bias is bias_mant * 2**bias_exp membrane units", 0, MANTISSAS),
-        "bias_exp": Parameter("exponent of the bias mantissa", 0, EXPONENTS),
+    states = ("v", "u")
+    proved = False
+    fixed_parameters = {
+        "du": Parameter("decay of the current: (du + 1) / 4096 of it goes at each step", allowed=DECAYS, bits=12),
+        "dv": Parameter("decay of the membrane potential: dv / 4096 of it goes at each step", allowed=DECAYS, bits=12),
+        "vth": Parameter("threshold in units of 64 membrane units", allowed=THRESHOLDS, bits=17),
+        "bias_mant": Parameter("bias mantissa: the bias is bias_mant * 2**bias_exp membrane units", 0, MANTISSAS, 13),
+        "bias_exp": Parameter("exponent of the bias mantissa", 0, EXPONENTS, 3),
     }
 
-    def step_float(self, state: State, x: Array, p: Mapping[str, Array], reset: str) -> tuple[Array, State]:
-        """Not defined in floating point."""
-        raise UnsupportedError("neuron model 'loihi-lif' is defined in integers only; use 'lif' or 'cuba-lif'")
-
-    def step_fixed(self, state: State, x: Array, p: Mapping[str, Array], reset: str) -> tuple[Array, State]:
-        """See NeuronModel.step_fixed. Raises UnsupportedError for a reset by subtraction, which Loihi's LIF lacks."""
-        if reset != "zero":
-            raise UnsupportedError(
-                f"neuron model 'loihi-lif' resets to zero, not by {reset!r}; set its reset to 'zero'"
-            )
-        v, u = state
-        u = wrapped(truncating_shift(u * (UNITY - 1 - p["du"]), LEAK_SHIFT) + (x << ALIGNMENT))
-        v = truncating_shift(v * (UNITY - p["dv"]), LEAK_SHIFT) + u
+    def prepared(self, p: dict[str, Array]) -> dict[str, Array]:
+        """The decays as what they leave, thresholds and biases in membrane units."""
+        ready = {
+            "current_kept": UNITY - 1 - p["du"],
+            "kept": UNITY - p["dv"],
+            "threshold": p["vth"] << ALIGNMENT,
+        }
         if "bias_mant" in p:
-            v = v + (p["bias_mant"] << p.get("bias_exp", 0))
-        spikes, (v,) = fire(saturate(v, STATE_BITS), p["vth"] << ALIGNMENT, reset)
-        return spikes, (v, u)
+            ready["bias"] = p["bias_mant"] << p.get("bias_exp", np.zeros((), np.int64))
+        return ready
 
-
-def wrapped(u: Array) -> Array:
-    """The current after its overflow: 2**24 nearer to zero where it left (-2**23, 2**23]."""
-    half = 1 << (STATE_BITS - 1)
-    return u - 2 * half * ((u > half).astype(np.int64) - (u <= -half))
+    def step_fixed(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
+        """See NeuronModel.step_fixed. Raises UnsupportedError for a reset by subtraction, which Loihi's LIF lacks."""
+        if p.reset != "zero":
+            raise UnsupportedError(
+                f"neuron model 'loihi-lif' resets to zero, not by {p.reset!r}; set its reset to 'zero'"
+            )
+        u = ops.wrap("u", ops.add(ops.decay(p.current_kept, s.u), ops.align(x, ALIGNMENT)))
+        v = ops.add(ops.decay(p.kept, s.v), u)
+        if p.bias is not None:
+            v = ops.add(v, p.bias)
+        spikes, v = ops.fire(ops.saturate("v", v), p.threshold, p.reset)
+        return spikes, State(v=v, u=u)
 
 
 model = LoihiLIF()

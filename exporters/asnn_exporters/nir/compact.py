@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.input.images import InputCode
+from asnn_deploy.ir.granularity import spread
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Layer, Neuron, Readout
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.layers import WRITERS, Writer
 from asnn_exporters.nir.nodes import NO_STEP, Node, floats
 from asnn_exporters.nir.unroll import Unrolling, check_graph
-from asnn_exporters.nir.values import spread
 
 ABOUT = (
     "APPROXIMATE: a spiking network with parameters per time step and reset by subtraction, written by asnn-deploy as "

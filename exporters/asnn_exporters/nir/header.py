@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError
-from asnn_deploy.input.images import PIXEL_LEVELS, InputCode
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.images import PIXEL_LEVELS, InputCode
 from asnn_deploy.ir.serialize import static_fields
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.version import __version__
 from asnn_exporters.nir.nodes import Node
 
-FORMAT = 2
+FORMAT = 3
 HEADER = "asnn_deploy"
 DIGEST = "asnn_deploy_digest"
 UNUSED = "asnn_deploy_unused"

@@ -1,6 +1,6 @@
 """One writer per kind of layer: the nodes of one time step. Adding a kind means one function here and its line below.
 
-max pool   Threshold(0.5)(SumPool2d): OR, so it is for spikes only
+max pool   of spikes Threshold(0.5)(SumPool2d): OR; of counts the sum of that over all levels: Threshold(level - 0.5)
 average    AvgPool2d where the window has 2**n elements, else SumPool2d and Scale(1 / elements), as the graph defines
 1-D pools  NIR has none: the same with a Conv1d that adds each channel's window up
 readout    Scale(scale[0])(x[0]) + Scale(scale[1])(x[1]) + ..., from step 0 on
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from asnn_deploy.analysis.flow import flow
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.signals import Kind
 from asnn_exporters.nir.extension import PRODUCT, RESHAPE
 from asnn_exporters.nir.neurons import neuron_problem, write_neuron
 from asnn_exporters.nir.nodes import integers, text
@@ -24,6 +26,10 @@ from asnn_exporters.nir.values import margins
 
 if TYPE_CHECKING:
     from asnn_exporters.nir.unroll import Unrolling
+
+
+MOST_LEVELS = 64
+"""Counts up to which a maximum is written level by level, three nodes each at every time step."""
 
 
 def check(layer: Layer, graph: DeployGraph, extended: bool) -> None:
@@ -62,20 +68,21 @@ def needs_extension(layer: Layer, graph: DeployGraph) -> bool:
 def _pool_problem(layer: Pool, graph: DeployGraph) -> str | None:
     if len(layer.kernel) not in (1, 2):
         return f"pools over {len(layer.kernel)} axes, NIR over 1 or 2"
-    source = graph.inputs_of[layer.name][0].source
-    if layer.mode == "max" and not _binary(source, graph):
-        return f"NIR has max pooling of spikes only, and what comes from {source!r} may differ from 0 and 1"
+    if layer.mode != "max":
+        return None
+    levels, source = _levels(layer, graph), graph.inputs_of[layer.name][0].source
+    if levels is None:
+        return f"NIR can take the largest of spikes and counts only, and what comes from {source!r} may be any number"
+    if levels > MOST_LEVELS:
+        return f"takes the largest of counts up to {levels} from {source!r}; here at most {MOST_LEVELS} are written"
     return None
 
 
-def _binary(name: str, graph: DeployGraph) -> bool:
-    """Whether a signal is 0 or 1, by where it comes from. Ends, because every loop passes through an add."""
-    if name == INPUT:
-        return int(graph.code.table.max()) <= 1
-    layer = graph.by_name[name]
-    if isinstance(layer, (Flatten, Reshape)) or (isinstance(layer, Pool) and layer.mode == "max"):
-        return _binary(graph.inputs_of[name][0].source, graph)
-    return isinstance(layer, Neuron)
+def _levels(layer: Pool, graph: DeployGraph) -> int | None:
+    """Return the largest count that a maximum is taken of; None if what arrives is not made of counts."""
+    (x,) = flow(graph).arriving(layer.name)
+    counts = all(s.whole and s.low.min() >= 0 for s in x) and x.kind != Kind.CURRENTS
+    return max(int(x.largest.max()), 1) if counts else None
 
 
 def write_conv(u: Unrolling, layer: Conv, t: int, sources: Sequence[str]) -> str:
@@ -114,11 +121,26 @@ def write_pool(u: Unrolling, layer: Pool, t: int, sources: Sequence[str]) -> str
     window = math.prod(layer.kernel)
     if layer.mode == "average" and len(layer.kernel) == 2 and window & (window - 1) == 0:
         return _pool2d(u, "AvgPool2d", layer, t, "output", sources)
-    role = "output" if layer.mode == "sum" else "sum"
-    summed = (_pool2d if len(layer.kernel) == 2 else _pool1d)(u, "SumPool2d", layer, t, role, sources)
     if layer.mode == "max":
-        return u.threshold(layer, t, "output", summed, 0.5)
+        return _largest(u, layer, t, sources[0])
+    summed = _sums(u, layer, t, "output" if layer.mode == "sum" else "sum", sources)
     return summed if layer.mode == "sum" else u.scale(layer, t, "output", [summed], 1 / window)
+
+
+def _largest(u: Unrolling, layer: Pool, t: int, source: str) -> str:
+    """The largest of spikes is their OR; of counts, how many levels any of them reaches."""
+    levels = _levels(layer, u.graph)
+    if levels == 1:
+        return u.threshold(layer, t, "output", _sums(u, layer, t, "sum", [source]), 0.5)
+    reached = []
+    for level in range(1, (levels or 0) + 1):
+        above = u.over_input(layer, t, f"above{level}", source, level - 0.5)
+        reached.append(u.threshold(layer, t, f"reached{level}", _sums(u, layer, t, f"sum{level}", [above]), 0.5))
+    return u.scale(layer, t, "output", reached)
+
+
+def _sums(u: Unrolling, layer: Pool, t: int, role: str, sources: Sequence[str]) -> str:
+    return (_pool2d if len(layer.kernel) == 2 else _pool1d)(u, "SumPool2d", layer, t, role, sources)
 
 
 def _pool2d(u: Unrolling, kind: str, layer: Pool, t: int, role: str, sources: Sequence[str]) -> str:

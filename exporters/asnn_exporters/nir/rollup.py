@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError, GraphError
-from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.graph import DeployGraph, Edge, check_neurons
 from asnn_deploy.ir.layers import Layer
-from asnn_deploy.ir.neurons import check_neurons
 from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.ir.serialize import layer_from
 from asnn_deploy.ir.step_table import StepTable
@@ -128,7 +127,8 @@ def _value(
     time_steps: int,
 ) -> Array:
     """A table's value at one step, out of the node that holds it."""
-    role, parameter = carrier(entry["kind"], table)
+    with readable("the header"):
+        role, parameter = carrier(entry["kind"], table, entry.get("model", ""), entry["tables"])
     name = node_name(entry["name"], step, role, time_steps)
     if parameter not in parameters.get(name, {}):
         raise BundleError(f"node {name!r}, which holds the {table} of layer {entry['name']!r}, is missing")

@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.ir.granularity import spread
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.ir.layers import Layer, Neuron, Product, Shape
+from asnn_deploy.ir.layers import Layer, Product, Shape
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.layers import WRITERS, check
 from asnn_exporters.nir.nodes import NO_STEP, Node, floats, integers, node_name
-from asnn_exporters.nir.values import carrier, spread, store
+from asnn_exporters.nir.values import carrier, store
 
 ABOUT = (
     "A spiking network unrolled in time by asnn-deploy. Input: 8-bit pixel values 0..255 as float32. Output: logits. "
@@ -99,9 +100,17 @@ class Unrolling:
         shape = self.graph.shapes[layer.name]
         return self.node("Threshold", layer.name, step, role, [source], threshold=spread(floats(level), shape))
 
-    def table(self, kind: str, layer: Layer, table: str, step: int, sources: Sequence[str]) -> str:
-        """The elementwise node that holds a table's value."""
-        role, parameter = carrier(layer.kind, table)
+    def over_input(self, layer: Layer, step: int, role: str, source: str, level: float) -> str:
+        """A `Threshold` at one number, over the shape of what enters the layer."""
+        threshold = spread(floats(level), self.input_shape(layer))
+        return self.node("Threshold", layer.name, step, role, [source], threshold=threshold)
+
+    def table(
+        self, kind: str, layer: Layer, table: str, step: int, sources: Sequence[str], role: str | None = None
+    ) -> str:
+        """The elementwise node that holds a table's value. role: if it is not the first node that does."""
+        first, parameter = carrier(layer.kind, table, getattr(layer, "model", ""), layer.tables())
+        role = role or first
         name = self.node(kind, layer.name, step, role, sources, **{parameter: self.stored(layer, table, step)})
         self._holding_tables.add(name)
         return name
@@ -116,7 +125,7 @@ class Unrolling:
 
     def input_shape(self, layer: Layer) -> Shape:
         """What enters a layer with one input, for one sample."""
-        return self.graph.shapes[self.graph.inputs_of[layer.name][0].source]
+        return self.graph.input_shape_of(layer.name)
 
     def total(self, layer: Layer, step: int, role: str, a: str, b: str) -> str:
         """A node that is `a + b`. NIR forbids a second edge between two nodes, so `a + a` goes through a copy."""
@@ -233,7 +242,7 @@ class Unrolling:
         live = self._ancestors(self.memory[self.graph.readout.name])
         ties = []
         for (layer, t), name in self.outputs.items():
-            if isinstance(self.graph.by_name.get(layer), Neuron) and name not in live:
+            if layer != INPUT and self.graph.by_name[layer].fires and name not in live:
                 shape = self.graph.shapes[layer]
                 flat = name if len(shape) == 1 else self.flatten(layer, t, "loose-flat", name, shape)
                 weight = spread(floats(0), (*classes, math.prod(shape)))

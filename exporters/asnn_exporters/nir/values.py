@@ -7,26 +7,32 @@ grouped weights become block-diagonal, and kernels that are not square are frame
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from asnn_deploy.ir.layers import Conv, Layer, Linear, Shape
+from asnn_deploy.ir.granularity import collapse, spread
+from asnn_deploy.ir.layers import LAYERS, Conv, Layer, Shape
+from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.util.arrays import Array
+from asnn_exporters.nir.neurons import thresholds
 
-SYNAPSES = (Conv.kind, Linear.kind)
 
+def carrier(kind: str, table: str, model: str = "", keys: Iterable[str] = ()) -> tuple[str, str]:
+    """Return which role's node holds a table of that kind of layer, and in which parameter: ("leak", "scale").
 
-def carrier(kind: str, table: str) -> tuple[str, str]:
-    """Which role's node holds a table of that kind of layer, and in which parameter: a leak is in ("leak", "scale")."""
-    if kind in SYNAPSES:
+    model: that of a neuron layer; keys: its parameters.
+    """
+    if LAYERS[kind].weighted:
         return "output", table
-    if table == "threshold":
-        return "spikes", "threshold"
+    if LAYERS[kind].fires:
+        return ("spikes", "threshold") if table in thresholds(MODELS[model], keys) else (table, "scale")
     return {"factor": "output", "scale": "summand"}.get(table, table), "scale"
 
 
 def store(layer: Layer, table: str, value: Array, shape: Shape) -> Array:
     """The value as the node's parameter. shape: what leaves the layer, for one sample."""
-    if layer.kind not in SYNAPSES:
+    if not layer.weighted:
         return spread(value, shape)
     if isinstance(layer, Conv) and table == "weight":
         return framed(block_diagonal(value, layer.groups), margins(value.shape[2:]))
@@ -35,7 +41,7 @@ def store(layer: Layer, table: str, value: Array, shape: Shape) -> Array:
 
 def restore(kind: str, table: str, parameter: Array, granularity: Shape, groups: int) -> Array:
     """The inverse of `store`. granularity: the value's shape. Raises ValueError where no such value fits."""
-    if kind not in SYNAPSES:
+    if not LAYERS[kind].weighted:
         value = collapse(parameter, granularity)
     elif kind == Conv.kind and table == "weight":
         value = diagonal_blocks(unframed(parameter, margins(granularity[2:])), groups)
@@ -44,19 +50,6 @@ def restore(kind: str, table: str, parameter: Array, granularity: Shape, groups:
     if value.shape != granularity:
         raise ValueError(f"has shape {value.shape}, expected {granularity}")
     return value
-
-
-def spread(value: Array, shape: Shape) -> Array:
-    """A value per layer, channel or neuron as one per element; a view that takes no memory."""
-    if value.ndim == 1 and len(shape) > 1 and value.shape == shape[:1]:
-        value = value.reshape(-1, *(1,) * (len(shape) - 1))
-    return np.broadcast_to(value, shape)
-
-
-def collapse(full: Array, granularity: Shape) -> Array:
-    """One value per layer, channel or neuron from an array that repeats it."""
-    first = full[tuple(slice(0, n) for n in granularity)]
-    return first.reshape(*first.shape[: len(granularity)], -1)[..., 0] if full.ndim > len(granularity) else first
 
 
 def block_diagonal(weight: Array, groups: int) -> Array:

@@ -6,16 +6,16 @@ holds all of them; a delayed edge inside is a row of states, one for each step o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
-from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.layers import Layer, Neuron, Shape
-from asnn_deploy.ir.neurons import model_of
+from asnn_deploy.ir.neurons import NeuronModel, Parameters, State
 from asnn_deploy.ir.step_table import StepTable
 from asnn_exporters.onnx.layers import emit
 from asnn_exporters.onnx.scope import Body, Scope, Signal
@@ -23,27 +23,13 @@ from asnn_exporters.onnx.scope import Body, Scope, Signal
 
 def groups(graph: DeployGraph) -> list[list[Layer]]:
     """The layers in an order in which each group needs only groups before it; a group of several is a loop."""
-    feeds: dict[str, list[str]] = {layer.name: [] for layer in graph.layers}
-    for edge in graph.edges:
-        if edge.source != INPUT:
-            feeds[edge.source].append(edge.target)
-    reach = {name: _reachable(name, feeds) for name in feeds}
-    leader = {a: next(b for b in feeds if b == a or (b in reach[a] and a in reach[b])) for a in feeds}
+    leader = {name: cycle[0] for cycle in graph.cycles for name in cycle}
+    leader = {layer.name: leader.get(layer.name, layer.name) for layer in graph.layers}
     order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(leader.values(), ()))
-    for source, targets in feeds.items():
-        for target in (t for t in targets if leader[t] != leader[source]):
-            order.add(leader[target], leader[source])
+    for edge in graph.edges:
+        if edge.source != INPUT and leader[edge.source] != leader[edge.target]:
+            order.add(leader[edge.target], leader[edge.source])
     return [[layer for layer in graph.layers if leader[layer.name] == name] for name in order.static_order()]
-
-
-def _reachable(start: str, feeds: dict[str, list[str]]) -> set[str]:
-    found: set[str] = set()
-    waiting = [start]
-    while waiting:
-        new = set(feeds[waiting.pop()]) - found
-        found |= new
-        waiting += new
-    return found
 
 
 def scan(
@@ -71,7 +57,7 @@ def scan(
             value = state
     left = {}
     for layer in group:
-        if isinstance(layer, Neuron) or any(e.source == layer.name and e.target not in inside for e in graph.edges):
+        if layer.fires or any(e.target not in inside for e in graph.readers_of[layer.name]):
             signal = signals[layer.name, 0]
             steps = spikes_of(layer.name) if isinstance(layer, Neuron) else outer.names.new(f"{layer.name}/out")
             body.collect(body.flat(signal), signal.shape, steps)
@@ -102,59 +88,75 @@ def _delay_rows(
 
 
 def neuron(body: Body, layer: Neuron, shape: Shape, inputs: list[Signal]) -> Signal:
-    """One step of a neuron layer. Every product and sum is a node of its own, so each is rounded on its own."""
-    if layer.model not in UPDATES:
-        raise UnsupportedError(
-            f"layer {layer.name!r} ({layer.kind}): ONNX export knows the neuron models "
-            f"{', '.join(sorted(UPDATES))}, not {layer.model!r}"
-        )
-    x = UPDATES[layer.model](body, layer, shape, body.flat(inputs[0]))
-    v = body.state(f"{layer.name}/v", shape)
-    kept = body.op("Mul", [parameter(body, layer, "leak", shape), v], f"{layer.name}/leaked")
-    gained = body.op("Mul", [parameter(body, layer, "gain", shape), x], f"{layer.name}/gained")
-    u = body.op("Add", [kept, gained], f"{layer.name}/sum")
-    if "bias" in layer.parameters:
-        u = body.op("Add", [u, parameter(body, layer, "bias", shape)], f"{layer.name}/biased")
-    threshold = parameter(body, layer, "threshold", shape)
-    fired = body.op("Greater", [u, threshold], f"{layer.name}/fired")
-    spikes = body.op("Cast", [fired], f"{layer.name}/spikes", to=TensorProto.FLOAT)
-    after = f"{layer.name}/v/next"
-    if layer.reset == "zero":
-        zero = body.initializer("const.zero", np.float32(0))
-        body.keep(v, body.op("Where", [fired, zero, u], after), shape)
-    else:
+    """One step of a neuron layer, by its model's definition."""
+    return Nodes(body, layer, shape).step(body.flat(inputs[0]))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A parameter of the layer: a step table, or its default at every step."""
+
+    key: str
+    values: StepTable
+
+
+class Nodes:
+    """The operations: each is a node, so each is rounded on its own."""
+
+    def __init__(self, body: Body, layer: Neuron, shape: Shape) -> None:
+        self.body, self.layer, self.shape, self.model = body, layer, shape, layer.definition
+        if type(self.model).step is NeuronModel.step:
+            raise layer.unsupported(f"neuron model {layer.model!r} is defined in integers only; ONNX files hold floats")
+        self.kept: set[str] = set()
+
+    def step(self, x: str) -> Signal:
+        """All nodes of the step; returns what the neurons send."""
+        names = self.model.states
+        states = {key: self.body.state(f"{self.layer.name}/{key}", self.shape) for key in names}
+        ops: Any = self
+        sent, after = self.model.step(ops, State(**states), x, Parameters(self._tables(), self.layer.reset))
+        for key in names:
+            value = getattr(after, key)
+            # Under this name the membrane potential can be asked for; and each value is kept only once.
+            if (key == names[0] and value != self._after(key)) or value in (*states.values(), x, sent, *self.kept):
+                value = self.body.op("Identity", [value], self._after(key))
+            self.kept.add(value)
+            self.body.keep(states[key], value, self.shape)
+        return Signal(self.layer.name, self.shape, flat=sent)
+
+    def add(self, a: Any, b: Any) -> str:
+        """See Operations."""
+        return self.body.op("Add", [self._operand(a), self._operand(b)], f"{self.layer.name}/sum")
+
+    def mul(self, factor: Table, x: str) -> str:
+        """See Operations."""
+        return self.body.op("Mul", [self._operand(factor), x], f"{self.layer.name}/{factor.key}ed")
+
+    def fire(self, v: str, threshold: Table, reset: str) -> tuple[str, str]:
+        """See Operations."""
+        body, name, limit = self.body, self.layer.name, self._operand(threshold)
+        fired = body.op("Greater", [v, limit], f"{name}/fired")
+        spikes = body.op("Cast", [fired], f"{name}/spikes", to=TensorProto.FLOAT)
+        after = self._after(self.model.states[0])
+        if reset == "zero":
+            return spikes, body.op("Where", [fired, body.initializer("const.zero", np.float32(0)), v], after)
         drop = spikes  # a threshold of 1 needs no product: at batch size 1 each node counts
-        if (table_of(layer, "threshold", body.outer.steps).values != 1).any():
-            drop = body.op("Mul", [spikes, threshold], f"{layer.name}/drop")
-        body.keep(v, body.op("Sub", [u, drop], after), shape)
-    return Signal(layer.name, shape, flat=spikes)
+        if (threshold.values.values != 1).any():
+            drop = body.op("Mul", [spikes, limit], f"{name}/drop")
+        return spikes, body.op("Sub", [v, drop], after)
 
+    def _tables(self) -> dict[str, Table]:
+        steps, given = self.body.outer.steps, self.layer.parameters
+        return {
+            key: Table(key, given[key] if key in given else StepTable.constant(np.float32(parameter.default), steps))
+            for key, parameter in self.model.parameters.items()
+            if key in given or parameter.default
+        }
 
-def table_of(layer: Neuron, key: str, steps: int) -> StepTable:
-    """A neuron layer's parameter, or its model's default."""
-    if key in layer.parameters:
-        return layer.parameters[key]
-    return StepTable.constant(np.float32(model_of(layer).parameters[key].default), steps)
+    def _operand(self, value: Any) -> str:
+        if isinstance(value, Table):
+            return self.body.per_step(self.layer, value.key, value.values, self.shape)
+        return str(value)
 
-
-def parameter(body: Body, layer: Neuron, key: str, shape: Shape) -> str:
-    """A neuron parameter's value at this step."""
-    return body.per_step(layer, key, table_of(layer, key, body.outer.steps), shape)
-
-
-def direct_current(_body: Body, _layer: Neuron, _shape: Shape, x: str) -> str:
-    """LIF: the input is the current."""
-    return x
-
-
-def leaky_current(body: Body, layer: Neuron, shape: Shape, x: str) -> str:
-    """CubaLIF: the input charges a current that leaks."""
-    i = body.state(f"{layer.name}/i", shape)
-    kept = body.op("Mul", [parameter(body, layer, "current_leak", shape), i], f"{layer.name}/i/leaked")
-    current = body.op("Add", [kept, x], f"{layer.name}/i/next")
-    body.keep(i, current, shape)
-    return current
-
-
-UPDATES: dict[str, Callable[[Body, Neuron, Shape, str], str]] = {"lif": direct_current, "cuba-lif": leaky_current}
-"""How each neuron model makes the current that its membrane integrates."""
+    def _after(self, state: str) -> str:
+        return f"{self.layer.name}/{state}/next"

@@ -7,9 +7,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.graph import INPUT, DeployGraph, check_neurons
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.neurons import check_neurons
 from asnn_deploy.util.version import __version__
 from asnn_exporters.onnx.layers import emit
 from asnn_exporters.onnx.loops import groups, scan, spikes_of

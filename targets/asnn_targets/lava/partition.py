@@ -16,7 +16,6 @@ import numpy as np
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.signals import carried_types
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Add, Flatten, Neuron, Pool, Reshape
 from asnn_deploy.util.arrays import Array
 
 HOP = 150e-6
@@ -97,17 +96,17 @@ def packed(costs: list[float], bounds: list[int], limit: float) -> list[int]:
 def cut_positions(graph: DeployGraph) -> list[int]:
     """Where the graph may be cut: before `layers[p]`, for each p returned, ascending."""
     layers, narrow = graph.layers, carried_types(graph)
-    position = {layer.name: i for i, layer in enumerate(layers)}
+    position = graph.position
     loops = [
         (position[edge.target], position[edge.source])
         for edge in graph.edges
-        if edge.source in position and position[edge.source] >= position[edge.target]
+        if position[edge.source] >= position[edge.target]
     ]
     return [
         p
         for p in range(1, len(layers))
         if narrow[layers[p - 1].name] == np.uint8
-        and not isinstance(layers[p], (Add, Flatten, Pool, Reshape))
-        and any(isinstance(layer, Neuron) for layer in layers[:p])
+        and not layers[p].passes
+        and any(layer.fires for layer in layers[:p])
         and not any(first < p <= last for first, last in loops)
     ]

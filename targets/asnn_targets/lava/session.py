@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import InputError, TargetError
-from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.neurons import check_neurons
+from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.machine import cores

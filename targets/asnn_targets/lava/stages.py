@@ -16,7 +16,6 @@ from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.signals import potential_type
 from asnn_deploy.ir.graph import INPUT, DeployGraph
-from asnn_deploy.ir.layers import Neuron
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.util.arrays import Array
 from asnn_targets.lava.messages import ANSWER, SUMMAND, Layout, Slot, filled, potential_of, signal_slots
@@ -86,7 +85,7 @@ def cut(graph: DeployGraph, record: Record, done: Set[str]) -> Layout:
     """What travels on when the layers in `done` have run: signals that others read, what is recorded, the answer."""
     slots = signal_slots(graph)
     read = {e.source for e in graph.edges if e.target not in done}
-    neurons = [n for n in done if isinstance(graph.by_name.get(n), Neuron)]
+    neurons = [neuron.name for neuron in graph.neurons if neuron.name in done]
     kept = read | set(neurons if record.spikes else ())
     native = slots[graph.readout.name].dtype
     live = [slot for name, slot in slots.items() if name in done and name in kept]

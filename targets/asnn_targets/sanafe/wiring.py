@@ -15,7 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
-from asnn_deploy.energy.signals import Replay, arrive_as_spikes
+from asnn_deploy.analysis.flow import flow
+from asnn_deploy.energy.signals import Replay
 from asnn_deploy.errors import InputError, UnsupportedError
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
@@ -88,7 +89,7 @@ class _Wirer:
     def __init__(self, graph: DeployGraph, images: Array, trace: Trace, placement: Placement) -> None:
         self.graph, self.placement, self.samples = graph, placement, len(images)
         self.signals = Replay(graph).arriving(images, trace)
-        self.spiking = arrive_as_spikes(graph)
+        self.spiking = {layer.name: flow(graph).arriving(layer.name)[0].events for layer in graph.synapses}
         pixels = prod(graph.input_shape)
         self.input_cores = (placement.cores + np.arange(pixels) // NEURONS_PER_CORE).reshape(graph.input_shape)
         self.populations = {neuron.name: self._neurons(neuron, trace) for neuron in graph.neurons}

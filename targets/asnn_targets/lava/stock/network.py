@@ -25,7 +25,7 @@ from lava.proc.io.injector import Injector, PyLoihiInjectorModel
 from lava.proc.lif.process import LIF, LIFReset
 from lava.utils.weightutils import SignMode
 
-from asnn_deploy.analysis.ranges import largest_values
+from asnn_deploy.analysis.flow import flow
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Flatten, Layer, Linear, Neuron, Pool
 from asnn_deploy.loihi.rules import LARGEST_NUMBER
@@ -90,10 +90,9 @@ class Network:
         self.source = Injector(shape=self.graph.input_shape[::-1], buffer_size=BUFFER)
         self.titles[self.source] = "the input"
         self.out: OutPort = self.source.out_port
-        largest = largest_values(self.graph)
         for layer in self.graph.layers:
-            before = self.graph.inputs_of[layer.name][0].source
-            self._add(layer, self.graph.shapes[before], MESSAGE_BITS if largest[before].max() > 1 else 0)
+            (x,) = flow(self.graph).arriving(layer.name)
+            self._add(layer, self.graph.input_shape_of(layer.name), MESSAGE_BITS if x.largest.max() > 1 else 0)
             if layer.name in self.tapped:
                 extractor = Extractor(shape=self.out.shape, buffer_size=BUFFER)
                 self._connect(self.out, extractor, extractor.in_port, f"the output of {layer.name}")

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from asnn_deploy.errors import GraphError
-from asnn_deploy.input.preprocessing import PREPARATIONS
+from asnn_deploy.ir.preprocessing import PREPARATIONS
+from asnn_deploy.ir.signals import Kind, Signal, spikes
 from asnn_deploy.util.arrays import Array, frozen
 from asnn_deploy.util.suggest import unknown_name
 
@@ -88,6 +89,11 @@ class InputCode:
     def largest(self) -> Array:
         """The largest value that each step can send, `[T]`."""
         return self.table.max(axis=1)  # type: ignore[no-any-return]
+
+    def signal(self, step: int) -> Signal:
+        """What a step can send: spikes, counts, or at an analog step the pixel itself."""
+        most = float(self.table[step].max())
+        return Signal(Kind.VALUES, np.zeros(1), np.full(1, most), 0) if self.analog[step] else spikes(most)
 
     def frame(self, images: Array, step: int) -> Array:
         """The frame at one step: uint8 images `[B, C, H, W]` to int32 `[B, C, H, W]`."""

@@ -1,0 +1,87 @@
+"""What a layer is. A kind of layer answers for itself; everything else asks.
+
+Shapes are those of one sample (no batch, no time): `(C, H, W)`, `(C, L)` or `(N,)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from asnn_deploy.errors import GraphError, UnsupportedError
+from asnn_deploy.ir import granularity
+from asnn_deploy.ir.granularity import Shape
+from asnn_deploy.ir.signals import Signal, Tracker
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.util.arrays import Array
+
+if TYPE_CHECKING:
+    from asnn_deploy.ir.worth import Choices, Worth
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Base of all layers. `name` is unique in its graph; letters, digits, `_`, `-` and `.` only.
+
+    kind: its name in files and reports. inputs: how many signals it takes; None means two or more.
+    synaptic: its work is counted in synaptic operations. weighted: it has weights, `weight [K, out, ...]`.
+    fires: it has neurons. answers: it is what the network answers with.
+    passes: it only joins, moves or pools what arrives; it has no weights and no state.
+    """
+
+    name: str
+    kind: ClassVar[str] = "layer"
+    inputs: ClassVar[int | None] = 1
+    synaptic: ClassVar[bool] = False
+    weighted: ClassVar[bool] = False
+    fires: ClassVar[bool] = False
+    answers: ClassVar[bool] = False
+    passes: ClassVar[bool] = False
+
+    def tables(self) -> dict[str, StepTable]:
+        """Return the layer's step tables by name."""
+        return {key: value for key, value in vars(self).items() if isinstance(value, StepTable)}
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Return the shape that leaves, given those that enter. Raises GraphError naming the layer and the shapes."""
+        raise self.refuse("does not say what shape leaves it (its method `output_shape`)")
+
+    def output_signal(self, t: int, x: Sequence[Signal], tracker: Tracker) -> Signal:
+        """Return what leaves at step t, given what arrives then; `tracker` is the layer's own, from step to step."""
+        raise self.refuse("does not say what kind of signal leaves it (its method `output_signal`)")
+
+    def compute(self, t: int, *x: Array) -> Array:
+        """Return its output at step t in NumPy, `[B, ...]` of `[B, ...]`: its definition, for a layer without state."""
+        raise self.refuse("has no definition in NumPy (its method `compute`)")
+
+    def quantized(self, x: Sequence[Worth], choices: Choices) -> tuple[Layer, Worth]:
+        """Return its integer version, and what the integers that leave it are worth."""
+        raise self.refuse("has no integer version (its method `quantized`)")
+
+    def fan_out(self, shape: Shape) -> Array:
+        """Return how many synapses leave each element of an input of that shape, `[K, *shape]` int64."""
+        raise self.refuse("does not say which synapses it has (its method `fan_out`)")
+
+    def check_window(self, **sizes: tuple[int, ...]) -> None:
+        """Raise GraphError unless kernel, stride and dilation are at least 1, and padding at least 0."""
+        for what, values in sizes.items():
+            least = 0 if what == "padding" else 1
+            if min(values) < least:
+                raise self.refuse(f"{what} {values} must be at least {least}")
+
+    def check_granularity(self, key: str, table: StepTable, shape: Shape) -> None:
+        """Raise GraphError unless a table's values are one for the layer, one for each channel or for each element."""
+        if not granularity.fits(table.shape, shape):
+            raise self.refuse(
+                f"{key} has granularity {table.shape}; "
+                f"allowed: () per layer, {shape[:1]} per channel, {shape} per neuron"
+            )
+
+    def refuse(self, problem: str) -> GraphError:
+        """Return a GraphError that names this layer."""
+        return GraphError(f"layer {self.name!r} ({self.kind}): {problem}")
+
+    def unsupported(self, problem: str) -> UnsupportedError:
+        """Return an UnsupportedError that names this layer."""
+        return UnsupportedError(str(self.refuse(problem)))

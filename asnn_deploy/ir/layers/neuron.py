@@ -1,0 +1,122 @@
+"""A population of neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from asnn_deploy.errors import GraphError
+from asnn_deploy.ir.granularity import Shape, by_channel, over
+from asnn_deploy.ir.layers.base import Layer
+from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameters, State
+from asnn_deploy.ir.neurons.bounds import Interval, Intervals
+from asnn_deploy.ir.neurons.fitting import fitted
+from asnn_deploy.ir.signals import Kind, Signal, Tracker, spikes
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.worth import Choices, Worth
+from asnn_deploy.util.suggest import unknown_name
+
+
+@dataclass(frozen=True)
+class Neuron(Layer):
+    """A population of neurons of one model (see `asnn_deploy.ir.neurons`).
+
+    model: the neuron model's name.
+    parameters: that model's parameters as step tables, each per layer `[K]`, per channel `[K, C]` or per neuron.
+    reset: "subtract" (soft: the threshold is subtracted) or "zero" (hard).
+    """
+
+    model: str
+    parameters: Mapping[str, StepTable]
+    reset: str = "subtract"
+    kind: ClassVar[str] = "neuron"
+    fires: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+
+    def __reduce__(self) -> tuple[type[Neuron], tuple[Any, ...]]:
+        return type(self), (self.name, self.model, dict(self.parameters), self.reset)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.model, tuple(sorted(self.parameters)), self.reset))
+
+    def tables(self) -> dict[str, StepTable]:
+        return dict(self.parameters)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (shape,) = shapes
+        if self.reset not in ("subtract", "zero"):
+            raise self.refuse(f"reset {self.reset!r}, allowed: subtract, zero")
+        for key, table in self.parameters.items():
+            self.check_granularity(key, table, shape)
+        return shape
+
+    @property
+    def definition(self) -> NeuronModel:
+        """The model that the layer names. Raises GraphError if there is none of that name."""
+        if self.model not in MODELS:
+            raise self.refuse(unknown_name("neuron model", self.model, MODELS))
+        return MODELS[self.model]
+
+    def check(self, fixed: bool) -> None:
+        """Raise GraphError unless it has exactly the parameters that its model knows, each with values it allows.
+
+        The error names layer and key, for a value also the step and what is allowed.
+        """
+        model = self.definition
+        known = model.known(fixed)
+        for key, table in self.parameters.items():
+            if key not in known:
+                raise self.refuse(unknown_name(f"parameter of {model.name!r}", key, known))
+            if known[key].allowed is not None:
+                self.check_range(key, table, *known[key].allowed)  # type: ignore[misc]
+        missing = [k for k, p in known.items() if p.default is None and k not in self.parameters]
+        if missing:
+            raise GraphError(f"layer {self.name!r} ({model.name}): lacks parameter {missing[0]!r}")
+
+    def check_range(self, key: str, table: StepTable, least: int, most: int) -> None:
+        """Raise GraphError unless every value of a parameter is a whole number in its range."""
+        if table.dtype.kind not in "iu":
+            raise self.refuse(f"{key} has values of type {table.dtype}; they must be integers")
+        for t in range(table.time_steps):
+            for worst in (table.at(t).min(), table.at(t).max()):
+                if not least <= worst <= most:
+                    raise self.refuse(f"{key} = {worst} at step {t}, allowed: {least} to {most}")
+
+    def parameters_at(self, t: int, shape: Shape, dtype: Any, fixed: bool) -> SimpleNamespace:
+        """Return the parameters in force as `step` or `step_fixed` takes them: arrays that broadcast to the layer.
+
+        What is left out has its default; one of 0 is None, since it adds nothing.
+        """
+        model = self.definition
+        given = {key: over(table.at(t).astype(dtype), shape) for key, table in self.parameters.items()}
+        for key, parameter in model.known(fixed).items():
+            if key not in given and parameter.default:
+                given[key] = np.asarray(parameter.default, dtype)
+        ready = model.prepared(given) if fixed else given
+        return Parameters(ready, self.reset)
+
+    def output_signal(self, t: int, x: Sequence[Signal], tracker: Tracker) -> Signal:
+        """Spikes; of a model that sends its potential, its bounds. In integers, registers are followed on the way."""
+        model = self.definition
+        if model.spikes and not (tracker.fixed and model.proved):
+            return spikes()
+        ops = Intervals(tracker.reach, tracker.fixed, model.proved)
+        shape = tracker.shape
+        state = tracker.state or State(**{name: Interval(*[np.zeros((1,) * len(shape))] * 2) for name in model.states})
+        arriving = Interval(*(over(end, shape) if end.size > 1 else end for end in (x[0].low, x[0].high)))
+        p = self.parameters_at(t, shape, np.int64 if tracker.fixed else np.float64, tracker.fixed)
+        step = model.step_fixed if tracker.fixed else model.step
+        sent, tracker.state = step(ops, state, arriving, p)
+        if model.spikes:
+            return spikes()
+        low, high = by_channel(sent.low, shape)[0], by_channel(sent.high, shape)[1]
+        return Signal(Kind.VALUES, np.minimum(low, 0), np.maximum(high, 0))
+
+    def quantized(self, x: Sequence[Worth], choices: Choices) -> tuple[Layer, Worth]:
+        return fitted(self, x[0], choices)

@@ -1,0 +1,147 @@
+"""A neuron's step as a program: its definition run once on registers that only have numbers.
+
+The engine runs programs over whole rows of neurons (`engine/kernels.py`); the energy report counts their instructions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from asnn_deploy.ir.neurons.base import NeuronModel, Parameters, State
+
+if TYPE_CHECKING:
+    from asnn_deploy.ir.layers.neuron import Neuron
+
+
+class Op(IntEnum):
+    """What an instruction does; see `operations.py`. `a`, `b` and `c` are its operands."""
+
+    ADD = 0
+    MUL = 1
+    DECAY = 2
+    """a: leak, b: value."""
+    SCALE = 3
+    """a: gain, b: shift, c: value."""
+    ALIGN = 4
+    """b: the number of bits itself, not a register."""
+    SATURATE = 5
+    WRAP = 6
+    FIRE = 7
+    """Where a > b."""
+    SUBTRACT = 8
+    """a, less b where c fired."""
+    CLEAR = 9
+    """a, or 0 where c fired."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """`result = op(a, b, c)`, by register; -1 where an operation takes fewer."""
+
+    op: Op
+    result: int
+    a: int
+    b: int = -1
+    c: int = -1
+
+
+@dataclass
+class Program:
+    """The instructions of one step, and where everything is. It is itself the operations that write it.
+
+    Registers: the input, then the states, then the parameters, then what the instructions make.
+    sent: what the neuron sends; kept: its states after the step.
+    """
+
+    states: tuple[str, ...]
+    parameters: tuple[str, ...]
+    instructions: list[Instruction] = field(default_factory=list)
+    sent: int = 0
+    kept: tuple[int, ...] = ()
+
+    @property
+    def parameter_registers(self) -> dict[str, int]:
+        """Where each parameter is."""
+        return {key: 1 + len(self.states) + i for i, key in enumerate(self.parameters)}
+
+    @property
+    def registers(self) -> int:
+        """How many registers it uses."""
+        return 1 + len(self.states) + len(self.parameters) + len(self.instructions)
+
+    def _write(self, op: Op, a: int, b: int = -1, c: int = -1) -> int:
+        result = self.registers
+        self.instructions.append(Instruction(op, result, a, b, c))
+        return result
+
+    def add(self, a: int, b: int) -> int:
+        """See Operations."""
+        return self._write(Op.ADD, a, b)
+
+    def mul(self, factor: int, x: int) -> int:
+        """See Operations."""
+        return self._write(Op.MUL, factor, x)
+
+    def decay(self, leak: int, x: int) -> int:
+        """See Operations."""
+        return self._write(Op.DECAY, leak, x)
+
+    def scale(self, gain: int, shift: int, x: int) -> int:
+        """See Operations."""
+        return self._write(Op.SCALE, gain, shift, x)
+
+    def align(self, x: int, bits: int) -> int:
+        """See Operations."""
+        return self._write(Op.ALIGN, x, bits)
+
+    def saturate(self, state: str, x: int) -> int:
+        """See Operations."""
+        return self._write(Op.SATURATE, x)
+
+    def wrap(self, state: str, x: int) -> int:
+        """See Operations."""
+        return self._write(Op.WRAP, x)
+
+    def fire(self, v: int, threshold: int, reset: str) -> tuple[int, int]:
+        """See Operations."""
+        spikes = self._write(Op.FIRE, v, threshold)
+        return spikes, self._write(Op.CLEAR if reset == "zero" else Op.SUBTRACT, v, threshold, spikes)
+
+
+def recorded(model: NeuronModel, parameters: tuple[str, ...], reset: str, fixed: bool) -> Program:
+    """Return a model's step as a program, with these parameters given. Raises UnsupportedError if it has none."""
+    found = Program(model.states, parameters)
+    p = Parameters(found.parameter_registers, reset)
+    step = model.step_fixed if fixed else model.step
+    found.sent, after = step(found, State(**{key: 1 + i for i, key in enumerate(model.states)}), 0, p)
+    found.kept = tuple(getattr(after, key) for key in model.states)
+    return found
+
+
+def program(layer: Neuron, fixed: bool) -> Program:
+    """Return a layer's step as a program; its parameters are those that the step takes (`Neuron.parameters_at`)."""
+    at_0 = layer.parameters_at(0, (), np.int64 if fixed else np.float32, fixed)
+    return recorded(layer.definition, tuple(key for key in vars(at_0) if key != "reset"), layer.reset, fixed)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The arithmetic of one neuron and step; the reset of a neuron that fires comes on top."""
+
+    multiplications: int
+    additions: int
+    comparisons: int
+
+
+def counted(layer: Neuron, fixed: bool) -> Work:
+    """Return what one step of one of a layer's neurons computes."""
+    ops = [instruction.op for instruction in program(layer, fixed).instructions]
+    return Work(
+        multiplications=sum(op in (Op.MUL, Op.DECAY, Op.SCALE) for op in ops),
+        additions=ops.count(Op.ADD),
+        comparisons=ops.count(Op.FIRE),
+    )

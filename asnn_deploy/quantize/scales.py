@@ -1,0 +1,161 @@
+"""The units of integer weights: each layer's own, or one for all synapses whose currents are added up.
+
+A layer's own unit is `clip * max |w| / (2**(bits-1) - 1)`, for each of its K weights and, if all that reads it has
+gains for each channel, for each output channel. Where the currents of several layers meet in a sum (a residual, a
+recurrent connection), integers can only be added in one unit: the largest that any of them needs. What stands between
+synapses and the sum (a factor, a mean over a window) is divided out, step by step, so that it costs no multiplication
+either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from asnn_deploy.analysis.flow import flow
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.layers import Add, Flatten, Layer, Pool, Reshape, Scale, Synapses
+from asnn_deploy.ir.quantization import weight_units
+from asnn_deploy.ir.signals import Kind
+from asnn_deploy.ir.worth import Worth
+from asnn_deploy.util.arrays import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """The way of one layer's currents into a sum: `factor [T, C]` or `[T, 1]`, by the step at which they are sent.
+
+    by_channel: whether the sum's channels are the layer's.
+    """
+
+    layer: str
+    factor: Array
+    by_channel: bool
+
+
+class Scales:
+    """The weight units of a graph's synapses. worths: what is known of what they read, by name."""
+
+    def __init__(self, graph: DeployGraph, worths: Mapping[str, Worth]) -> None:
+        self.graph, self.worths = graph, worths
+        self.units: dict[str, Array] = {}
+        self._groups = groups(graph)
+
+    def together(self, name: str) -> tuple[str, ...]:
+        """Return the layers that must have one scale with a layer, itself among them."""
+        return next(
+            (tuple({b.layer: None for b in group}) for group in self._groups if name in {b.layer for b in group}),
+            (name,),
+        )
+
+    def of(self, layer: Synapses) -> Array:
+        """Return the units of a layer's weights at each step, `[T, C]` or `[T, 1]`."""
+        if layer.name not in self.units:
+            group = next((g for g in self._groups if layer.name in {b.layer for b in g}), None)
+            if group is None:
+                self.units[layer.name] = own_units(self.graph, layer)
+            else:
+                self.units |= self._common(group)
+        return self.units[layer.name]
+
+    def _common(self, group: tuple[Branch, ...]) -> dict[str, Array]:
+        """The units of a group's weights for which all their currents have the same."""
+        by_channel = all(b.by_channel for b in group)
+        needed, arriving = [], {}
+        for branch in group:
+            layer, (edge,) = self.graph.by_name[branch.layer], self.graph.inputs_of[branch.layer]
+            assert isinstance(layer, Synapses)
+            unit = arriving[branch.layer] = self.worths[edge.source].later(edge.delay).unit
+            own = np.abs(own_units(self.graph, layer) * unit * branch.factor)
+            needed.append(own.max(axis=0) if by_channel else own.max(keepdims=True)[0])
+        common = np.maximum.reduce(np.broadcast_arrays(*needed))
+        found: dict[str, Array] = {}
+        for branch in group:
+            divisor = arriving[branch.layer] * branch.factor
+            # What a factor of 0 makes of them is 0 in any unit.
+            units = common / np.where(divisor == 0, 1.0, divisor)
+            known = found.setdefault(branch.layer, units)
+            if not (known == units).all():
+                raise self.graph.by_name[branch.layer].refuse(
+                    "reaches a sum of currents in two ways of different scales; no choice of weight units serves both"
+                )
+        return found
+
+
+def own_units(graph: DeployGraph, layer: Synapses) -> Array:
+    """Return the units of a layer's weights by themselves, at each step: `[T, C]` or `[T, 1]`."""
+    return unit_table(graph, layer)[layer.weight.index]  # type: ignore[no-any-return]
+
+
+def unit_table(graph: DeployGraph, layer: Synapses) -> Array:
+    """Return the same for each of the K weights, `[K, C]` or `[K, 1]`."""
+    choices, kinds, each = graph.quantization, len(layer.weight.values), has_channel_scales(graph, layer.name)
+    clips = choices.clip_table(layer.name, kinds)
+    if clips.shape[1] not in (1, len(layer.weight.values[0]) if each else 1):
+        raise layer.refuse(
+            f"has {clips.shape[1]} weight clips; the layer's scales need another number; calibrate again"
+        )
+    return np.stack([weight_units(w, choices.bits, c, each) for w, c in zip(layer.weight.values, clips)])
+
+
+def has_channel_scales(graph: DeployGraph, name: str) -> bool:
+    """Return whether a layer's weights may have one unit a channel: only neurons and readouts, with gains of their own,
+    read it, directly or through layers that keep channels apart."""
+    return graph.quantization.scales == "channel" and all(_for_channels(graph, x) for x in graph.readers(name))
+
+
+def _for_channels(graph: DeployGraph, reader: Layer) -> bool:
+    if reader.fires or reader.answers:
+        return True
+    keeps = isinstance(reader, (Add, Flatten, Pool, Scale))
+    return keeps and all(_for_channels(graph, x) for x in graph.readers(reader.name))
+
+
+def groups(graph: DeployGraph) -> list[tuple[Branch, ...]]:
+    """Return the branches of synapses whose currents are added up, together with what they share."""
+    found: list[tuple[Branch, ...]] = []
+    kinds = flow(graph)
+    for layer in reversed(graph.layers):
+        if not isinstance(layer, Add) or kinds[layer.name].kind != Kind.CURRENTS:
+            continue
+        branches = _branches(graph, layer.name)
+        names = {b.layer for b in branches}
+        meeting = [g for g in found if names & {b.layer for b in g}]
+        if any(names <= {b.layer for b in g} for g in meeting):
+            continue  # a sum within a sum
+        found = [g for g in found if g not in meeting] + [sum(meeting, tuple(branches))]
+    return found
+
+
+def _branches(graph: DeployGraph, name: str) -> list[Branch]:
+    """The ways of synapses into a layer, which passes currents on."""
+    return [b for edge in graph.inputs_of[name] for b in _behind(graph, edge)]
+
+
+def _behind(graph: DeployGraph, edge: Edge) -> list[Branch]:
+    """The ways of synapses over an edge."""
+    layer, steps = graph.by_name.get(edge.source), graph.time_steps
+    if isinstance(layer, Synapses):
+        found = [Branch(layer.name, np.ones((steps, 1)), has_channel_scales(graph, layer.name))]
+    elif layer is None or not (layer.passes or isinstance(layer, Scale)):
+        return []
+    else:
+        found = [_through(layer, b) for b in _branches(graph, layer.name)]
+    return [Branch(b.layer, _sooner(b.factor, edge.delay), b.by_channel) for b in found]
+
+
+def _through(layer: Layer, branch: Branch) -> Branch:
+    """A branch behind one more layer."""
+    if isinstance(layer, Scale):
+        values = layer.factor.expanded().astype(np.float64)
+        return Branch(branch.layer, branch.factor * values.reshape(len(values), -1), branch.by_channel)
+    if isinstance(layer, Pool) and layer.mode == "average":
+        return Branch(branch.layer, branch.factor / layer.window, branch.by_channel)
+    return Branch(branch.layer, branch.factor, branch.by_channel and not isinstance(layer, (Flatten, Reshape)))
+
+
+def _sooner(factor: Array, delay: int) -> Array:
+    """A factor by the step at which a delayed signal is sent, not by that at which it arrives."""
+    return np.concatenate([factor[delay:], factor[-1:].repeat(min(delay, len(factor)), axis=0)])[: len(factor)]
