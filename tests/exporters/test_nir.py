@@ -263,7 +263,7 @@ def test_products_are_refused(tmp_path):
 
 
 def test_the_largest_of_large_counts_or_currents_is_refused(tmp_path):
-    graph = convolutional(middle=[Pool("sums", "sum", (9, 9), (1, 1)), Pool("most", "max", (1, 1), (1, 1))])
+    graph = convolutional(middle=[Pool("sums", "sum", (9, 9), (1, 1), (2, 2)), Pool("most", "max", (1, 1), (1, 1))])
     refusal = unwritable(graph, tmp_path)
     assert "layer 'most' (pool): takes the largest of counts up to 81 from 'sums'; here at most 64" in refusal
     currents = convolutional(before=[Pool("most", "max", (1, 1), (1, 1))])

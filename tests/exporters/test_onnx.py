@@ -23,7 +23,7 @@ from asnn_deploy.errors import GraphError, InputError, UnsupportedError
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
-from asnn_deploy.ir.neurons import MODELS
+from asnn_deploy.ir.neurons import MODELS, NeuronModel
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 
@@ -257,7 +257,12 @@ def test_an_unknown_neuron_model_is_named(tmp_path, monkeypatch):
     odd = replace(m.lif("lif1"), model="odd-lif")
     with pytest.raises(GraphError, match=r"'lif1'.*odd-lif"):
         exporter.write(m.chain([m.conv("a", 4, 2), odd], 4 * 36), tmp_path)
-    monkeypatch.setitem(asnn_deploy.ir.neurons.MODELS, "odd-lif", MODELS["loihi-lif"])
+
+    class Integer(NeuronModel):
+        name = "odd-lif"
+        parameters = MODELS["lif"].parameters
+
+    monkeypatch.setitem(asnn_deploy.ir.neurons.MODELS, "odd-lif", Integer())
     with pytest.raises(UnsupportedError, match=r"'lif1' \(neuron\): neuron model 'odd-lif' is defined in integers"):
         exporter.write(m.chain([m.conv("a", 4, 2), odd], 4 * 36), tmp_path)
 

@@ -1,0 +1,137 @@
+"""What enters a network: an image and its coding, or a sequence of frames. Whatever asks what enters asks the input.
+
+An image enters as 8-bit pixels `[B, C, H, W]` and is coded into T frames (`images.py`). A sequence enters as frames
+`[B, T, ...]`, as they are: spikes, counts up to a declared largest, or values.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from asnn_deploy.errors import DataError, GraphError
+from asnn_deploy.ir.granularity import Shape
+from asnn_deploy.ir.signals import Kind, Signal, spikes
+from asnn_deploy.util.arrays import Array
+
+LARGEST_COUNT = 255
+"""Counts travel in bytes."""
+KINDS = ("spikes", "counts", "values")
+
+
+class Input(ABC):
+    """What enters a network.
+
+    name: of the coding, or "sequence". kind: "image" or "sequence". preparation: what the host does to a sample first.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    preparation: str = "raw"
+
+    @property
+    @abstractmethod
+    def time_steps(self) -> int | None:
+        """T; None if a sequence of any length may enter."""
+
+    @property
+    @abstractmethod
+    def largest(self) -> Array:
+        """The largest magnitude that each step can send, `[T]`."""
+
+    @property
+    @abstractmethod
+    def analog(self) -> Array:
+        """At which steps values enter, and no spikes or counts, `[T]` bool."""
+
+    @abstractmethod
+    def signal(self, step: int) -> Signal:
+        """What a step can send."""
+
+    @abstractmethod
+    def frames(self, samples: Array) -> Array:
+        """The frames `[T, B, ...]` of a batch of samples."""
+
+    @abstractmethod
+    def check(self, samples: Array, shape: Shape, where: str) -> None:
+        """Raise DataError naming `where` unless these are samples that the network takes; shape: of a frame."""
+
+
+@dataclass(frozen=True)
+class SequenceInput(Input):
+    """Frames as they are, one for each time step.
+
+    steps: T; None for any number. values: "spikes" (0 or 1), "counts" (whole numbers up to `most`) or "values" (float32
+    numbers of a magnitude up to `most`).
+
+    Raises GraphError for another kind, or counts that do not fit a byte.
+    """
+
+    steps: int | None
+    values: str = "spikes"
+    most: float = 1.0
+    kind: ClassVar[str] = "sequence"
+    name: ClassVar[str] = "sequence"  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        if self.values not in KINDS:
+            raise GraphError(f"sequence of {self.values!r}; allowed: {', '.join(KINDS)}")
+        if self.steps is not None and self.steps < 1:
+            raise GraphError(f"sequence of {self.steps} time steps; allowed: at least 1, or None for any number")
+        whole = self.most == int(self.most) and 1 <= self.most <= LARGEST_COUNT
+        if self.values == "counts" and not whole:
+            raise GraphError(f"sequence of counts up to {self.most:g}; allowed: whole numbers from 1 to {LARGEST_COUNT}")
+        if not 0 < self.most < np.inf or (self.values == "spikes" and self.most != 1):
+            raise GraphError(f"sequence of {self.values} up to {self.most:g}; spikes are 0 or 1, values are finite")
+
+    @property
+    def time_steps(self) -> int | None:
+        return self.steps
+
+    @property
+    def largest(self) -> Array:
+        return np.full(self.steps or 1, self.most)
+
+    @property
+    def analog(self) -> Array:
+        return np.full(self.steps or 1, self.values == "values")
+
+    def signal(self, step: int) -> Signal:
+        if self.values == "values":
+            return Signal(Kind.VALUES, np.full(1, -self.most), np.full(1, self.most))
+        return spikes(self.most)
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.float32]:
+        """The type of a frame."""
+        return np.dtype(np.float32) if self.values == "values" else np.dtype(np.uint8)
+
+    def frames(self, samples: Array) -> Array:
+        return np.ascontiguousarray(samples.swapaxes(0, 1), self.dtype)
+
+    def check(self, samples: Array, shape: Shape, where: str) -> None:
+        samples = np.asarray(samples)
+        steps = "T" if self.steps is None else str(self.steps)
+        expected = f"[N, {', '.join([steps, *map(str, shape)])}]"
+        if samples.ndim != 2 + len(shape) or samples.shape[2:] != shape or samples.shape[1] != (self.steps or samples.shape[1]):
+            raise DataError(f"{where}: frames have shape {list(samples.shape)}, the network takes {expected}")
+        if samples.ndim > 1 and samples.shape[1] < 1:
+            raise DataError(f"{where}: frames have no time steps; the network takes {expected}")
+        if samples.dtype.kind not in "biuf":
+            raise DataError(f"{where}: frames are of type {samples.dtype}; they must be numbers")
+        if samples.size and not np.isfinite(samples).all():
+            raise DataError(f"{where}: frames hold NaN or infinity; every value must be finite")
+        self._check_values(samples, where)
+
+    def _check_values(self, samples: Array, where: str) -> None:
+        low, high = (float(f(samples)) if samples.size else 0.0 for f in (np.min, np.max))
+        if self.values != "values" and samples.size and not (samples == np.rint(samples)).all():
+            raise DataError(f"{where}: frames hold numbers that are not whole; the network takes {self.values}")
+        least = -self.most if self.values == "values" else 0.0
+        if low < least or high > self.most:
+            raise DataError(
+                f"{where}: frames lie in {low:g}..{high:g}; the network takes {self.values} from {least:g} to {self.most:g}"
+            )
