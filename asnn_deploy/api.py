@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import available
 from asnn_deploy.deploy.source import open_source
-from asnn_deploy.errors import DataError
 from asnn_deploy.input.data import as_images
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.preprocessing import prepare
@@ -35,25 +36,27 @@ def run(
     batch_size: int = DEFAULT_BATCH,
     potentials: bool = False,
 ) -> Trace:
-    """Run images `[N, H, W]` or `[N, H, W, C]`, uint8 or float 0..1, on a target.
+    """Run images `[N, H, W]` or `[N, H, W, C]`, uint8 or float 0..1, on a target; for a network that takes sequences,
+    frames `[N, T, ...]`.
 
     Returns a Trace with `logits [N, classes]` and `spikes[layer] [T, N, ...]`; with `potentials`, also the membrane
     potentials where the target gives them. Raises AsnnDeployError.
     """
-    pixels = as_images(images, "images")
-    check_shape(net, pixels, "images")
-    pixels = prepare(net.code.preparation, pixels)
+    samples = entering(net, images, "images" if net.code.kind == "image" else "frames")
+    net = net.over(samples.shape[1]) if net.any_length else net
     chosen = available("targets", target)
-    batch_size = max(1, min(batch_size, len(pixels)))
+    batch_size = max(1, min(batch_size, len(samples)))
     record = Record(spikes=True, potentials=potentials)
     with Deployment(net) as deployment, chosen.open(deployment, batch_size) as session:
-        starts = range(0, max(len(pixels), 1), batch_size)
-        return Trace.concatenate([session.run(pixels[i : i + batch_size], record) for i in starts])
+        starts = range(0, max(len(samples), 1), batch_size)
+        return Trace.concatenate([session.run(samples[i : i + batch_size], record) for i in starts])
 
 
-def check_shape(net: DeployGraph, images: Array, where: str) -> None:
-    """Raise DataError where images `[N, C, H, W]` are not what the network takes."""
-    if images.shape[1:] != net.input_shape:
-        raise DataError(
-            f"{where}: images are {images.shape[1:]} (channels, height, width), the network takes {net.input_shape}"
-        )
+def entering(net: DeployGraph, samples: Array, where: str) -> Array:
+    """Return what a user gives as the network takes it: images prepared, frames in their type. Raises DataError."""
+    if net.code.kind == "image":
+        samples = as_images(samples, where)
+        net.code.check(samples, net.input_shape, where)
+        return prepare(net.code.preparation, samples)
+    net.code.check(samples, net.input_shape, where)
+    return np.ascontiguousarray(samples, net.code.dtype)

@@ -17,14 +17,15 @@ def run(graph, image):
     number = int if whole else np.float32
     state = {n.name: {} for n in graph.neurons}
     current = {n.name: {} for n in graph.neurons}
-    history, spikes, potentials = [], {n.name: [] for n in graph.neurons}, {n.name: [] for n in graph.neurons}
-    logits = None
+    history, answers, spikes, potentials = (
+        [],
+        [],
+        {n.name: [] for n in graph.neurons},
+        {n.name: [] for n in graph.neurons},
+    )
     for t in range(graph.time_steps):
-        signals = {
-            "input": np.array([number(v) for v in graph.code.table[t][image].ravel()], dtype=object).reshape(
-                image.shape
-            )
-        }
+        frame = image[t] if graph.code.kind == "sequence" else graph.code.table[t][image]
+        signals = {"input": np.array([number(v) for v in frame.ravel()], dtype=object).reshape(frame.shape)}
         history.append(signals)
         for layer in graph.layers:
             inputs = []
@@ -40,15 +41,30 @@ def run(graph, image):
             potentials[neuron.name].append(
                 np.array([state[neuron.name][i] for i in np.ndindex(*shape)], dtype=object).reshape(shape)
             )
-        answer = signals[graph.readout.name]
-        logits = [number(0)] * answer.size if logits is None else logits
-        logits = [number(a + b) for a, b in zip(logits, answer.ravel())]
+        answers.append(signals[graph.readout.name].ravel())
+    logits = [answered(graph.readout.rule, [x[c] for x in answers], number) for c in range(len(answers[0]))]
     unit = graph.readout.unit if whole else 1
     return (
         {k: np.stack(v) for k, v in spikes.items()},
         {k: np.stack(v) for k, v in potentials.items()},
         [x * unit for x in logits],
     )
+
+
+def answered(rule, steps, number):
+    """One class's answer of what the readout gives at each step."""
+    if rule == "last":
+        return steps[-1]
+    if rule == "maximum":
+        return max(steps)
+    if rule == "first-spike":
+        return next((len(steps) - t for t, x in enumerate(steps) if x > 0), 0)
+    total = number(0)
+    for x in steps:
+        total = number(total + x)
+    if rule == "mean":
+        return total * (1 / len(steps)) if number is int else number(total * number(1 / len(steps)))
+    return total
 
 
 def value(table, t, index):
@@ -123,23 +139,41 @@ def neuron(graph, layer, t, inputs, number, state, current):
     out = np.empty(graph.shapes[layer.name], dtype=object)
     for place in np.ndindex(*out.shape):
         p = {key: value(table, t, place) for key, table in layer.parameters.items()}
-        v, drive = v_of.get(place, number(0)), x[place]
-        if number is int:
-            v = shifted(v * p["leak"], 12) + shifted(drive * p["gain"], p["gain_shift"]) + p.get("bias", 0)
-            v = max(-(2**23 - 1), min(2**23 - 1, v))
-        else:
-            if layer.model == "cuba-lif":
-                drive = np.float32(np.float32(p["current_leak"] * i_of.get(place, np.float32(0))) + drive)
-                i_of[place] = drive
-            v = np.float32(np.float32(p["leak"] * v) + np.float32(p["gain"] * drive))
-            if "bias" in p:
-                v = np.float32(v + p["bias"])
-        fires = v > p["threshold"]
+        advance = whole_step if number is int else real_step
+        v, i_of[place] = advance(layer.model, p, v_of.get(place, number(0)), i_of.get(place, number(0)), x[place])
+        fires = v > p.get("threshold", number(1)) if layer.model != "li" else False
         if fires:
-            v = number(0) if layer.reset == "zero" else number(v - p["threshold"])
+            v = number(0) if layer.reset == "zero" else number(v - p.get("threshold", number(1)))
         v_of[place] = v
-        out[place] = number(fires)
+        out[place] = v if layer.model == "li" else number(fires)
     return out
+
+
+def whole_step(model, p, v, i, x):
+    """The integer equations of docs/fixed-point.md: the potential before its reset, and the synaptic current."""
+    if model == "cuba-lif":
+        i = clamped(
+            shifted(i * p["current_leak"], 12)
+            + shifted(x * p["current_gain"], p["current_shift"])
+            + p.get("current_bias", 0)
+        )
+        x = i
+    kept = v if model == "if" else shifted(v * p["leak"], 12)
+    return clamped(kept + shifted(x * p["gain"], p["gain_shift"]) + p.get("bias", 0)), i
+
+
+def clamped(v):
+    return max(-(2**23 - 1), min(2**23 - 1, v))
+
+
+def real_step(model, p, v, i, x):
+    """The same in float32, each product and sum rounded by itself."""
+    f = np.float32
+    if model == "cuba-lif":
+        i = x = f(f(p["current_leak"] * i) + x)
+    kept = v if model == "if" else f(p["leak"] * v)
+    v = f(kept + f(p["gain"] * x))
+    return (f(v + p["bias"]) if "bias" in p else v), i
 
 
 def scale(graph, layer, t, inputs, number, state, current):

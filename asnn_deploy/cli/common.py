@@ -33,8 +33,7 @@ split_option = click.option("--split", type=click.Choice(["test", "train"]), def
 
 
 def load_samples(source: Source, data_spec: str | None, split: str, limit: int | None) -> tuple[Array, Array, str]:
-    """Images `[N,C,H,W]` as the network reads them, labels `[N]` and the data's text, checked against its input."""
-    from asnn_deploy.api import check_shape
+    """Images `[N,C,H,W]` or frames `[N,T,...]` as the network reads them, labels `[N]` and the data's text; checked."""
     from asnn_deploy.errors import DataError
     from asnn_deploy.input.data import load_data
     from asnn_deploy.ir.preprocessing import prepare
@@ -44,10 +43,14 @@ def load_samples(source: Source, data_spec: str | None, split: str, limit: int |
         raise DataError(f"{source.path}: remembers no data; give --data NAME[:PATH]")
     data = load_data(spec)
     images, labels = data.part(split, limit)
-    check_shape(source.graph, images, f"--data {spec}")
+    code = source.graph.code
+    kind = "image" if code.kind == "image" else "sequence"
+    if (data.kind == "image") != (kind == "image"):
+        raise DataError(f"--data {spec}: holds {data.kind}s, the network takes {kind}s")
+    code.check(images, source.graph.input_shape, f"--data {spec}")
     if data.classes > source.graph.classes:
         raise DataError(f"--data {spec}: has {data.classes} classes, the network answers {source.graph.classes}")
-    return prepare(source.graph.code.preparation, images), labels, spec
+    return prepare(code.preparation, images).astype(code.dtype, copy=False), labels, spec
 
 
 def batches(count: int, size: int, what: str) -> Iterator[slice]:

@@ -40,7 +40,7 @@ class Answers:
         self.correct += int(right.sum())
         if trace.step_logits is not None:
             self.stepped += len(labels)
-            answers = running_logits(trace.step_logits).argmax(axis=2)
+            answers = running_logits(trace.step_logits, trace.rule).argmax(axis=2)
             self.correct_by_step += (answers == labels).sum(axis=1)
         for label in np.unique(labels).tolist():
             among = labels == label

@@ -74,7 +74,7 @@ class Counter:
                 self._biases[layer.name] = layer.bias_reads(graph.shapes[layer.name])
         shape = (len(self._counted), graph.time_steps)
         self._sums: dict[float, _Sums] = {}
-        self._pixels = np.zeros(256, dtype=np.int64)
+        self._sent = np.zeros(graph.time_steps, dtype=np.int64)
         self._by_step = Running(*shape, 2)
         self._answers = Answers(graph.time_steps)
 
@@ -139,8 +139,7 @@ class Counter:
             raise InputError("nothing was counted: a report needs at least 1 sample")
         if margin not in self._sums:
             raise InputError(f"exit margin {margin}: was not counted; counted: {sorted(self._sums)}")
-        code, analog = self.graph.code, self.graph.code.analog
-        sent = np.where(analog[:, None], code.table != 0, code.table) @ self._pixels / self.samples
+        analog, sent = self.graph.code.analog, self._sent / self.samples
         whole, sums = margin == WHOLE, self._sums[margin]
         found = self._answers.of(self.samples) if whole else NOT_ASKED
         means = sums.table / self.samples
@@ -178,7 +177,7 @@ class Counter:
             raise InputError(f"exit margins {sorted(exits)} differ from those of the batches before")
         time_steps = self.graph.time_steps
         self.samples += len(counts)
-        self._pixels += np.bincount(images.reshape(-1), minlength=256)
+        self._sent += self.graph.code.sent(images)
         for margin, steps in {WHOLE: np.full(len(counts), time_steps), **exits}.items():
             runs = np.asarray(steps)[:, None] > np.arange(time_steps)
             kept = counts if runs.all() else counts * runs[:, None, :, None]
@@ -218,7 +217,7 @@ class Counter:
 
 def without_signals(trace: Trace) -> Trace:
     """A trace with nothing but its logits, which is all that is kept of a piece once it is counted."""
-    return Trace(trace.target, trace.logits, step_logits=trace.step_logits)
+    return Trace(trace.target, trace.logits, step_logits=trace.step_logits, rule=trace.rule)
 
 
 def _product(layer: Product, inputs: list[Array]) -> tuple[Array, ...]:

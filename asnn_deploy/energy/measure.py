@@ -61,7 +61,7 @@ def measure(
     counter = Counter(graph)
     with Runner(graph) as runner:
         chosen = _calibrate(runner, *calibration, progress) if calibration is not None else None
-        test = Outcomes(chosen.margins if chosen else (), graph.time_steps)
+        test = Outcomes(chosen.margins if chosen else (), graph.time_steps, graph.readout.rule)
         rows = []
         for cut in progress(_cuts(len(images)), "report"):
             answered = labels[cut]
@@ -100,7 +100,8 @@ def _calibrate(runner: Runner, images: Array, labels: Array, progress: Progress)
     traces = [runner.run(images[cut], record) for cut in progress(_cuts(len(images)), "calibration")]
     logits = Trace.concatenate(traces).step_logits
     assert logits is not None
-    outcomes = Outcomes(candidate_margins(logits), runner.graph.time_steps)
+    rule = runner.graph.readout.rule
+    outcomes = Outcomes(candidate_margins(logits, rule=rule), runner.graph.time_steps, rule)
     outcomes.add(logits, labels)
     return outcomes
 

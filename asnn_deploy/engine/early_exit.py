@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import InputError
+from asnn_deploy.ir.answers import running
 from asnn_deploy.ir.trace import Trace
 from asnn_deploy.util.arrays import Array
 
@@ -46,24 +47,24 @@ def softmax_margin(logits: Array) -> Array:
     return np.asarray(values[:, -1] - values[:, -2])
 
 
-def running_logits(step_logits: Array) -> Array:
-    """The logits summed up to and including each step, from step 0 on in their own type: `[T, B, C]` of `[T, B, C]`."""
-    return np.cumsum(step_logits, axis=0, dtype=step_logits.dtype)
+def running_logits(step_logits: Array, rule: str = "sum") -> Array:
+    """The answer up to and including each step, `[T, B, C]`, of its summands `[T, B, C]`; see `ir/answers.py`."""
+    return running(rule, step_logits) if len(step_logits) else step_logits
 
 
-def step_margins(step_logits: Array) -> Array:
+def step_margins(step_logits: Array, rule: str = "sum") -> Array:
     """The softmax margin after each step, `[T, B]`, of step logits `[T, B, C]`."""
-    margins = [softmax_margin(logits) for logits in running_logits(step_logits)]
+    margins = [softmax_margin(logits) for logits in running_logits(step_logits, rule)]
     return np.stack(margins) if margins else np.zeros(step_logits.shape[:2])
 
 
-def exit_steps(step_logits: Array, margin: float) -> Array:
+def exit_steps(step_logits: Array, margin: float, rule: str = "sum") -> Array:
     """How many steps each sample runs before its softmax margin reaches `margin`: int64 `[B]`, 1..T; T where never.
 
     step_logits: `[T, B, C]`, the answer's summand at each step (`Trace.step_logits`). A margin of 0 exits after step
     1, one above 1 never. Raises InputError where the margin is negative or no number.
     """
-    return first_reaching(step_margins(step_logits), margin)
+    return first_reaching(step_margins(step_logits, rule), margin)
 
 
 def first_reaching(margins: Array, margin: float) -> Array:
@@ -75,14 +76,14 @@ def first_reaching(margins: Array, margin: float) -> Array:
     return np.asarray(reached.argmax(axis=0) + 1)
 
 
-def exit_logits(step_logits: Array, steps: Array) -> Array:
+def exit_logits(step_logits: Array, steps: Array, rule: str = "sum") -> Array:
     """The logits at each sample's exit, `[B, C]`, of step logits `[T, B, C]` and steps `[B]` in 1..T."""
-    return np.asarray(running_logits(step_logits)[steps - 1, np.arange(len(steps))])
+    return np.asarray(running_logits(step_logits, rule)[steps - 1, np.arange(len(steps))])
 
 
-def answers(step_logits: Array, steps: Array) -> Array:
+def answers(step_logits: Array, steps: Array, rule: str = "sum") -> Array:
     """The class that is answered at each sample's exit, int64 `[B]`; the first of equals."""
-    return np.asarray(exit_logits(step_logits, steps).argmax(axis=1))
+    return np.asarray(exit_logits(step_logits, steps, rule).argmax(axis=1))
 
 
 def at_exit(trace: Trace, margin: float) -> tuple[Trace, Array]:
@@ -93,22 +94,22 @@ def at_exit(trace: Trace, margin: float) -> tuple[Trace, Array]:
     """
     if trace.step_logits is None:
         raise InputError(f"target {trace.target!r} recorded no logits of each step, which early exit needs")
-    steps = exit_steps(trace.step_logits, margin)
+    steps = exit_steps(trace.step_logits, margin, trace.rule)
     ran = np.arange(len(trace.step_logits))[:, None] < steps
     spikes = {
         name: fired * ran.reshape(*ran.shape, *[1] * (fired.ndim - 2)).astype(fired.dtype)
         for name, fired in trace.spikes.items()
     }
-    return Trace(trace.target, exit_logits(trace.step_logits, steps), spikes), steps
+    return Trace(trace.target, exit_logits(trace.step_logits, steps, trace.rule), spikes), steps
 
 
-def candidate_margins(step_logits: Array, count: int = CANDIDATES) -> tuple[float, ...]:
+def candidate_margins(step_logits: Array, count: int = CANDIDATES, rule: str = "sum") -> tuple[float, ...]:
     """Margins worth trying, increasing: 0, 1, and between them quantiles of what is seen before the last step.
 
     step_logits: `[T, N, C]` of the calibration split. Quantiles are rounded to two digits of their distance to 1, so
     that they can be typed; those that fall together are one, so there may be fewer than `count`.
     """
-    seen = step_margins(step_logits)[:-1]
+    seen = step_margins(step_logits, rule)[:-1]
     if not seen.size:
         return (0.0, 1.0)
     inner = np.quantile(seen, np.linspace(0, 1, count)[1:-1])
@@ -122,15 +123,15 @@ def _typeable(margin: float) -> float:
 class Outcomes:
     """What early exit at each of some margins does to a split, batch by batch."""
 
-    def __init__(self, margins: Sequence[float], time_steps: int) -> None:
-        self.margins, self.time_steps, self.samples = tuple(margins), time_steps, 0
+    def __init__(self, margins: Sequence[float], time_steps: int, rule: str = "sum") -> None:
+        self.margins, self.time_steps, self.rule, self.samples = tuple(margins), time_steps, rule, 0
         self._correct = dict.fromkeys((*self.margins, math.inf), 0)
         self._after = {margin: np.zeros(time_steps, np.int64) for margin in self._correct}
 
     def add(self, step_logits: Array, labels: Array) -> dict[float, Array]:
         """Take in a batch's step logits `[T, B, C]` and labels `[B]`; returns each margin's exits `[B]`."""
-        seen = step_margins(step_logits)
-        classes = running_logits(step_logits).argmax(axis=2)
+        seen = step_margins(step_logits, self.rule)
+        classes = running_logits(step_logits, self.rule).argmax(axis=2)
         self.samples += len(labels)
         exits = {margin: first_reaching(seen, margin) for margin in self._correct}
         for margin, steps in exits.items():

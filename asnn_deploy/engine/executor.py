@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Sequence
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.population import Population
 from asnn_deploy.engine.signals import carried_types
 from asnn_deploy.engine.units import Stepwise, Unit, plan_units
+from asnn_deploy.ir.answers import Answer, final
 from asnn_deploy.ir.graph import INPUT, DeployGraph, check_neurons
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
@@ -150,7 +150,8 @@ class Executor:
             counts = self.spike_counts() if record.spike_counts else {}
             blocks.append(({"": signals[answer.name]}, spikes, potentials, arriving, counts))
         summands, *kept = ({name: _joined([p[name] for p in parts]) for name in parts[0]} for parts in zip(*blocks))
-        return self._trace(summands[""], record.step_logits, *kept)
+        named = dict(zip(("spikes", "potentials", "arriving", "spike_counts"), kept))
+        return self._trace(summands[""], record.step_logits, named)
 
     def run_until(self, images: Array, margin: float) -> tuple[Trace, Array]:
         """Run uint8 images `[B, C, H, W]`, each until its softmax margin reaches `margin`: a trace of the logits then,
@@ -162,39 +163,35 @@ class Executor:
         fixed = graph.arithmetic == "fixed"
         frames = encode(graph.code, images)
         self.reset(len(images))
-        running: Array = np.zeros((len(images), graph.classes), np.float64 if fixed else np.float32)
-        logits, steps = np.zeros_like(running), np.zeros(len(images), np.int64)
+        logits: Array = np.zeros((len(images), graph.classes), np.float64 if fixed else np.float32)
+        so_far, steps = Answer(answer.rule), np.zeros(len(images), np.int64)
         under_way = np.arange(len(images))
         for t in range(graph.time_steps):
-            summands = self.step(t, {INPUT: frames[t, under_way]})[answer.name].reshape(running.shape)
-            running = running + (summands * np.float64(answer.unit) if fixed else summands)
+            summands = self.step(t, {INPUT: frames[t, under_way]})[answer.name].reshape(len(under_way), graph.classes)
+            running = so_far.add(summands * np.float64(answer.unit) if fixed else summands)
             logits[under_way] = running
             steps[under_way] += 1
             stays = np.flatnonzero(~(softmax_margin(running) >= margin))
             if not len(stays):
                 break
             if len(stays) < len(running):
-                running, under_way = running[stays], under_way[stays]
+                under_way = under_way[stays]
+                so_far.keep(stays)
                 self.keep(stays)
         return Trace("reference-fixed" if fixed else "reference", logits), steps
 
-    def _trace(
-        self, summands: Array, steps: bool, spikes: dict[str, Array], potentials: dict[str, Array], *others: Any
-    ) -> Trace:
+    def _trace(self, summands: Array, steps: bool, kept: dict[str, dict[str, Array]]) -> Trace:
         graph = self.graph
         fixed = graph.arithmetic == "fixed"
         summands = summands.reshape(*summands.shape[:2], graph.classes)
-        logits = np.zeros(summands.shape[1:], summands.dtype)
-        for summand in summands:  # from step 0 on: float sums depend on the order
-            logits = logits + summand
+        logits = final(graph.readout.rule, summands)
         unit = np.float64(graph.readout.unit)
         return Trace(
             "reference-fixed" if fixed else "reference",
             logits * unit if fixed else logits,
-            spikes,
-            potentials,
-            None if not steps else summands * unit if fixed else summands,
-            *others,
+            step_logits=None if not steps else summands * unit if fixed else summands,
+            rule=graph.readout.rule,
+            **kept,
         )
 
 

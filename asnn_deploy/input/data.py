@@ -11,6 +11,7 @@ import numpy as np
 
 from asnn_deploy.errors import DataError, InputError
 from asnn_deploy.ir.images import PIXEL_MAX
+from asnn_deploy.ir.inputs import KINDS
 from asnn_deploy.ir.preprocessing import prepare
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.files import DAMAGE, describe, making_folder
@@ -21,13 +22,16 @@ from asnn_deploy.util.suggest import unknown_name
 class Data:
     """A data set in memory.
 
-    images: "train" and "test" to uint8 `[N, C, H, W]`; labels: to int64 `[N]`, 0..classes-1.
+    images: "train" and "test" to uint8 `[N, C, H, W]`, or to frames `[N, T, ...]` of a kind; labels: to int64 `[N]`,
+        0..classes-1.
+    kind: "image", or what frames are made of: "spikes", "counts" or "values".
     """
 
     spec: str
     images: dict[str, Array]
     labels: dict[str, Array]
     classes: int
+    kind: str = "image"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,10 +83,25 @@ def as_images(images: Array, where: str) -> Array:
     return np.ascontiguousarray(images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2))
 
 
+def as_frames(frames: Array, where: str) -> Array:
+    """Return frames `[N, T, ...]` as they are. Raises DataError naming `where` unless they are finite numbers."""
+    frames = np.asarray(frames)
+    if frames.ndim < 3 or 0 in frames.shape[1:]:
+        raise DataError(f"{where}: frames have shape {frames.shape}; allowed: [N, T, ...]")
+    if frames.dtype.kind not in "biuf" or not np.isfinite(frames).all():
+        raise DataError(f"{where}: frames of type {frames.dtype} hold something that is not a finite number")
+    return frames
+
+
 def _checked(spec: str, arrays: dict[str, Array], classes: int | None) -> Data:
     images, labels = {}, {}
+    kind = str(arrays.get("kind", "image"))
+    if kind not in ("image", *KINDS):
+        raise DataError(f"--data {spec}: kind {kind!r}; allowed: {', '.join(KINDS)}, or none for images")
     for split in ("train", "test"):
-        x, y = as_images(arrays[f"x_{split}"], f"--data {spec}: x_{split}"), np.asarray(arrays[f"y_{split}"])
+        where = f"--data {spec}: x_{split}"
+        x = as_images(arrays[f"x_{split}"], where) if kind == "image" else as_frames(arrays[f"x_{split}"], where)
+        y = np.asarray(arrays[f"y_{split}"])
         if y.ndim != 1 or len(y) != len(x):
             raise DataError(f"--data {spec}: {len(x)} {split} images need as many labels, found shape {y.shape}")
         if len(x) == 0:
@@ -100,7 +119,7 @@ def _checked(spec: str, arrays: dict[str, Array], classes: int | None) -> Data:
         if y.min() < 0 or y.max() >= classes:
             wrong = int(y.min() if y.min() < 0 else y.max())
             raise DataError(f"--data {spec}: y_{split} holds label {wrong}; allowed: 0..{classes - 1}")
-    return Data(spec, images, labels, classes)
+    return Data(spec, images, labels, classes, kind)
 
 
 def _digits(_path: Path) -> tuple[dict[str, Array], int]:
@@ -115,12 +134,15 @@ def _digits(_path: Path) -> tuple[dict[str, Array], int]:
 
 
 def _npz(path: Path) -> tuple[dict[str, Array], None]:
+    needed = ("x_train", "y_train", "x_test", "y_test")
     try:
         with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in file.files]
+            missing = [key for key in needed if key not in file.files]
             if missing:
                 raise DataError(f"{path}: lacks {missing[0]!r}; needs arrays x_train, y_train, x_test, y_test")
-            return {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test")}, None
+            return {
+                key: file[key] for key in ("x_train", "y_train", "x_test", "y_test", "kind") if key in file.files
+            }, None
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except DAMAGE as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from asnn_deploy.errors import GraphError
-from asnn_deploy.ir.images import InputCode
+from asnn_deploy.ir.inputs import Input
 from asnn_deploy.ir.layers import Layer, Neuron, Readout, Shape, Synapses
 from asnn_deploy.ir.quantization import Quantization
+from asnn_deploy.ir.step_table import StepTable
 
 R = TypeVar("R")
 INPUT = "input"
@@ -38,8 +39,8 @@ class Edge:
 class DeployGraph:
     """A network with its input code.
 
-    input_shape: of the raw 8-bit image, `(C, H, W)`.
-    code: how the image becomes T frames.
+    input_shape: of an image `(C, H, W)`, or of a sequence's frames.
+    code: what enters: an image and its coding (`images.InputCode`), or a sequence of frames (`inputs.SequenceInput`).
     layers: in topological order of the edges without delay.
     edges: who feeds whom; the order of a layer's edges is the order of its inputs.
     arithmetic: "float32" or "fixed" (integer tables, see `fixed_point.py`).
@@ -50,7 +51,7 @@ class DeployGraph:
     """
 
     input_shape: Shape
-    code: InputCode
+    code: Input
     layers: tuple[Layer, ...]
     edges: tuple[Edge, ...]
     arithmetic: str = "float32"
@@ -67,7 +68,7 @@ class DeployGraph:
         return hash((self.input_shape, self.code, self.layers, self.edges, self.arithmetic))
 
     @classmethod
-    def chain(cls, input_shape: Shape, code: InputCode, layers: Iterable[Layer], **others: Any) -> DeployGraph:
+    def chain(cls, input_shape: Shape, code: Input, layers: Iterable[Layer], **others: Any) -> DeployGraph:
         """A graph whose layers follow each other."""
         layers = tuple(layers)
         names = [INPUT, *(layer.name for layer in layers)]
@@ -75,8 +76,25 @@ class DeployGraph:
 
     @property
     def time_steps(self) -> int:
-        """T."""
+        """T. Raises GraphError if sequences of any length may enter; `over(T)` gives the network for one length."""
+        if self.code.time_steps is None:
+            raise GraphError("the network takes sequences of any length; say over how many time steps it shall run")
         return self.code.time_steps
+
+    @property
+    def any_length(self) -> bool:
+        """Whether sequences of any length may enter: every table is then the same at all steps, and holds one."""
+        return self.code.time_steps is None
+
+    def over(self, time_steps: int) -> DeployGraph:
+        """Return the network for sequences of that many steps; itself if it is for one length."""
+        if not self.any_length:
+            return self
+        known: dict[int, DeployGraph] = vars(self).setdefault("lengths", {})
+        if time_steps not in known:
+            layers = tuple(layer.with_tables(lambda t: StepTable(t.values, [0] * time_steps)) for layer in self.layers)
+            known[time_steps] = replace(self, code=replace(self.code, steps=time_steps), layers=layers)  # type: ignore[type-var]
+        return known[time_steps]
 
     @cached_property
     def by_name(self) -> dict[str, Layer]:
@@ -222,8 +240,10 @@ def validate(graph: DeployGraph) -> None:
     _validate_edges(graph)
     for layer in graph.layers:
         for key, table in layer.tables().items():
-            if table.time_steps != graph.time_steps:
-                raise layer.refuse(f"{key} covers {table.time_steps} time steps, the graph has {graph.time_steps}")
+            steps = 1 if graph.any_length else graph.time_steps
+            if table.time_steps != steps:
+                has = "takes sequences of any length: 1 is allowed" if graph.any_length else f"has {steps}"
+                raise layer.refuse(f"{key} covers {table.time_steps} time steps, the graph {has}")
     if graph.arithmetic not in ("float32", "fixed"):
         raise GraphError(f"arithmetic {graph.arithmetic!r}, allowed: float32, fixed")
     if not 0 < graph.dt < math.inf:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from asnn_deploy.errors import GraphError
+from asnn_deploy.errors import DataError, GraphError
+from asnn_deploy.ir.granularity import Shape
+from asnn_deploy.ir.inputs import Input
 from asnn_deploy.ir.preprocessing import PREPARATIONS
 from asnn_deploy.ir.signals import Kind, Signal, spikes
 from asnn_deploy.util.arrays import Array, frozen
@@ -24,7 +27,7 @@ PIXEL_MAX = 255
 
 
 @dataclass(frozen=True, eq=False)
-class InputCode:
+class InputCode(Input):
     """The frames of a coding, pixel value by pixel value.
 
     name: the coding's name.
@@ -40,6 +43,7 @@ class InputCode:
     table: Array
     analog: Array
     preparation: str = "raw"
+    kind: ClassVar[str] = "image"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "table", frozen(self.table, np.int32))
@@ -94,6 +98,20 @@ class InputCode:
         """What a step can send: spikes, counts, or at an analog step the pixel itself."""
         most = float(self.table[step].max())
         return Signal(Kind.VALUES, np.zeros(1), np.full(1, most), 0) if self.analog[step] else spikes(most)
+
+    def sent(self, samples: Array) -> Array:
+        """See Input."""
+        pixels = np.bincount(samples.reshape(-1), minlength=PIXEL_LEVELS)
+        return np.where(self.analog[:, None], self.table != 0, self.table) @ pixels  # type: ignore[no-any-return]
+
+    def check(self, samples: Array, shape: Shape, where: str) -> None:
+        """Raise DataError naming `where` unless these are uint8 images `[N, *shape]`."""
+        if samples.shape[1:] != shape:
+            raise DataError(
+                f"{where}: images are {samples.shape[1:]} (channels, height, width), the network takes {shape}"
+            )
+        if samples.dtype != np.uint8:
+            raise DataError(f"{where}: images have type {samples.dtype}; the network takes uint8 pixels")
 
     def frame(self, images: Array, step: int) -> Array:
         """The frame at one step: uint8 images `[B, C, H, W]` to int32 `[B, C, H, W]`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -38,6 +38,11 @@ class Input(ABC):
         """T; None if a sequence of any length may enter."""
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type in which samples enter."""
+        return np.dtype(np.uint8)
+
+    @property
     @abstractmethod
     def largest(self) -> Array:
         """The largest magnitude that each step can send, `[T]`."""
@@ -54,6 +59,10 @@ class Input(ABC):
     @abstractmethod
     def frames(self, samples: Array) -> Array:
         """The frames `[T, B, ...]` of a batch of samples."""
+
+    @abstractmethod
+    def sent(self, samples: Array) -> Array:
+        """How many spikes, or at an analog step how many values other than 0, a batch sends at each step, `[T]`."""
 
     @abstractmethod
     def check(self, samples: Array, shape: Shape, where: str) -> None:
@@ -83,7 +92,7 @@ class SequenceInput(Input):
             raise GraphError(f"sequence of {self.steps} time steps; allowed: at least 1, or None for any number")
         whole = self.most == int(self.most) and 1 <= self.most <= LARGEST_COUNT
         if self.values == "counts" and not whole:
-            raise GraphError(f"sequence of counts up to {self.most:g}; allowed: whole numbers from 1 to {LARGEST_COUNT}")
+            raise GraphError(f"sequence of counts up to {self.most:g}; allowed: whole numbers, 1 to {LARGEST_COUNT}")
         if not 0 < self.most < np.inf or (self.values == "spikes" and self.most != 1):
             raise GraphError(f"sequence of {self.values} up to {self.most:g}; spikes are 0 or 1, values are finite")
 
@@ -105,20 +114,24 @@ class SequenceInput(Input):
         return spikes(self.most)
 
     @property
-    def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.float32]:
-        """The type of a frame."""
+    def dtype(self) -> np.dtype[Any]:
         return np.dtype(np.float32) if self.values == "values" else np.dtype(np.uint8)
 
     def frames(self, samples: Array) -> Array:
         return np.ascontiguousarray(samples.swapaxes(0, 1), self.dtype)
 
+    def sent(self, samples: Array) -> Array:
+        frames = self.frames(samples).reshape(samples.shape[1], -1)
+        return np.count_nonzero(frames, axis=1) if self.values == "values" else frames.sum(axis=1, dtype=np.int64)
+
     def check(self, samples: Array, shape: Shape, where: str) -> None:
         samples = np.asarray(samples)
         steps = "T" if self.steps is None else str(self.steps)
         expected = f"[N, {', '.join([steps, *map(str, shape)])}]"
-        if samples.ndim != 2 + len(shape) or samples.shape[2:] != shape or samples.shape[1] != (self.steps or samples.shape[1]):
+        fits = samples.ndim == 2 + len(shape) and samples.shape[2:] == shape
+        if not fits or samples.shape[1] != (self.steps or samples.shape[1]):
             raise DataError(f"{where}: frames have shape {list(samples.shape)}, the network takes {expected}")
-        if samples.ndim > 1 and samples.shape[1] < 1:
+        if samples.shape[1] < 1:
             raise DataError(f"{where}: frames have no time steps; the network takes {expected}")
         if samples.dtype.kind not in "biuf":
             raise DataError(f"{where}: frames are of type {samples.dtype}; they must be numbers")
@@ -133,5 +146,6 @@ class SequenceInput(Input):
         least = -self.most if self.values == "values" else 0.0
         if low < least or high > self.most:
             raise DataError(
-                f"{where}: frames lie in {low:g}..{high:g}; the network takes {self.values} from {least:g} to {self.most:g}"
+                f"{where}: frames lie in {low:g}..{high:g}; "
+                f"the network takes {self.values} from {least:g} to {self.most:g}"
             )

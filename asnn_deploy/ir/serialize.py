@@ -16,18 +16,21 @@ import numpy as np
 from asnn_deploy.errors import BundleError, GraphError
 from asnn_deploy.ir.graph import DeployGraph, Edge, check_neurons
 from asnn_deploy.ir.images import InputCode
+from asnn_deploy.ir.inputs import Input, SequenceInput
 from asnn_deploy.ir.layers import LAYERS, Layer, Neuron
 from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.files import DAMAGE, describe, replacing
 
-FORMAT = 2
+FORMAT = 3
 
 
 def save_graph(path: Path, graph: DeployGraph) -> None:
     """Write the graph; whole or not at all."""
-    arrays: dict[str, Array] = {"code/table": graph.code.table, "code/analog": graph.code.analog}
+    arrays: dict[str, Array] = {}
+    if isinstance(graph.code, InputCode):
+        arrays = {"code/table": graph.code.table, "code/analog": graph.code.analog}
     for layer in graph.layers:
         for key, table in layer.tables().items():
             arrays[f"{layer.name}/{key}/values"] = table.values
@@ -36,6 +39,7 @@ def save_graph(path: Path, graph: DeployGraph) -> None:
         "format": FORMAT,
         "input_shape": graph.input_shape,
         "code": graph.code.name,
+        "sequence": sequence_fields(graph.code),
         "preparation": graph.code.preparation,
         "arithmetic": graph.arithmetic,
         "dt": graph.dt,
@@ -62,7 +66,8 @@ def load_graph(path: Path) -> DeployGraph:
             )
         graph = DeployGraph(
             tuple(header["input_shape"]),
-            InputCode(header["code"], arrays["code/table"], arrays["code/analog"], header.get("preparation", "raw")),
+            sequence_from(header["sequence"])
+            or InputCode(header["code"], arrays["code/table"], arrays["code/analog"], header["preparation"]),
             tuple(_layer(entry, arrays) for entry in header["layers"]),
             tuple(Edge(*edge) for edge in header["edges"]),
             header["arithmetic"],
@@ -73,6 +78,16 @@ def load_graph(path: Path) -> DeployGraph:
     except (*DAMAGE, GraphError) as error:
         raise BundleError(f"{path}: not a readable graph file ({describe(error)}); export again") from error
     return graph
+
+
+def sequence_fields(code: Input) -> dict[str, Any] | None:
+    """Return what a sequence is, as JSON values; None for an image."""
+    return {"steps": code.steps, "values": code.values, "most": code.most} if isinstance(code, SequenceInput) else None
+
+
+def sequence_from(values: dict[str, Any] | None) -> SequenceInput | None:
+    """Return the inverse of `sequence_fields`."""
+    return None if values is None else SequenceInput(values["steps"], values["values"], values["most"])
 
 
 def static_fields(layer: Layer) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Trace:
     arriving: the signals that synaptic layers read (spikes, pooled or added ones) by the name of the layer that they
         come from, `[T, N, ...]`; empty where not recorded.
     spike_counts: layer name to how many of its neurons fire, `[T, N]`; empty where not recorded.
+    rule: how the summands make the answer (`answers.py`).
     """
 
     target: str
@@ -47,6 +48,7 @@ class Trace:
     step_logits: Array | None = None
     arriving: Mapping[str, Array] = field(default_factory=dict)
     spike_counts: Mapping[str, Array] = field(default_factory=dict)
+    rule: str = "sum"
 
     def __post_init__(self) -> None:
         for name in ("spikes", "potentials", "arriving", "spike_counts"):
@@ -79,6 +81,7 @@ class Trace:
             np.concatenate(steps, axis=1) if steps else None,
             joined("arriving"),
             joined("spike_counts"),
+            first.rule,
         )
 
 

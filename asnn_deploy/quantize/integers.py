@@ -35,6 +35,8 @@ def quantize(graph: DeployGraph) -> DeployGraph:
     """
     if graph.arithmetic == "fixed":
         return graph
+    if graph.code.kind == "sequence" and graph.code.analog.any():
+        raise GraphError("its input is a sequence of values; in integers a network reads images, spikes or counts")
     made = _Integers(graph)
     for layer in made.in_order():
         made.add(layer)

@@ -55,6 +55,7 @@ class OnnxRuntimeSession:
     def __init__(self, graph: DeployGraph, path: Path) -> None:
         self.graph = graph
         self.path = path
+        self.dtype = graph.code.dtype
         try:
             self._content = path.read_bytes()
         except OSError as error:
@@ -84,7 +85,7 @@ class OnnxRuntimeSession:
     def _run(self, images: Array, record: Record) -> Trace:
         session = self._sessions[record]
         try:
-            values = session.run(None, {IMAGE: np.ascontiguousarray(images)})
+            values = session.run(None, {IMAGE: np.ascontiguousarray(images, self.dtype)})
         except Exception as error:  # onnxruntime's errors have no base class of their own
             raise TargetError(f"onnxruntime failed on {self.path}: {one_line(error)}") from error
         found = dict(zip((output.name for output in session.get_outputs()), values))
@@ -95,6 +96,7 @@ class OnnxRuntimeSession:
             {name: found[f"spikes/{name}"].astype(np.uint8) for name in names} if record.spikes else {},
             {name: found[f"potentials/{name}"] for name in names} if record.potentials else {},
             found.get(STEP_LOGITS),
+            rule=self.graph.readout.rule,
         )
 
     def _load(self, content: bytes) -> Any:
@@ -113,8 +115,10 @@ class OnnxRuntimeSession:
 
     def _check(self, session: Any) -> None:
         """The file must be this network's: the same image and the same classes."""
+        code, frame = self.graph.code, list(self.graph.input_shape)
+        kind = "tensor(float)" if self.dtype == np.float32 else "tensor(uint8)"
         expected = {
-            IMAGE: ("tensor(uint8)", list(self.graph.input_shape)),
+            IMAGE: (kind, [self.graph.time_steps, *frame] if code.kind == "sequence" else frame),
             LOGITS: ("tensor(float)", [self.graph.classes]),
         }
         found = {v.name: (v.type, list(v.shape[1:])) for v in (*session.get_inputs(), *session.get_outputs())}

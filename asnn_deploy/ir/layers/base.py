@@ -5,9 +5,9 @@ Shapes are those of one sample (no batch, no time): `(C, H, W)`, `(C, L)` or `(N
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from asnn_deploy.errors import GraphError, UnsupportedError
 from asnn_deploy.ir import granularity
@@ -42,6 +42,11 @@ class Layer:
     def tables(self) -> dict[str, StepTable]:
         """Return the layer's step tables by name."""
         return {key: value for key, value in vars(self).items() if isinstance(value, StepTable)}
+
+    def with_tables(self, change: Callable[[StepTable], StepTable]) -> Layer:
+        """Return the layer with each of its tables changed."""
+        changed: dict[str, Any] = {key: change(table) for key, table in self.tables().items()}
+        return replace(self, **changed)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """Return the shape that leaves, given those that enter. Raises GraphError naming the layer and the shapes."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar
 
@@ -47,6 +47,9 @@ class Neuron(Layer):
 
     def tables(self) -> dict[str, StepTable]:
         return dict(self.parameters)
+
+    def with_tables(self, change: Callable[[StepTable], StepTable]) -> Layer:
+        return replace(self, parameters={key: change(table) for key, table in self.parameters.items()})
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from asnn_deploy.ir.answers import RULES
 from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, answer_unit, largest
 from asnn_deploy.ir.granularity import Shape, by_channel, coarsest, over
 from asnn_deploy.ir.layers.base import Layer
@@ -19,21 +20,25 @@ from asnn_deploy.util.arrays import Array
 
 @dataclass(frozen=True)
 class Readout(Layer):
-    """The network's answer: `sum over t of scale[t] * x[t] (+ bias[t])`, added up from step 0 on.
+    """The network's answer, made of `scale[t] * x[t] (+ bias[t])` at each step; see `ir/answers.py`.
 
     scale: `[K]` or `[K, classes]`; a mean over time has its 1/T in here.
     bias: `[K, classes]`, only in integer graphs (elsewhere the layer before carries it).
     unit: what one integer of an integer graph's answer is worth; 1 in float graphs.
+    rule: how the steps make the answer: added up from step 0 on, or as `answers.RULES` has it.
     """
 
     scale: StepTable
     bias: StepTable | None = None
     unit: float = 1.0
+    rule: str = "sum"
     kind: ClassVar[str] = "readout"
     answers: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
+        if self.rule not in RULES:
+            raise self.refuse(f"rule {self.rule!r}, allowed: {', '.join(RULES)}")
         self.check_granularity("scale", self.scale, shape)
         if self.bias is not None:
             self.check_granularity("bias", self.bias, shape)
@@ -61,7 +66,9 @@ class Readout(Layer):
         steps, shape = range(choices.time_steps), choices.shape
         ((low, high),) = choices.bounds()
         reach = np.broadcast_to(np.maximum(-low, high), (len(steps), low.shape[1]))
-        factors = [self.scale.at(t, over=shape).astype(np.float64) for t in steps]
+        # A mean is a sum of smaller weights, so that integers stay integers.
+        share, rule = (len(steps), "sum") if self.rule == "mean" else (1, self.rule)
+        factors = [self.scale.at(t, over=shape).astype(np.float64) / share for t in steps]
         scale = [f * over(x[0].unit[t], shape) for t, f in enumerate(factors)]
         bias = [np.zeros(()) if x[0].bias is None else f * over(x[0].bias[t], shape) for t, f in enumerate(factors)]
         top = max(float(np.abs(s).max()) for s in scale) or 1.0
@@ -70,7 +77,8 @@ class Readout(Layer):
         # A hundredth of room for the roundings of scales and biases.
         unit = answer_unit(max(top / largest(GAIN_BITS), 1.01 * total / largest(ACCUMULATOR_BITS)))
         factor, offset = (_integers([np.rint(v / unit) for v in values], shape) for values in (scale, bias))
-        return Readout(self.name, factor, offset, unit), Worth(np.full((len(steps), 1), unit))
+        unit = 1.0 if rule == "first-spike" else unit  # steps are counted
+        return Readout(self.name, factor, offset, unit, rule), Worth(np.full((len(steps), 1), unit))
 
 
 def _integers(values: list[Array], shape: Shape) -> StepTable:

@@ -16,7 +16,8 @@ import numpy as np
 from asnn_deploy.errors import BundleError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.images import PIXEL_LEVELS, InputCode
-from asnn_deploy.ir.serialize import static_fields
+from asnn_deploy.ir.inputs import Input
+from asnn_deploy.ir.serialize import sequence_fields, sequence_from, static_fields
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.version import __version__
 from asnn_exporters.nir.nodes import Node
@@ -51,7 +52,10 @@ def kept_aside(unused: Mapping[str, Node]) -> dict[str, dict[str, Array]]:
 def describe(graph: DeployGraph) -> dict[str, Any]:
     """The header's part that depends on the graph, as JSON values."""
     code = graph.code
-    steps = ["analog" if code.analog[t] else code.jumps(t) for t in range(graph.time_steps)]
+    if isinstance(code, InputCode):
+        steps: Any = ["analog" if code.analog[t] else code.jumps(t) for t in range(graph.time_steps)]
+    else:
+        steps = sequence_fields(code)
     layers = [
         {
             "kind": layer.kind,
@@ -95,8 +99,18 @@ def parse(found: Mapping[str, Any], dialects: Collection[str]) -> dict[str, Any]
     return header
 
 
-def input_code(coding: Mapping[str, Any]) -> InputCode:
-    """The coding from its levels. Raises the exceptions of its parts where they are no such description."""
+def time_steps_of(coding: Mapping[str, Any]) -> int:
+    """How many time steps a description of what enters has."""
+    steps = coding["steps"]
+    return int(steps["steps"]) if isinstance(steps, dict) else len(steps)
+
+
+def input_code(coding: Mapping[str, Any]) -> Input:
+    """What enters: the coding from its levels, or the sequence. Raises what its parts raise if it is neither."""
+    if isinstance(coding["steps"], dict):
+        sequence = sequence_from(coding["steps"])
+        assert sequence is not None
+        return sequence
     analog = [step == "analog" for step in coding["steps"]]
     table = np.zeros((len(analog), PIXEL_LEVELS), np.int64)
     for row, is_analog, jumps in zip(table, analog, coding["steps"]):

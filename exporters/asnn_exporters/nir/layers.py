@@ -49,6 +49,8 @@ def check(layer: Layer, graph: DeployGraph, extended: bool) -> None:
         problem = neuron_problem(layer)
     elif isinstance(layer, Readout) and (layer.bias is not None or layer.unit != 1):
         problem = "a readout with a bias or a unit belongs to integer graphs; put the bias into the layer before"
+    elif isinstance(layer, Readout) and layer.rule == "maximum":
+        problem = "answers with the largest value over time, and NIR's primitives have no maximum of real numbers"
     for key, table in layer.tables().items():
         if problem is None and table.dtype != np.float32:
             problem = f"{key} is {table.dtype}, NIR files hold float32; convert it with StepTable.astype('float32')"
@@ -192,10 +194,21 @@ def write_add(u: Unrolling, layer: Add, t: int, sources: Sequence[str]) -> str:
 
 
 def write_readout(u: Unrolling, layer: Readout, t: int, sources: Sequence[str]) -> str:
-    """This step's summand, which is what other layers would read, and the sum so far, in `u.memory`."""
+    """This step's summand, which is what other layers would read, and the answer so far, in `u.memory`."""
     summand = u.table("Scale", layer, "scale", t, sources)
-    before = u.memory.get(layer.name)
-    u.memory[layer.name] = u.total(layer, t, "output", before, summand) if before else summand
+    before, key = u.memory.get(layer.name), f"{layer.name} seen"
+    part = summand
+    if layer.rule == "first-spike":  # one for each step that has seen a spike by then
+        spike = u.threshold(layer, t, "spike", summand, 0.0)
+        seen = u.memory.get(key)
+        part = u.threshold(layer, t, "seen", u.total(layer, t, "ever", seen, spike), 0.5) if seen else spike
+        u.memory[key] = part
+    if layer.rule == "last" or before is None:
+        u.memory[layer.name] = part
+    else:
+        u.memory[layer.name] = u.total(layer, t, "output", before, part)
+    if layer.rule == "mean" and t == u.graph.time_steps - 1:
+        u.memory[layer.name] = u.scale(layer, t, "mean", [u.memory[layer.name]], 1 / u.graph.time_steps)
     return summand
 
 

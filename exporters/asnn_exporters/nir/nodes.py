@@ -149,7 +149,7 @@ def from_nir(graph: Any) -> dict[str, Node]:
         sources[target].append(source)
     # NIR's reader gives loose ends an Input or Output of its own.
     for name in graph.inputs:
-        if name != INPUT:
+        if name != INPUT and not name.startswith(f"{INPUT}.t"):
             raise BundleError(f"node {next(b for a, b in graph.edges if a == name)!r} has no input")
     for name in graph.outputs:
         if name != "output":

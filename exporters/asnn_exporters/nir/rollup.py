@@ -47,7 +47,7 @@ def rollup(nir_graph: Any) -> DeployGraph:
     header = headers.parse(nir_graph.metadata, ("canonical", "extended"))
     nodes = from_nir(nir_graph)
     with readable("the header"):
-        time_steps = len(header["coding"]["steps"])
+        time_steps = headers.time_steps_of(header["coding"])
     for name, node in nodes.items():
         named = node_name(node.layer, node.step, node.role, time_steps)
         if name != named:
@@ -83,14 +83,16 @@ def _graph(
     header: Mapping[str, Any], nodes: Mapping[str, Node], parameters: Mapping[str, Mapping[str, Array]], time_steps: int
 ) -> DeployGraph:
     with readable("the header"):
-        if "input" not in nodes:
-            raise BundleError("node 'input' is missing")
+        image = not isinstance(header["coding"]["steps"], dict)
+        first = "input" if image else node_name("input", 0, "output", time_steps)
+        if first not in nodes:
+            raise BundleError(f"node {first!r} is missing")
         if not 1 <= time_steps <= len(nodes):
             raise BundleError(f"the header claims {time_steps} time steps, the file has {len(nodes)} nodes")
         code = headers.input_code(header["coding"])
         layers = tuple(_layer(entry, parameters, time_steps) for entry in header["layers"])
         graph = DeployGraph(
-            tuple(nodes["input"].parameters["shape"].tolist()),
+            tuple(nodes[first].parameters["shape"].tolist()),
             code,
             layers,
             tuple(_edge(*entry) for entry in header["edges"]),

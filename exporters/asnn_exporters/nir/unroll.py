@@ -23,6 +23,7 @@ import numpy as np
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.ir.granularity import spread
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Layer, Product, Shape
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.layers import WRITERS, check
@@ -78,7 +79,8 @@ class Unrolling:
         self.outputs: dict[tuple[str, int], str] = {}
         self.memory: dict[str, Any] = {}
         self._holding_tables: set[str] = set()
-        self.node("Input", INPUT, NO_STEP, "image", (), shape=integers(graph.input_shape))
+        if isinstance(graph.code, InputCode):
+            self.node("Input", INPUT, NO_STEP, "image", (), shape=integers(graph.input_shape))
         for t in range(graph.time_steps):
             self.outputs[INPUT, t] = self._frame(t)
 
@@ -139,18 +141,23 @@ class Unrolling:
             return self.outputs[edge.source, t - edge.delay]
         return self.zero(self.graph.shapes[edge.source])
 
+    @property
+    def first(self) -> str:
+        """The node that enters first: the image, or a sequence's frame at step 0."""
+        return INPUT if isinstance(self.graph.code, InputCode) else self.outputs[INPUT, 0]
+
     def zero(self, shape: Shape) -> str:
         """A node of that shape that is zero everywhere: a convolution of the image with weight 0.
 
         Its stride and padding only serve to reach the shape; nothing but the image is there at step 0 to be reshaped.
         """
-        given = self.graph.input_shape
+        given, first = self.graph.input_shape, self.first
         role = "zero" + "x".join(map(str, shape))
         if shape == given:
-            return self.node("Scale", INPUT, NO_STEP, role, [INPUT], scale=spread(floats(0), shape))
+            return self.node("Scale", INPUT, NO_STEP, role, [first], scale=spread(floats(0), shape))
         if len(given) == 1:
             weight = np.zeros((*shape, *given), np.float32)
-            return self.node("Linear", INPUT, NO_STEP, role, [INPUT], weight=weight)
+            return self.node("Linear", INPUT, NO_STEP, role, [first], weight=weight)
         spatial = (*(1,) * (len(given) - len(shape)), *shape[1:])
         flat = len(shape) < len(given)
         fit = [_reach(n, wanted) for n, wanted in zip(given[1:], spatial)]
@@ -158,7 +165,7 @@ class Unrolling:
             INPUT,
             NO_STEP,
             role + "-unflattened" if flat else role,
-            INPUT,
+            first,
             given,
             weight=np.zeros((shape[0], given[0], *(1,) * len(spatial)), np.float32),
             bias=np.zeros(shape[0], np.float32),
@@ -205,6 +212,8 @@ class Unrolling:
     def _frame(self, t: int) -> str:
         """The node of one input frame."""
         code, shape = self.graph.code, self.graph.input_shape
+        if not isinstance(code, InputCode):  # a sequence: every frame has an input node of its own
+            return self.node("Input", INPUT, t, "output", (), shape=integers(shape))
         if code.analog[t]:
             return INPUT
         terms = [self._jump(level, weight) for level, weight in code.jumps(t)]

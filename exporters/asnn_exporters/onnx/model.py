@@ -8,7 +8,9 @@ from onnx import TensorProto, helper
 
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.ir.graph import INPUT, DeployGraph, check_neurons
-from asnn_deploy.ir.layers import Neuron
+from asnn_deploy.ir.images import InputCode
+from asnn_deploy.ir.inputs import SequenceInput
+from asnn_deploy.ir.layers import Neuron, Shape
 from asnn_deploy.util.version import __version__
 from asnn_exporters.onnx.layers import emit
 from asnn_exporters.onnx.loops import groups, scan, spikes_of
@@ -46,7 +48,7 @@ def build(graph: DeployGraph) -> onnx.ModelProto:
     proto = helper.make_graph(
         scope.nodes,
         "asnn-deploy",
-        [helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, (BATCH, *graph.input_shape))],
+        [helper.make_tensor_value_info(IMAGE, *entering(graph))],
         [helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, (BATCH, graph.classes))],
         scope.initializers,
     )
@@ -78,6 +80,14 @@ def explanation(graph: DeployGraph) -> str:
     return f"{text}Images are to be prepared by {graph.code.preparation} before they enter.\n"
 
 
+def entering(graph: DeployGraph) -> tuple[int, tuple[int | str, ...]]:
+    """The type and shape of what enters, batch first: uint8 pixels, or the frames of a sequence."""
+    if not isinstance(graph.code, SequenceInput):
+        return TensorProto.UINT8, (BATCH, *graph.input_shape)
+    kind = TensorProto.FLOAT if graph.code.values == "values" else TensorProto.UINT8
+    return kind, (BATCH, graph.time_steps, *graph.input_shape)
+
+
 def write_layers(scope: Scope, graph: DeployGraph) -> dict[str, Signal]:
     """Write the encoder and all layers; returns every signal that leaves a group, by layer name."""
     signals = {INPUT: encode(scope, graph)}
@@ -101,13 +111,23 @@ def write_layers(scope: Scope, graph: DeployGraph) -> dict[str, Signal]:
 
 
 def encode(scope: Scope, graph: DeployGraph) -> Signal:
+    """The frames: of an image what its coding sends, of a sequence what enters, time first."""
+    last = len(graph.input_shape) + 1
+    if isinstance(graph.code, InputCode):
+        return code_image(scope, graph.code, graph.input_shape)
+    frames = scope.op("Cast", [IMAGE], "input/frames", to=TensorProto.FLOAT)
+    steps = scope.op("Transpose", [frames], "input/steps", perm=[1, 0, *range(2, last + 1)])
+    return Signal(INPUT, graph.input_shape, steps=steps)
+
+
+def code_image(scope: Scope, code: InputCode, shape: Shape) -> Signal:
     """Look up what each pixel value sends, at all steps in one copy: table `[256, T]`, frames `[T, B, C, H, W]`."""
-    table = scope.initializer("input.table", graph.code.table.T.astype(np.float32))
+    table = scope.initializer("input.table", code.table.T.astype(np.float32))
     pixels = scope.op("Cast", [IMAGE], "input/pixels", to=TensorProto.INT32)
     frames = scope.op("Gather", [table, pixels], "input/by_pixel", axis=0)
-    last = len(graph.input_shape) + 1
+    last = len(shape) + 1
     steps = scope.op("Transpose", [frames], "input/frames", perm=[last, *range(last)])
-    return Signal(INPUT, graph.input_shape, steps=steps)
+    return Signal(INPUT, shape, steps=steps)
 
 
 def delayed(scope: Scope, signal: Signal, delay: int) -> Signal:
@@ -127,7 +147,25 @@ def write_answer(scope: Scope, graph: DeployGraph, summands: Signal) -> None:
     scope.ops("Reshape", [scope.in_steps(summands), flat], [STEP_LOGITS])
     names = [scope.names.new(f"{STEP_LOGITS}/{t}") for t in range(scope.steps)]
     scope.ops("Split", [STEP_LOGITS], names, axis=0, num_outputs=scope.steps)
-    total = names[0]
-    for t, name in enumerate(names[1:], 1):
-        total = scope.op("Add", [total, name], f"{LOGITS}/{t}")
+    total = answer(scope, graph.readout.rule, names)
     scope.ops("Reshape", [total, scope.integers(-1, graph.classes)], [LOGITS])
+
+
+def answer(scope: Scope, rule: str, summands: list[str]) -> str:
+    """The answer of each step's summands, by its rule (`asnn_deploy.ir.answers`)."""
+    if rule == "last":
+        return summands[-1]
+    if rule == "first-spike":  # how many steps have seen a spike by then
+        zero = scope.initializer("const.zero", np.float32(0))
+        fired = [scope.op("Greater", [x, zero], f"{LOGITS}/fired{t}") for t, x in enumerate(summands)]
+        summands = [scope.op("Cast", [x], f"{LOGITS}/spike{t}", to=TensorProto.FLOAT) for t, x in enumerate(fired)]
+        for t in range(1, len(summands)):
+            summands[t] = scope.op("Max", [summands[t - 1], summands[t]], f"{LOGITS}/seen{t}")
+    total = summands[0]
+    for t, name in enumerate(summands[1:], 1):
+        total = scope.op("Max" if rule == "maximum" else "Add", [total, name], f"{LOGITS}/{t}")
+    if rule == "mean":
+        total = scope.op(
+            "Mul", [total, scope.initializer(f"{LOGITS}.share", np.float32(1 / scope.steps))], f"{LOGITS}/mean"
+        )
+    return total

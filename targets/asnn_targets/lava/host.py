@@ -165,7 +165,7 @@ def warm_up(plan: Plan) -> None:
     """Compile every stage's kernels, or read them from their cache, once: the Processes forked from here have them."""
     line = [Stage(stage, first=i == 0) for i, stage in enumerate(plan.stages)]
     message = plan.images.pack(
-        plan.images.empty(plan.rows), 1, {INPUT: np.zeros((1, *plan.graph.input_shape), np.uint8)}
+        plan.images.empty(plan.rows), 1, {INPUT: np.zeros((1, *plan.images.slots[0].shape), plan.graph.code.dtype)}
     )
     for t in range(plan.graph.time_steps):
         passed = message if t == 0 else None

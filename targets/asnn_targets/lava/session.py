@@ -211,7 +211,7 @@ class LavaSession:
                     host.begin(self._plan)
                 for host in self._hosts:
                     host.pids = host.receive("ready")
-            return self._run(self._plan, np.ascontiguousarray(images, np.uint8))
+            return self._run(self._plan, np.ascontiguousarray(images, self.graph.code.dtype))
         except BaseException:
             self._abandon()
             raise
@@ -311,4 +311,4 @@ class Collector:
         if self.fixed:
             logits = logits * self.readout.unit
             steps = None if steps is None else steps * self.readout.unit
-        return Trace(self.name, logits, self.spikes, self.potentials, steps)
+        return Trace(self.name, logits, self.spikes, self.potentials, steps, rule=self.readout.rule)

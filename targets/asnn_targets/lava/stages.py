@@ -15,6 +15,7 @@ import numpy as np
 from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.signals import potential_type
+from asnn_deploy.ir.answers import Answer
 from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.util.arrays import Array
@@ -70,7 +71,7 @@ class Plan:
 
 def plan(graph: DeployGraph, record: Record, rows: int, parts: Sequence[tuple[str, ...]]) -> Plan:
     """Lay out the messages between stages of these layers."""
-    inlet = Layout([Slot(INPUT, "uint8", graph.input_shape)])
+    inlet = Layout([entering(graph)])
     done = {INPUT}
     stages = []
     for names in parts:
@@ -79,6 +80,13 @@ def plan(graph: DeployGraph, record: Record, rows: int, parts: Sequence[tuple[st
         stages.append(StagePlan(graph, names, inlet, outlet, record, rows))
         inlet = outlet
     return Plan(graph, record, rows, tuple(stages))
+
+
+def entering(graph: DeployGraph) -> Slot:
+    """What the first stage takes: the raw image, or all frames of a sequence, once for all T steps."""
+    sequence = graph.code.kind == "sequence"
+    shape = (graph.time_steps, *graph.input_shape) if sequence else graph.input_shape
+    return Slot(INPUT, graph.code.dtype.name, shape)
 
 
 def cut(graph: DeployGraph, record: Record, done: Set[str]) -> Layout:
@@ -112,7 +120,7 @@ class Stage:
         self.executor = Executor(graph, stage.layers, wanted | readout, stage.record.potentials)
         self.next_step = 0
         self._frames: Array = np.zeros(0)
-        self._answer: Array = np.zeros(0)
+        self._answer = Answer("sum")
         self._message = stage.outlet.empty(stage.rows)
 
     @property
@@ -152,6 +160,6 @@ class Stage:
         readout = self.plan.graph.readout.name
         if readout in values:
             summand = values[readout]
-            before = np.zeros_like(summand) if self.next_step == 0 else self._answer
-            self._answer = before + summand
-            values[ANSWER], values[SUMMAND] = self._answer, summand
+            if self.next_step == 0:
+                self._answer = Answer(self.plan.graph.readout.rule)
+            values[ANSWER], values[SUMMAND] = self._answer.add(summand), summand

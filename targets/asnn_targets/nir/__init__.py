@@ -38,6 +38,7 @@ class NIRSession:
         self.path = path
         self.network = network
         self.graph = load(path)
+        self.sequence = network.code.kind == "sequence"
         self.sources = sources_of(self.graph)
         self.order = topological_order(self.sources, path)
         self.labels = {name: label_of(node) for name, node in self.graph.nodes.items()}
@@ -52,8 +53,8 @@ class NIRSession:
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
         """Run uint8 images `[B, C, H, W]`."""
-        (image,) = self.graph.inputs.values()
-        wanted = tuple(int(n) for n in image.input_type["input"])
+        shapes = [tuple(int(n) for n in node.input_type["input"]) for node in self.graph.inputs.values()]
+        wanted = (len(shapes), *shapes[0]) if self.sequence else shapes[0]
         if images.shape[1:] != wanted:
             raise DataError(f"images have shape {images.shape[1:]}, the network in {self.path} takes {wanted}")
         roles = set()
@@ -71,6 +72,8 @@ class NIRSession:
         uses = Counter(source for feeding in self.sources.values() for source in feeding)
         values: Values = {}
         kept: Kept = {}
+        # The inputs of a sequence are its frames, in the order of their names.
+        entering = {name: i for i, name in enumerate(sorted(self.graph.inputs))}
         for name in self.order:
             node, feeding = self.graph.nodes[name], self.sources[name]
             if kind_of(node) == PRODUCT:
@@ -81,7 +84,7 @@ class NIRSession:
                     x = x + values[source]
                 values[name] = EVALUATE[kind_of(node)](node, x)
             else:
-                values[name] = images
+                values[name] = images[:, entering[name]] if self.sequence else images
             label = self.labels[name]
             if label[2] in roles:
                 kept[label] = values[name].astype(np.uint8) if label[2] == "spikes" else values[name]
@@ -106,7 +109,7 @@ class NIRSession:
         if record.step_logits:
             summands = self.steps(kept, self.network.readout.name, "summand")
             step_logits = summands.reshape(*summands.shape[:2], -1)
-        return Trace("nir", logits, spikes, potentials, step_logits)
+        return Trace("nir", logits, spikes, potentials, step_logits, rule=self.network.readout.rule)
 
     def steps(self, kept: Kept, layer: str, role: str) -> Array:
         """A layer's values of one role at all steps, `[T, B, ...]`."""

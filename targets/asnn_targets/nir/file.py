@@ -31,9 +31,10 @@ def load(path: Path) -> Any:
             raise UnsupportedError(f"{path}: node {name!r} is a {kind}, which this target cannot evaluate")
         if isinstance(getattr(node, "padding", None), (str, bytes)):
             raise UnsupportedError(f"{path}: node {name!r} names its padding, {node.padding!r}; give numbers instead")
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+    if not graph.inputs or len(graph.outputs) != 1:
         raise UnsupportedError(
-            f"{path}: {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; this target takes one of each"
+            f"{path}: {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; this target takes one output, and "
+            "one input or the frames of a sequence"
         )
     return graph
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asnn_deploy.ir.answers import final
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.loihi import check_loihi
@@ -76,7 +77,8 @@ class StockCollector:
         currents = self.currents.reshape(steps, samples, self.graph.classes)
         summands = readout.scale.at(0) * currents + readout.bias.at(0).reshape(-1)
         kept = summands * readout.unit if self.record.step_logits else None
-        return Trace(self.name, summands.sum(axis=0) * readout.unit, self.spikes, {}, kept)
+        answer = final(readout.rule, summands) * readout.unit
+        return Trace(self.name, answer, self.spikes, {}, kept, rule=readout.rule)
 
 
 def time_steps_of(samples: int, steps: int, lag: int) -> int:

@@ -1,0 +1,175 @@
+"""Networks that read sequences of frames, of any length, with every rule of the answer: on every target, exact."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import naive
+import numpy as np
+import pytest
+from networks import grid_weights
+
+import asnn_deploy
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.registry import find
+from asnn_deploy.engine.runner import run
+from asnn_deploy.errors import DataError, GraphError, UnsupportedError
+from asnn_deploy.ir.answers import RULES, running
+from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.inputs import SequenceInput
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Readout
+from asnn_deploy.ir.serialize import load_graph, save_graph
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
+from asnn_deploy.quantize import quantize
+
+T, CHANNELS, SIDE, CLASSES = 5, 2, 4, 3
+EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)
+FLOATS, FIXED = ["nir", "onnxruntime", "lava"], ["lava-fixed"]
+
+
+def network(values="spikes", most=1.0, steps=T, rule="sum", model="lif"):
+    """A convolution, a recurrent population, and an answer; all tables constant."""
+    rng, length = np.random.default_rng(0), steps or 1
+
+    def constant(value):
+        return StepTable.constant(np.asarray(value, np.float32), length)
+
+    def neurons(name):
+        parameters = {"leak": constant(0.75), "gain": constant(0.5)}
+        if model == "cuba-lif":
+            parameters["current_leak"] = constant(0.5)
+        return Neuron(name, model, {k: v for k, v in parameters.items() if model != "if" or k != "leak"})
+
+    layers = (
+        Conv("conv", constant(grid_weights(rng, (4, CHANNELS, 3, 3))), None, padding=(1, 1)),
+        neurons("lif1"),
+        Flatten("flat"),
+        Linear("fc", constant(grid_weights(rng, (6, 4 * SIDE * SIDE))), constant(grid_weights(rng, 6))),
+        Linear("back", constant(grid_weights(rng, (6, 6))), constant(grid_weights(rng, 6))),
+        Add("current"),
+        neurons("lif2"),
+        Linear("out", constant(grid_weights(rng, (CLASSES, 6)))),
+        *([neurons("lif3")] if rule in ("most-spikes", "first-spike") else []),
+        Readout("readout", constant(1.0), rule=rule),
+    )
+    names = ["input", *(layer.name for layer in layers)]
+    edges = [Edge(a, b) for a, b in pairwise(names) if (a, b) not in {("fc", "back"), ("back", "current")}]
+    edges += [Edge("lif2", "back", 1), Edge("fc", "current"), Edge("back", "current")]
+    return DeployGraph((CHANNELS, SIDE, SIDE), SequenceInput(steps, values, most), layers, tuple(edges))
+
+
+def frames(values="spikes", most=1.0, count=3, steps=T, seed=1):
+    rng = np.random.default_rng(seed)
+    if values == "values":
+        return (rng.integers(-8, 9, (count, steps, CHANNELS, SIDE, SIDE)) / 8 * most).astype(np.float32)
+    high = int(most)
+    return (rng.integers(0, high + 1, (count, steps, CHANNELS, SIDE, SIDE)) * (rng.random(1) < 2)).astype(np.uint8)
+
+
+def same(got, expected):
+    assert list(got.spikes) == list(expected.spikes)
+    for name, spikes in expected.spikes.items():
+        assert np.array_equal(got.spikes[name], spikes), name
+    assert np.array_equal(got.logits, expected.logits)
+
+
+CASES = [
+    ("spikes", 1.0, "sum", "lif"),
+    ("counts", 7.0, "mean", "if"),
+    ("spikes", 1.0, "last", "cuba-lif"),
+    ("counts", 3.0, "first-spike", "lif"),
+    ("spikes", 1.0, "most-spikes", "cuba-lif"),
+    ("spikes", 1.0, "maximum", "lif"),
+]
+
+
+@pytest.mark.parametrize(("values", "most", "rule", "model"), CASES)
+def test_the_executors_equal_plain_numbers(values, most, rule, model):
+    graph, x = network(values, most, rule=rule, model=model), frames(values, most, 1)
+    for version in (graph, quantize(graph)):
+        trace = run(version, x, EVERYTHING)
+        spikes, potentials, logits = naive.run(version, x[0])
+        for name in spikes:
+            assert np.array_equal(trace.spikes[name][:, 0], spikes[name]), name
+            assert np.array_equal(trace.potentials[name][:, 0].astype(object), potentials[name]), name
+        assert trace.logits[0].tolist() == [float(v) for v in logits]
+        assert trace.spikes["lif2"].any()
+
+
+@pytest.mark.parametrize(("values", "most", "rule", "model"), [*CASES, ("values", 2.0, "sum", "lif")])
+@pytest.mark.parametrize("name", [*FLOATS, *FIXED])
+def test_every_target_is_exact(values, most, rule, model, name):
+    target = find("targets", name)
+    if target.unavailable():
+        pytest.skip(target.unavailable())
+    graph, x = network(values, most, rule=rule, model=model), frames(values, most)
+    if name == "nir" and rule == "maximum":
+        with pytest.raises(UnsupportedError, match="'readout'.*the largest value over time"), Deployment(graph) as d:
+            d.file("nir")
+        return
+    if name in FIXED and values == "values":
+        with pytest.raises(GraphError, match="a sequence of values; in integers"):
+            quantize(graph)
+        return
+    expected = run(quantize(graph) if name in FIXED else graph, x, Record(spikes=True))
+    with Deployment(graph) as deployment, target.open(deployment, len(x)) as session:
+        same(session.run(x, Record(spikes=True)), expected)
+
+
+def test_any_length_is_one_network():
+    free = network(steps=None)
+    assert free.any_length
+    for steps in (1, T, 9):
+        x = frames(steps=steps)
+        expected = run(network(steps=steps), x, Record(spikes=True))
+        same(asnn_deploy.run(free, x), expected)
+        same(asnn_deploy.run(free, x, target="onnxruntime"), expected)
+    with pytest.raises(GraphError, match="sequences of any length; say over how many time steps"):
+        _ = free.time_steps
+    with pytest.raises(
+        GraphError, match="'lif1' .*: leak covers 2 time steps, the graph takes sequences of any length"
+    ):
+        tables = {**free.by_name["lif1"].parameters, "leak": StepTable.per_step(np.float32([0.5, 0.6]))}
+        replace(free, layers=tuple(replace(x, parameters=tables) if x.name == "lif1" else x for x in free.layers))
+
+
+def test_a_sequence_survives_files(tmp_path):
+    for graph in (network(), network(steps=None), quantize(network("counts", 3.0, rule="last"))):
+        save_graph(tmp_path / "graph.npz", graph)
+        assert load_graph(tmp_path / "graph.npz") == graph
+    with Deployment(network("counts", 7.0, rule="first-spike")) as deployment:
+        assert asnn_deploy.load(deployment.file("nir")) == deployment.graph
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rules_of_the_answer(rule):
+    x = np.float32([[[0, 1]], [[2, 0]], [[-1, 0]]])
+    expected = {
+        "sum": [1, 1],
+        "most-spikes": [1, 1],
+        "mean": [1 / 3, 1 / 3],
+        "maximum": [2, 1],
+        "last": [-1, 0],
+        "first-spike": [2, 3],
+    }[rule]
+    assert np.allclose(running(rule, x)[-1, 0], expected)
+    assert np.allclose(running(rule, x[:1])[-1, 0], {"first-spike": [0, 1]}.get(rule, [0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            np.zeros((2, T, CHANNELS, SIDE, 9)),
+            r"frames: frames have shape \[2, 5, 2, 4, 9\], the network takes \[N, 5, 2, 4, 4\]",
+        ),
+        (np.zeros((2, 7, CHANNELS, SIDE, SIDE)), r"shape \[2, 7, 2, 4, 4\], the network takes \[N, 5, 2, 4, 4\]"),
+        (np.full((1, T, CHANNELS, SIDE, SIDE), 4), r"frames lie in 4..4; the network takes counts from 0 to 3"),
+        (np.full((1, T, CHANNELS, SIDE, SIDE), 0.5), "numbers that are not whole; the network takes counts"),
+        (np.full((1, T, CHANNELS, SIDE, SIDE), np.nan), "NaN or infinity"),
+        (np.full((1, T, CHANNELS, SIDE, SIDE), "a"), "they must be numbers"),
+    ],
+)
+def test_frames_that_the_network_does_not_take(given, message):
+    with pytest.raises(DataError, match=message):
+        asnn_deploy.run(network("counts", 3.0), given)
