@@ -26,10 +26,12 @@ class Input(ABC):
     """What enters a network.
 
     name: of the coding, or "sequence". kind: "image" or "sequence". preparation: what the host does to a sample first.
+    analog: at which steps values enter, and no spikes or counts, `[T]` bool.
     """
 
     kind: ClassVar[str]
     name: str
+    analog: Any
     preparation: str = "raw"
 
     @property
@@ -46,11 +48,6 @@ class Input(ABC):
     @abstractmethod
     def largest(self) -> Array:
         """The largest magnitude that each step can send, `[T]`."""
-
-    @property
-    @abstractmethod
-    def analog(self) -> Array:
-        """At which steps values enter, and no spikes or counts, `[T]` bool."""
 
     @abstractmethod
     def signal(self, step: int) -> Signal:
@@ -105,7 +102,7 @@ class SequenceInput(Input):
         return np.full(self.steps or 1, self.most)
 
     @property
-    def analog(self) -> Array:
+    def analog(self) -> Array:  # type: ignore[override]
         return np.full(self.steps or 1, self.values == "values")
 
     def signal(self, step: int) -> Signal:
