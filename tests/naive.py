@@ -17,12 +17,8 @@ def run(graph, image):
     number = int if whole else np.float32
     state = {n.name: {} for n in graph.neurons}
     current = {n.name: {} for n in graph.neurons}
-    history, answers, spikes, potentials = (
-        [],
-        [],
-        {n.name: [] for n in graph.neurons},
-        {n.name: [] for n in graph.neurons},
-    )
+    spikes = {n.name: [] for n in graph.spiking}
+    history, answers, potentials = [], [], {n.name: [] for n in graph.neurons}
     for t in range(graph.time_steps):
         frame = image[t] if graph.code.kind == "sequence" else graph.code.table[t][image]
         signals = {"input": np.array([number(v) for v in frame.ravel()], dtype=object).reshape(frame.shape)}
@@ -37,7 +33,8 @@ def run(graph, image):
             signals[layer.name] = LAYERS[layer.kind](graph, layer, t, inputs, number, state, current)
         for neuron in graph.neurons:
             shape = graph.shapes[neuron.name]
-            spikes[neuron.name].append(signals[neuron.name].astype(np.uint8))
+            if neuron in graph.spiking:
+                spikes[neuron.name].append(signals[neuron.name].astype(np.uint8))
             potentials[neuron.name].append(
                 np.array([state[neuron.name][i] for i in np.ndindex(*shape)], dtype=object).reshape(shape)
             )

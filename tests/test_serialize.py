@@ -41,7 +41,7 @@ def test_pickles_are_not_read(tmp_path):
 def test_another_format_version(tmp_path):
     path = tmp_path / "g.npz"
     np.savez(path, header=np.frombuffer(b'{"format": 99}', dtype=np.uint8))
-    with pytest.raises(BundleError, match="graph format 99, this version reads format 2; export again"):
+    with pytest.raises(BundleError, match="graph format 99, this version reads format 3; export again"):
         load_graph(path)
 
 

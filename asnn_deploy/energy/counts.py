@@ -188,7 +188,9 @@ class Counter:
 
     def _count_neurons(self, layer: Neuron, trace: Trace, found: Array) -> None:
         """Count one neuron layer, `[B, T, KEYS]`."""
-        if layer.name in trace.spike_counts:
+        if not layer.definition.spikes:
+            found[..., SPIKES_OUT] = 0
+        elif layer.name in trace.spike_counts:
             found[..., SPIKES_OUT] = trace.spike_counts[layer.name].T
         else:
             for t, spikes in enumerate(channels_last(trace.spikes[layer.name])):

@@ -17,13 +17,13 @@ from asnn_deploy.util.arrays import Array
 
 
 def _replayed(graph: DeployGraph) -> list[str]:
-    """The layers without memory that lie between a neuron (or the input) and a synaptic layer."""
+    """The layers that lie between spikes (or the input) and a synaptic layer."""
     names: set[str] = set()
     waiting = [layer.name for layer in graph.layers if layer.synaptic]
     while waiting:
         for edge in graph.inputs_of[waiting.pop()]:
             source = graph.by_name.get(edge.source)
-            if source is not None and not (source.fires or source.answers) and source.name not in names:
+            if source is not None and source not in graph.spiking and not source.answers and source.name not in names:
                 names.add(source.name)
                 waiting.append(source.name)
     return [layer.name for layer in graph.layers if layer.name in names]
@@ -37,7 +37,7 @@ class Replay:
         self.replayed = _replayed(graph)
         self.edges = {layer.name: graph.inputs_of[layer.name] for layer in graph.layers if layer.synaptic}
         self.read = set(synaptic_inputs(graph))
-        self.neurons = {neuron.name for neuron in graph.neurons}
+        self.neurons = {neuron.name for neuron in graph.spiking}
 
     def arriving(self, images: Array, trace: Trace) -> dict[str, list[Array]]:
         """Synaptic layer name to its inputs, each `[T, B, ...]`."""
@@ -52,7 +52,7 @@ class Replay:
         """The coded frames ("input"), spikes, and all that lies between them and synapses, by name, `[T, B, ...]`."""
         self._check(images, trace)
         given = {INPUT: encode(self.graph.code, images)} | {
-            neuron.name: trace.spikes[neuron.name] for neuron in self.graph.neurons
+            neuron.name: trace.spikes[neuron.name] for neuron in self.graph.spiking
         }
         executor = Executor(self.graph, self.replayed)
         executor.reset(len(images))
@@ -63,7 +63,7 @@ class Replay:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _check(self, images: Array, trace: Trace) -> None:
-        for neuron in self.graph.neurons:
+        for neuron in self.graph.spiking:
             expected = (self.graph.time_steps, len(images), *self.graph.shapes[neuron.name])
             found = trace.spikes[neuron.name].shape if neuron.name in trace.spikes else "none"
             if found != expected:

@@ -138,7 +138,7 @@ class Executor:
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
         """Run uint8 images `[B, C, H, W]` through all T steps. What is recorded must be wanted."""
         graph, answer = self.graph, self.graph.readout
-        fired = [neuron.name for neuron in graph.neurons if record.spikes]
+        fired = [neuron.name for neuron in graph.spiking if record.spikes]
         read = synaptic_inputs(graph) if record.arriving else []
         blocks = []
         frames = encode(graph.code, images)

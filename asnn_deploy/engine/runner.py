@@ -56,7 +56,7 @@ class Runner:
         if getattr(self._mine, "record", None) != record:
             graph = self.graph
             wanted = {graph.readout.name, *(synaptic_inputs(graph) if record.arriving else ())}
-            wanted |= {neuron.name for neuron in graph.neurons if record.spikes}
+            wanted |= {neuron.name for neuron in graph.spiking if record.spikes}
             self._mine.executor = Executor(graph, None, wanted, record.potentials, counts=record.spike_counts)
             self._mine.record = record
         executor: Executor = self._mine.executor

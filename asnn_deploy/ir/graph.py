@@ -154,6 +154,11 @@ class DeployGraph:
         return tuple(layer for layer in self.layers if isinstance(layer, Neuron))
 
     @cached_property
+    def spiking(self) -> tuple[Neuron, ...]:
+        """The layers of neurons that send spikes; all but leaky integrators and their like."""
+        return tuple(layer for layer in self.neurons if layer.definition.spikes)
+
+    @cached_property
     def synapses(self) -> tuple[Synapses, ...]:
         """The layers that have weights, in the model's order."""
         return tuple(layer for layer in self.layers if isinstance(layer, Synapses))

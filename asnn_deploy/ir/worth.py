@@ -15,6 +15,9 @@ from asnn_deploy.ir.granularity import Shape
 from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.util.arrays import Array
 
+ROUNDINGS = 1e-12
+"""What a handful of float64 roundings can make of a number, relatively: a few thousand times 2**-53."""
+
 
 @dataclass(frozen=True, eq=False)
 class Worth:
@@ -34,9 +37,8 @@ class Worth:
         return Worth(unit, None if self.bias is None else late(self.bias, delay))
 
     def same_unit(self, other: Worth) -> bool:
-        """Whether integers of both can be added."""
-        mine, theirs = np.broadcast_arrays(self.unit, other.unit)
-        return bool(np.array_equal(mine, theirs))
+        """Whether integers of both can be added: units are quotients, equal but for their float64 roundings."""
+        return bool(np.allclose(self.unit, other.unit, rtol=ROUNDINGS, atol=0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,10 +64,9 @@ class _Integers:
         ones = Worth(np.ones((graph.time_steps, 1)))
         self.worths: dict[str, Worth] = {INPUT: ones}
         # Spikes are known before the neurons that send them, so loops through neurons have a beginning.
-        for neuron in graph.neurons:
-            if neuron.definition.spikes:
-                self.worths[neuron.name] = ones
-                self.follower.expected[neuron.name] = spikes()
+        for neuron in graph.spiking:
+            self.worths[neuron.name] = ones
+            self.follower.expected[neuron.name] = spikes()
         self.scales = Scales(graph, self.worths)
 
     def in_order(self) -> Iterator[Layer]:

@@ -19,7 +19,7 @@ from asnn_deploy.ir.graph import DeployGraph, Edge
 from asnn_deploy.ir.layers import Add, Flatten, Layer, Pool, Reshape, Scale, Synapses
 from asnn_deploy.ir.quantization import weight_units
 from asnn_deploy.ir.signals import Kind
-from asnn_deploy.ir.worth import Worth
+from asnn_deploy.ir.worth import ROUNDINGS, Worth
 from asnn_deploy.util.arrays import Array
 
 
@@ -77,7 +77,7 @@ class Scales:
             # What a factor of 0 makes of them is 0 in any unit.
             units = common / np.where(divisor == 0, 1.0, divisor)
             known = found.setdefault(branch.layer, units)
-            if not (known == units).all():
+            if not np.allclose(known, units, rtol=ROUNDINGS, atol=0):
                 raise self.graph.by_name[branch.layer].refuse(
                     "reaches a sum of currents in two ways of different scales; no choice of weight units serves both"
                 )

@@ -90,10 +90,11 @@ class OnnxRuntimeSession:
             raise TargetError(f"onnxruntime failed on {self.path}: {one_line(error)}") from error
         found = dict(zip((output.name for output in session.get_outputs()), values))
         names = [neuron.name for neuron in self.graph.neurons]
+        spiking = [neuron.name for neuron in self.graph.spiking]
         return Trace(
             "onnxruntime",
             found[LOGITS],
-            {name: found[f"spikes/{name}"].astype(np.uint8) for name in names} if record.spikes else {},
+            {name: found[f"spikes/{name}"].astype(np.uint8) for name in spiking} if record.spikes else {},
             {name: found[f"potentials/{name}"] for name in names} if record.potentials else {},
             found.get(STEP_LOGITS),
             rule=self.graph.readout.rule,
@@ -141,7 +142,7 @@ class OnnxRuntimeSession:
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         names = [neuron.name for neuron in self.graph.neurons]
-        wanted = [f"spikes/{name}" for name in names] if record.spikes else []
+        wanted = [f"spikes/{neuron.name}" for neuron in self.graph.spiking] if record.spikes else []
         if record.potentials:
             wanted += [_stack_potentials(model, name) for name in names]
         if record.step_logits:

@@ -57,9 +57,9 @@ def scan(
             value = state
     left = {}
     for layer in group:
-        if layer.fires or any(e.target not in inside for e in graph.readers_of[layer.name]):
+        if layer in graph.spiking or any(e.target not in inside for e in graph.readers_of[layer.name]):
             signal = signals[layer.name, 0]
-            steps = spikes_of(layer.name) if isinstance(layer, Neuron) else outer.names.new(f"{layer.name}/out")
+            steps = spikes_of(layer.name) if layer in graph.spiking else outer.names.new(f"{layer.name}/out")
             body.collect(body.flat(signal), signal.shape, steps)
             left[layer.name] = Signal(layer.name, signal.shape, steps=steps)
     body.close()

@@ -41,7 +41,7 @@ def build(graph: DeployGraph) -> onnx.ModelProto:
             f"ONNX carries float32 graphs, this one's arithmetic is {graph.arithmetic!r}; export the float graph"
         )
     check_neurons(graph)
-    reserved = {IMAGE, LOGITS, STEP_LOGITS, *(spikes_of(neuron.name) for neuron in graph.neurons)}
+    reserved = {IMAGE, LOGITS, STEP_LOGITS, *(spikes_of(neuron.name) for neuron in graph.spiking)}
     scope = Scope(Names(reserved), graph.time_steps)
     signals = write_layers(scope, graph)
     write_answer(scope, graph, signals[graph.readout.name])

@@ -288,7 +288,7 @@ class Collector:
         steps, neurons = graph.time_steps, [neuron.name for neuron in graph.neurons]
         self.answer = room(ANSWER)
         self.summands = room(SUMMAND, steps) if record.step_logits else None
-        self.spikes = {n: room(n, steps) for n in neurons} if record.spikes else {}
+        self.spikes = {n.name: room(n.name, steps) for n in graph.spiking} if record.spikes else {}
         self.potentials = {n: room(potential_of(n), steps) for n in neurons} if record.potentials else {}
 
     def take(self, step: int, start: int, values: dict[str, Array]) -> None:

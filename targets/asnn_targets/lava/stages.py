@@ -94,7 +94,7 @@ def cut(graph: DeployGraph, record: Record, done: Set[str]) -> Layout:
     slots = signal_slots(graph)
     read = {e.source for e in graph.edges if e.target not in done}
     neurons = [neuron.name for neuron in graph.neurons if neuron.name in done]
-    kept = read | set(neurons if record.spikes else ())
+    kept = read | {neuron.name for neuron in graph.spiking if record.spikes}
     native = slots[graph.readout.name].dtype
     live = [slot for name, slot in slots.items() if name in done and name in kept]
     if record.potentials:

@@ -99,12 +99,14 @@ class NIRSession:
         """What was kept, layer by layer in the model's order."""
         spikes, potentials = {}, {}
         for neuron in self.network.neurons:
-            if record.spikes or record.potentials:
+            sends_spikes = neuron in self.network.spiking
+            if sends_spikes and (record.spikes or record.potentials):
                 fired = self.steps(kept, neuron.name, "spikes")
                 if record.spikes:
                     spikes[neuron.name] = fired
             if record.potentials:
-                potentials[neuron.name] = self.after_reset(neuron, fired, self.steps(kept, neuron.name, "potential"))
+                v = self.steps(kept, neuron.name, "potential")
+                potentials[neuron.name] = self.after_reset(neuron, fired, v) if sends_spikes else v
         step_logits = None
         if record.step_logits:
             summands = self.steps(kept, self.network.readout.name, "summand")
