@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,26 +11,24 @@ import pytest
 ROOT = Path(__file__).parent.parent
 TORCH = {"torch", "norse", "lightning", "torchvision", "safetensors"}
 FORMATS = {"nir", "onnx", "onnxruntime", "lava", "h5py"}
-TRAINING = ("asnn_deploy.models", "asnn_deploy.training", "asnn_deploy.models.lowering")
+FLOORS = (
+    {"errors"},
+    {"util"},
+    {"ir"},
+    {"input", "analysis"},
+    {"engine"},
+    {"quantize", "loihi", "energy"},
+    {"fit"},
+    {"report", "models"},
+    {"training"},
+    {"deploy"},
+    {"verify"},
+    {"sweep"},
+    {"api", "cli"},
+)
+"""The rooms of the core, lowest first: a room imports lower floors only."""
+WITH_TORCH = ("asnn_deploy.models", "asnn_deploy.training")
 JOINERS = ("asnn_deploy.cli", "asnn_deploy.deploy.source", "asnn_deploy.api", "asnn_deploy")
-FOUNDATION = {
-    "errors",
-    "step_table",
-    "input_code",
-    "preparation",
-    "graph",
-    "layers",
-    "trace",
-    "fixed_point",
-    "suggest",
-    "plugins",
-    "files",
-    "version",
-    "config",
-    "presets",
-    "discover",
-    "quantization",
-}
 
 
 def modules():
@@ -41,7 +40,8 @@ def modules():
             yield name, path
 
 
-def imports(path, also_lazy=True):
+def imports(path, also_types=False):
+    """The modules that a file imports, anywhere in it; those for type checkers alone only if asked for."""
     tree = ast.parse(path.read_text())
     typing_only = {
         id(node)
@@ -49,15 +49,16 @@ def imports(path, also_lazy=True):
         if isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING"
         for node in ast.walk(block)
     }
-    nodes = ast.walk(tree) if also_lazy else ast.iter_child_nodes(tree)
-    for node in nodes:
-        if id(node) in typing_only:
+    for node in ast.walk(tree):
+        if id(node) in typing_only and not also_types:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield node.module
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
 
 
 def under(name, *packages):
@@ -67,36 +68,55 @@ def under(name, *packages):
 MODULES = dict(modules())
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_imports_point_one_way(name):
+def floor(name):
+    """The floor of a module of the core; the package itself stands above all."""
+    room = name.split(".")[1] if "." in name else ""
+    return next((i for i, rooms in enumerate(FLOORS) if room in rooms), len(FLOORS))
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if under(name, "asnn_deploy")])
+def test_rooms_import_lower_floors_only(name):
     found = set(imports(MODULES[name]))
     tops = {module.split(".")[0] for module in found}
-    if under(name, "asnn_deploy"):
-        assert not tops & FORMATS, "the core imports neither Lava, nor NIR, nor ONNX"
-        assert not tops & {"asnn_exporters", "asnn_targets"}, "exporters and targets are found by entry point"
-        joins = under(name, "asnn_deploy.cli") or name in JOINERS
-        if not joins and not under(name, *TRAINING):
-            assert not [m for m in found if under(m, *TRAINING)], "torch may import the core, never the reverse"
-            allowed = {"torchvision"} if name == "asnn_deploy.input.data" else set()
-            assert not tops & TORCH - allowed
-        if not joins:
-            assert not [m for m in found if under(m, "asnn_deploy.cli", "asnn_deploy.deploy.source", "asnn_deploy.api")]
-        parts = name.split(".")
-        if len(parts) == 2 and parts[1] in FOUNDATION:
-            higher = [m for m in found if under(m, "asnn_deploy") and m.split(".")[1] not in FOUNDATION]
-            assert not higher, f"a foundation imports {higher}"
-    if under(name, "asnn_exporters"):
-        assert not tops & (TORCH | {"asnn_targets"})
-    if under(name, "asnn_targets"):
-        assert not tops & {"asnn_exporters"}
-        if not under(name, "asnn_targets.norse"):
-            assert not tops & TORCH
-            assert not [m for m in found if under(m, *TRAINING)]
-    family = {"asnn_exporters", "asnn_targets"} & {name.split(".")[0]}
-    for package in family:
-        mine = ".".join(name.split(".")[:2])
-        others = [m for m in found if under(m, package) and m != package and not under(m, mine)]
-        assert not others, f"{name} imports its neighbour {others}"
+    assert not tops & FORMATS, "the core imports neither Lava, nor NIR, nor ONNX"
+    assert not tops & {"asnn_exporters", "asnn_targets"}, "exporters and targets are found by entry point"
+    if not under(name, *WITH_TORCH):
+        assert not tops & TORCH - ({"torchvision"} if name == "asnn_deploy.input.data" else set())
+    if name == "asnn_deploy" or name in JOINERS:
+        return
+    for module in found:
+        if under(module, "asnn_deploy") and module.split(".")[1:2] != name.split(".")[1:2]:
+            assert floor(module) < floor(name), f"{name} imports {module}, which is not on a lower floor"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if not under(name, "asnn_deploy")])
+def test_exporters_and_targets_know_the_core_and_no_neighbour(name):
+    found = set(imports(MODULES[name]))
+    tops = {module.split(".")[0] for module in found}
+    if not under(name, "asnn_targets.norse"):
+        assert not tops & TORCH
+        assert not [m for m in found if under(m, *WITH_TORCH)]
+    family, *_ = name.split(".")
+    assert not tops & {"asnn_exporters", "asnn_targets"} - {family}
+    mine = ".".join(name.split(".")[:2])
+    others = [m for m in found if under(m, family) and m != family and not under(m, mine)]
+    assert not others, f"{name} imports its neighbour {others}"
+
+
+def test_no_circles_between_files():
+    """Not even for type checkers: what needs each other's names is one thing, or has a third below it."""
+    reads = {name: {m for m in imports(path, also_types=True) if m in MODULES} for name, path in MODULES.items()}
+    reads["asnn_deploy"] = set()  # the public face names its homes for type checkers
+    assert not circles(reads)
+
+
+def circles(reads):
+    """A circle among files, as graphlib finds it; empty if there is none."""
+    try:
+        TopologicalSorter(reads).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
 
 
 def loaded_after(statement):

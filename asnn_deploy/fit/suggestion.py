@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from asnn_deploy.fit.changes import static, with_bits, with_channels, with_reset, with_spikes_in, with_steps
+from asnn_deploy.fit.limits import Use
 from asnn_deploy.fit.network import Network
-
-if TYPE_CHECKING:
-    from asnn_deploy.fit.fitting import Fit
+from asnn_deploy.fit.placement import Placement
 
 EIGHTHS = 8
 LEAST_BITS = 2
 Change = Callable[[Network], Network]
+
+
+class Fit(Protocol):
+    """What is asked of a placed network that is held against a chip (`fitting.Fit`)."""
+
+    @property
+    def placement(self) -> Placement:
+        """Which neuron is on which core."""
+
+    @property
+    def features(self) -> list[Use]:
+        """What the network asks of the chip's neurons and spikes."""
+
+    @property
+    def capacity_fits(self) -> bool:
+        """Whether there is room."""
+
+    @property
+    def chips(self) -> int:
+        """How many chips it may take."""
+
+    def changed(self, network: Network) -> Fit:
+        """Another network on the same chips."""
 
 
 def suggest(fit: Fit) -> str | None:

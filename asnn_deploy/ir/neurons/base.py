@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.errors import GraphError, UnsupportedError
+from asnn_deploy.ir.step_table import StepTable
 
 if TYPE_CHECKING:
     from asnn_deploy.ir.neurons.operations import Operations
@@ -45,6 +46,36 @@ class Parameter:
     default: float | None = None
     allowed: tuple[int, int] | None = None
     bits: int = 32
+
+
+class Population(Protocol):
+    """A layer of neurons, as their models' other readings see it (`ir.layers.Neuron`)."""
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+
+    @property
+    def model(self) -> str:
+        """The name of its model."""
+
+    @property
+    def parameters(self) -> Mapping[str, StepTable]:
+        """Its parameters."""
+
+    @property
+    def reset(self) -> str:
+        """How it resets."""
+
+    @property
+    def definition(self) -> NeuronModel:
+        """Its model."""
+
+    def parameters_at(self, t: int, shape: tuple[int, ...], dtype: Any, fixed: bool) -> SimpleNamespace:
+        """The parameters in force at a step."""
+
+    def refuse(self, problem: str) -> GraphError:
+        """An error that names it."""
 
 
 class NeuronModel:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, STATE_BITS, largest
 from asnn_deploy.ir.granularity import coarsest
-from asnn_deploy.ir.neurons.base import State
+from asnn_deploy.ir.neurons.base import Population, State
 from asnn_deploy.ir.neurons.bounds import Interval, Intervals
 from asnn_deploy.ir.neurons.quantizing import OutOfRange, Quantizing, TooFine
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.worth import Choices, Worth
 from asnn_deploy.util.arrays import Array
-
-if TYPE_CHECKING:
-    from asnn_deploy.ir.layers.neuron import Neuron
 
 THRESHOLD_BITS = range(16, 4, -1)
 """A threshold is at most 2**16 membrane units, finer than any leak or gain mantissa resolves, and at least 2**5."""
@@ -30,7 +27,7 @@ POTENTIAL_BITS = range(STATE_BITS - 2, 4, -1)
 class Fitting:
     """One neuron layer, what arrives there, and the search for its integers."""
 
-    def __init__(self, layer: Neuron, x: Worth, choices: Choices) -> None:
+    def __init__(self, layer: Population, x: Worth, choices: Choices) -> None:
         self.layer, self.model, self.shape, self.steps = layer, layer.definition, choices.shape, choices.time_steps
         ((low, high),) = choices.bounds()
         nothing = np.zeros((self.steps, 1))
@@ -51,7 +48,7 @@ class Fitting:
             self.steps, -1, *(1,) * (len(self.shape) - 1)
         )
 
-    def found(self) -> tuple[Neuron, float]:
+    def found(self) -> tuple[Any, float]:
         """Return the integer layer and its membrane unit. Raises GraphError naming what does not fit, and where."""
         top, exponents = self.top()
         try:
@@ -82,10 +79,11 @@ class Fitting:
         reached = self.follow(self.model.step, lambda t: self.at(self.p, t), low, high, whole=False)
         return max(float(np.abs(end).max()) for end in reached["sent"]) or 1.0, POTENTIAL_BITS
 
-    def with_parameters(self, found: dict[str, Array]) -> Neuron:
+    def with_parameters(self, found: dict[str, Array]) -> Any:
         """The layer with integer parameters, each in the coarsest granularity that holds it."""
         tables = {key: self.table(np.asarray(value)) for key, value in found.items()}
-        return type(self.layer)(self.layer.name, self.layer.model, tables, self.layer.reset)
+        kind: Any = type(self.layer)
+        return kind(self.layer.name, self.layer.model, tables, self.layer.reset)
 
     def table(self, values: Array) -> StepTable:
         """Integers `[T, ...]`, or `[1, ...]`, as a step table."""
@@ -94,7 +92,7 @@ class Fitting:
         )
         return StepTable.per_step(coarsest(values.astype(np.int32), self.shape))
 
-    def fits(self, new: Neuron) -> bool:
+    def fits(self, new: Population) -> bool:
         """Whether no state of the integer layer can leave its register."""
         parameters = [new.parameters_at(t, self.shape, np.int64, fixed=True) for t in range(self.steps)]
         reached = self.follow(self.model.step_fixed, parameters.__getitem__, self.x.low, self.x.high, whole=True)
@@ -183,7 +181,7 @@ class Fitting:
         )
 
 
-def fitted(layer: Neuron, x: Worth, choices: Choices) -> tuple[Neuron, Worth]:
+def fitted(layer: Population, x: Worth, choices: Choices) -> tuple[Any, Worth]:
     """Return the integer version of a neuron layer that x arrives at, and what leaves it is worth.
 
     Raises GraphError naming what does not fit, and where.

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asnn_deploy.ir.neurons.base import NeuronModel, Parameters, State
-
-if TYPE_CHECKING:
-    from asnn_deploy.ir.layers.neuron import Neuron
+from asnn_deploy.ir.neurons.base import NeuronModel, Parameters, Population, State
 
 
 class Op(IntEnum):
@@ -122,7 +118,7 @@ def recorded(model: NeuronModel, parameters: tuple[str, ...], reset: str, fixed:
     return found
 
 
-def program(layer: Neuron, fixed: bool) -> Program:
+def program(layer: Population, fixed: bool) -> Program:
     """Return a layer's step as a program; its parameters are those that the step takes (`Neuron.parameters_at`)."""
     at_0 = layer.parameters_at(0, (), np.int64 if fixed else np.float32, fixed)
     return recorded(layer.definition, tuple(key for key in vars(at_0) if key != "reset"), layer.reset, fixed)
@@ -137,7 +133,7 @@ class Work:
     comparisons: int
 
 
-def counted(layer: Neuron, fixed: bool) -> Work:
+def counted(layer: Population, fixed: bool) -> Work:
     """Return what one step of one of a layer's neurons computes."""
     ops = [instruction.op for instruction in program(layer, fixed).instructions]
     return Work(

@@ -26,7 +26,8 @@ from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.layers import WRITERS, Writer
 from asnn_exporters.nir.nodes import NO_STEP, Node, floats
-from asnn_exporters.nir.unroll import Unrolling, check_graph
+from asnn_exporters.nir.unroll import check_graph
+from asnn_exporters.nir.unrolling import Unrolling
 
 ABOUT = (
     "APPROXIMATE: a spiking network with parameters per time step and reset by subtraction, written by asnn-deploy as "

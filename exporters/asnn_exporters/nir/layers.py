@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +22,8 @@ from asnn_deploy.ir.signals import Kind
 from asnn_exporters.nir.extension import PRODUCT, RESHAPE
 from asnn_exporters.nir.neurons import neuron_problem, write_neuron
 from asnn_exporters.nir.nodes import integers, text
+from asnn_exporters.nir.unrolling import Unrolling
 from asnn_exporters.nir.values import margins
-
-if TYPE_CHECKING:
-    from asnn_exporters.nir.unroll import Unrolling
-
 
 MOST_LEVELS = 64
 """Counts up to which a maximum is written level by level, three nodes each at every time step."""
@@ -212,7 +209,7 @@ def write_readout(u: Unrolling, layer: Readout, t: int, sources: Sequence[str]) 
     return summand
 
 
-Writer = Callable[["Unrolling", Any, int, Sequence[str]], str]
+Writer = Callable[[Unrolling, Any, int, Sequence[str]], str]
 """Adds the nodes of a layer at a step, given the nodes that it reads; returns the node that holds its output."""
 
 WRITERS: dict[type[Layer], Writer] = {

@@ -25,19 +25,16 @@ This holds in IEEE float32 and float64 (for potentials below 2**46), in any orde
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from asnn_deploy.ir.granularity import spread
 from asnn_deploy.ir.layers import Neuron
 from asnn_deploy.ir.neurons import NeuronModel, Parameters, State
-from asnn_deploy.ir.neurons.program import Op, recorded
-
-if TYPE_CHECKING:
-    from asnn_exporters.nir.unroll import Unrolling
+from asnn_exporters.nir.unrolling import Unrolling
 
 ABSORBING = 2.0**100
 Summands = tuple[str, ...]
@@ -57,13 +54,6 @@ def neuron_problem(layer: Neuron) -> str | None:
     if type(layer.definition).step is NeuronModel.step:
         return f"neuron model {layer.model!r} is defined in integers only, NIR files hold float32"
     return None
-
-
-def thresholds(model: NeuronModel, keys: Iterable[str]) -> set[str]:
-    """Return which of a model's parameters it fires at; their nodes are thresholds, those of all others are scales."""
-    program = recorded(model, tuple(keys), "subtract", fixed=False)
-    fired_at = {i.b for i in program.instructions if i.op == Op.FIRE}
-    return {key for key, register in program.parameter_registers.items() if register in fired_at}
 
 
 def write_neuron(u: Unrolling, layer: Neuron, t: int, sources: Sequence[str]) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 
 from asnn_deploy.ir.granularity import collapse, spread
 from asnn_deploy.ir.layers import LAYERS, Conv, Layer, Shape
-from asnn_deploy.ir.neurons import MODELS
+from asnn_deploy.ir.neurons import MODELS, NeuronModel
+from asnn_deploy.ir.neurons.program import Op, recorded
 from asnn_deploy.util.arrays import Array
-from asnn_exporters.nir.neurons import thresholds
 
 
 def carrier(kind: str, table: str, model: str = "", keys: Iterable[str] = ()) -> tuple[str, str]:
@@ -28,6 +28,13 @@ def carrier(kind: str, table: str, model: str = "", keys: Iterable[str] = ()) ->
     if LAYERS[kind].fires:
         return ("spikes", "threshold") if table in thresholds(MODELS[model], keys) else (table, "scale")
     return {"factor": "output", "scale": "summand"}.get(table, table), "scale"
+
+
+def thresholds(model: NeuronModel, keys: Iterable[str]) -> set[str]:
+    """Return which of a model's parameters it fires at; their nodes are thresholds, those of all others are scales."""
+    program = recorded(model, tuple(keys), "subtract", fixed=False)
+    fired_at = {i.b for i in program.instructions if i.op == Op.FIRE}
+    return {key for key, register in program.parameter_registers.items() if register in fired_at}
 
 
 def store(layer: Layer, table: str, value: Array, shape: Shape) -> Array:
