@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
+from asnn_deploy.analysis.flow import flow
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.fit.network import Geometry, Network, Obstacle, Population, Projection, Table
 from asnn_deploy.fit.paths import Path, boxed, folded, joined, table_of, windows_of
@@ -40,7 +41,13 @@ PRODUCT, MAXIMUM, REMAINDER = "product of signals", "maximum of values", "signal
 
 
 def build(graph: DeployGraph) -> Network:
-    """The network of a graph. Raises UnsupportedError naming the layer where signals of different layouts meet."""
+    """Return the network of a graph.
+
+    Raises UnsupportedError naming the layer if signals of different layouts meet, or if nothing is known of its kind.
+    """
+    for layer in graph.layers:
+        if not isinstance(layer, (*PASSING, Conv, Linear, Neuron, Product, Readout)):
+            raise layer.unsupported("no chip is known to place this kind of layer")
     return _Builder(graph).network()
 
 
@@ -66,7 +73,7 @@ class _Builder:
         return isinstance(layer, (Conv, Linear)) and self._read_by_synapses(layer.name)
 
     def _read_by_synapses(self, name: str) -> bool:
-        readers = [self.graph.by_name[e.target] for e in self.graph.edges if e.source == name]
+        readers = self.graph.readers(name)
         return any(
             isinstance(x, (Conv, Linear, Product))
             or (isinstance(x, Pool) and x.mode == "max")
@@ -76,13 +83,7 @@ class _Builder:
 
     def _binary(self, name: str) -> bool:
         """Whether what a layer reads is one event or none at each place."""
-        (edge,) = self.graph.inputs_of[name]
-        layer = self.graph.by_name.get(edge.source)
-        if layer is None:
-            return int(self.graph.code.largest.max()) <= 1
-        if isinstance(layer, (Flatten, Reshape)):
-            return self._binary(layer.name)
-        return isinstance(layer, Neuron) or (isinstance(layer, Pool) and layer.mode == "max")
+        return flow(self.graph).arriving(name)[0].binary
 
     def _population(self, layer: Layer) -> Population:
         shape = self.graph.shapes[layer.name]
