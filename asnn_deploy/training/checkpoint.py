@@ -19,6 +19,7 @@ from asnn_deploy.errors import BundleError, ConfigError
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.training.config import RunConfig, make_config, read_config
 from asnn_deploy.training.run_folder import CHECKPOINT, CONFIG, SUMMARY, WEIGHTS
+from asnn_deploy.training.validation import Best
 from asnn_deploy.util.files import describe, replacing
 
 PREVIOUS = CHECKPOINT.with_name("previous.ckpt")
@@ -90,6 +91,8 @@ def last_checkpoint(folder: Path, config: RunConfig, network: SpikingNetwork) ->
     for key, before, now in (
         ("quantization.bits", old.quantization.bits, config.quantization.bits),
         ("training.seed", old.training.seed, config.training.seed),
+        ("training.validation", old.training.validation, config.training.validation),
+        ("training.deploy", old.training.deploy, config.training.deploy),
     ):
         if found is None and before != now:
             found = f"{key} = {before}, now {now}"
@@ -139,6 +142,8 @@ def _checked(path: Path, checkpoint: dict[str, Any], config: RunConfig, network:
         )
     for key in ("optimizer_states", "callbacks", "trained"):
         checkpoint[key]
+    if config.training.deploy == "best":
+        checkpoint["callbacks"][Best.__qualname__]
     expected = {f"network.{key}": tuple(value.shape) for key, value in network.state_dict().items()}
     shapes = {key: tuple(value.shape) for key, value in checkpoint["state_dict"].items()}
     for key in sorted(expected.keys() | shapes.keys()):

@@ -44,6 +44,10 @@ class TrainingConfig(Section):
     statistics: Literal["deployed", "running"] = "deployed"
     """Where batch norm's deployed statistics come from: measured on training images after every epoch, or the running
     averages of the batches (the reference code)."""
+    validation: float = Field(0.0, ge=0, lt=1)
+    """Share of each class's training images that is taken out for validation, drawn by the seed; 0 takes none."""
+    deploy: Literal["last", "best"] = "last"
+    """Which epoch's weights are deployed: the last one's, or those that answer the validation split best."""
     reset_gradient: Literal["attached", "detached"] | None = None
     """Whether the reset passes gradients to the spikes; null: where it subtracts, but not where it is to zero."""
     seed: int = Field(0, ge=0, lt=2**32)

@@ -44,8 +44,8 @@ def settling_images(config: RunConfig, data: Data) -> torch.Tensor | None:
 
 def loaders(
     config: RunConfig, data: Data, rank: int = 0, done: tuple[int, int] = (0, 0)
-) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """Batches of training images, shuffled and changed, and of test images: process `rank`'s part of them.
+) -> tuple[DataLoader[Any], list[DataLoader[Any]]]:
+    """Return batches of training images, shuffled and changed, and of the other splits: process `rank`'s part of them.
 
     done: an epoch that was cut off, and how many of its batches are done with.
     """
@@ -68,17 +68,25 @@ def loaders(
         drop_last=lone,
         **whole,
     )
-    tested = Images(*data.part("test"), part=part)
-    size = batch_of_tests(data, max(training.batch_size, 256), part[1])
-    return shuffled, DataLoader(tested, size, **whole)
+    wanted = max(training.batch_size, 256)
+    judged = [
+        DataLoader(Images(*data.part(split), part=part), batch_of_tests(data, wanted, part[1], split), **whole)
+        for split in judged_splits(data)
+    ]
+    return shuffled, judged
 
 
-def batch_of_tests(data: Data, wanted: int, processes: int) -> int:
-    """The wanted batch size, or the next one of which every process gets a sample of the last batch too.
+def judged_splits(data: Data) -> list[str]:
+    """Return the splits that are answered after every epoch, in the order of their loaders: "test", then others."""
+    return sorted(data.labels.keys() - {"train"})
 
-    Raises DataError where there are fewer test images than processes.
+
+def batch_of_tests(data: Data, wanted: int, processes: int, split: str = "test") -> int:
+    """Return the wanted batch size, or the next one of which every process gets a sample of the last batch too.
+
+    Raises DataError if there are fewer images than processes.
     """
-    samples = len(data.labels["test"])
+    samples = len(data.labels[split])
     if samples < processes:
-        raise DataError(f"--data {data.spec}: {samples} test images for {processes} processes; use fewer --devices")
+        raise DataError(f"--data {data.spec}: {samples} {split} images for {processes} processes; use fewer --devices")
     return next(size for size in count(wanted) if not 0 < samples % size < processes)

@@ -50,7 +50,7 @@ class TrainingModule(lightning.LightningModule):
         self.under_way: tuple[Tensor, int, Tensor] | None = None
         self.images_seen = 0
         self.batches_done = 0
-        self.trained, self.tested = Tally(), Tally()
+        self.trained, self.tested, self.validated = Tally(), Tally(), Tally()
 
     def configure_model(self) -> None:
         """See Lightning; the processes have met by now."""
@@ -152,21 +152,23 @@ class TrainingModule(lightning.LightningModule):
 
         All measure them, on the same images: shared-out weights are gathered by all together.
         """
-        self.tested = Tally()
+        self.tested, self.validated = Tally(), Tally()
         if self.settling is not None:
             settle_statistics(self.network, self.settling)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, 0)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor, float], index: int) -> None:
-        """See Lightning."""
+    def validation_step(self, batch: tuple[Tensor, Tensor, float], index: int, dataloader_idx: int = 0) -> None:
+        """See Lightning. dataloader_idx: 0 for the test split, 1 for the validation split."""
         images, labels, _ = batch
         logits, spikes = self.network.trace(images)
-        self.tested.add("loss", functional.cross_entropy(logits, labels), len(images))
-        self.tested.add("accuracy", (logits.argmax(1) == labels).double().mean(), len(images))
-        for name, fired in spikes.items():
-            self.tested.add(f"rate {name}", fired.flatten(1).mean(1, dtype=torch.float64), len(images))
+        tally = self.validated if dataloader_idx else self.tested
+        tally.add("loss", functional.cross_entropy(logits, labels), len(images))
+        tally.add("accuracy", (logits.argmax(1) == labels).double().mean(), len(images))
+        if tally is self.tested:
+            for name, fired in spikes.items():
+                tally.add(f"rate {name}", fired.flatten(1).mean(1, dtype=torch.float64), len(images))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Where the epoch stands; `checkpoint.py` adds what the run is."""

@@ -56,9 +56,14 @@ class Monitor(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: Any) -> None:
         """Add the epoch's rows; the validation has run by now."""
         epoch = trainer.current_epoch
-        trained, tested = module.trained.means(), module.tested.means()
-        values = {f"train_{key}": float(trained[key]) for key in ("loss", "accuracy")}
-        values |= {f"test_{key}": float(tested[key]) for key in ("loss", "accuracy")}
+        trained, tested, validated = (tally.means() for tally in (module.trained, module.tested, module.validated))
+        splits = {"train": trained, "test": tested, "validation": validated}
+        values = {
+            f"{split}_{key}": float(means[key])
+            for split, means in splits.items()
+            for key in ("loss", "accuracy")
+            if means
+        }
         values |= {"gradient_norm": float(trained["gradient"])}
         if "traffic" in trained:
             values["traffic"] = float(trained["traffic"])

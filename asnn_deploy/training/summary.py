@@ -20,6 +20,7 @@ from asnn_deploy.models.network import SpikingNetwork, exact_sums
 from asnn_deploy.quantize import DEFAULT_BITS, Quantization, calibrate, quantize
 from asnn_deploy.training.config import RunConfig, TrainingConfig
 from asnn_deploy.training.loading import balanced
+from asnn_deploy.training.validation import SPLIT
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.version import __version__
 
@@ -73,47 +74,42 @@ def warn_if_apart(summary: Mapping[str, Any], training: TrainingConfig) -> None:
     )
 
 
-def summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: float) -> dict[str, Any]:
-    """Accuracies of the network as deployed (folded and snapped), and what snapping changed."""
+def summarise(config: RunConfig, data: Data, network: SpikingNetwork, epoch: int, speed: float) -> dict[str, Any]:
+    """Return accuracies of the network as deployed (folded and snapped), and what snapping changed.
+
+    epoch: the one that left these weights, counted from 0. speed: images that training saw a second.
+    """
     network.cpu()
     x_test, y_test = data.part("test")
     x_train, y_train = (part[balanced(data.labels["train"], config.training.limit)] for part in data.part("train"))
     x_train, y_train = x_train[:10_000], y_train[:10_000]
-    x_sample = x_test[:1000]
-    in_training = in_training_mode(network, x_train, config.training)
+    validation = len(data.labels.get(SPLIT, ()))
+    in_training = accuracy(in_training_mode(network, x_train, config.training), y_train)
     graph = lower(network.eval(), config.dt)
-    trained, trained_spikes, before = evaluate(network, x_sample)
-    network.fold(graph)
-    _, _, after = evaluate(network, x_sample)
-    predictions, _, _ = evaluate(network, x_test)
-    train_predictions, _, _ = evaluate(network, x_train)
-    changed = sum(int(np.unpackbits(np.bitwise_xor(before[k], after[k])).sum()) for k in before)
+    snapping = _snap(network, graph, x_test[:1000], y_test[:1000])
+    accuracies = {
+        "test_accuracy": accuracy(evaluate(network, x_test)[0], y_test),
+        "train_accuracy": accuracy(evaluate(network, x_train)[0], y_train),
+        "train_accuracy_samples": len(y_train),
+        "train_accuracy_training_mode": in_training,
+        "validation_accuracy": accuracy(evaluate(network, data.images[SPLIT])[0], data.labels[SPLIT])
+        if validation
+        else None,
+        "validation_samples": validation,
+    }
     parameters = sum(p.numel() for p in network.parameters())
-    chosen, refusal = _integer_choices(graph, x_train[: config.quantization.samples], config)
+    chosen, refusal = _integer_choices(graph, data.part("train", config.quantization.samples)[0], config)
     accuracy_fixed = None
     if refusal is None:
         network.fold(quantize(replace(graph, quantization=Quantization.from_json(chosen))))
-        accuracy_fixed = float(np.mean(evaluate(network, x_test)[0] == y_test))
+        accuracy_fixed = accuracy(evaluate(network, x_test)[0], y_test)
     return {
-        "test_accuracy": float(np.mean(predictions == y_test)),
-        "train_accuracy": float(np.mean(train_predictions == y_train)),
-        "train_accuracy_samples": len(y_train),
-        "train_accuracy_training_mode": float(np.mean(in_training == y_train)),
-        "epochs": config.training.epochs,
-        "time_steps": config.time_steps,
+        **accuracies,
+        "deployed_epoch": epoch,
         "parameters": parameters,
         "samples_per_second": speed,
-        "seed": config.training.seed,
-        "preset": config.preset,
-        "coding": config.coding,
-        "neuron": config.model.neuron,
-        "snapping": {
-            "samples": len(x_sample),
-            "spikes": trained_spikes,
-            "spikes_changed": changed,
-            "accuracy_as_trained": float(np.mean(trained == y_test[: len(x_sample)])),
-            "accuracy_snapped": float(np.mean(predictions[: len(x_sample)] == y_test[: len(x_sample)])),
-        },
+        **_settings(config),
+        "snapping": snapping,
         "quantization": chosen,
         "quantization_refused": refusal,
         "test_accuracy_fixed": accuracy_fixed,
@@ -122,6 +118,37 @@ def summarise(config: RunConfig, data: Data, network: SpikingNetwork, speed: flo
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
         },
+    }
+
+
+def accuracy(predictions: Array, labels: Array) -> float:
+    """Return the share of right answers, both `[N]`."""
+    return float(np.mean(predictions == labels))
+
+
+def _snap(network: SpikingNetwork, graph: DeployGraph, images: Array, labels: Array) -> dict[str, Any]:
+    """Fold the network, and return what its snapped weights change."""
+    trained, spikes, before = evaluate(network, images)
+    network.fold(graph)
+    snapped, _, after = evaluate(network, images)
+    return {
+        "samples": len(images),
+        "spikes": spikes,
+        "spikes_changed": sum(int(np.unpackbits(np.bitwise_xor(before[k], after[k])).sum()) for k in before),
+        "accuracy_as_trained": accuracy(trained, labels),
+        "accuracy_snapped": accuracy(snapped, labels),
+    }
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """What of the configuration stands in the summary."""
+    return {
+        "epochs": config.training.epochs,
+        "time_steps": config.time_steps,
+        "seed": config.training.seed,
+        "preset": config.preset,
+        "coding": config.coding,
+        "neuron": config.model.neuron,
     }
 
 

@@ -40,6 +40,7 @@ from asnn_deploy.training.run_folder import (
 from asnn_deploy.training.start import check_integer_training, start_from
 from asnn_deploy.training.summary import summarise, warn_if_apart
 from asnn_deploy.training.teacher import load_teacher
+from asnn_deploy.training.validation import Best, with_validation
 from asnn_deploy.util.files import write_text
 
 
@@ -58,6 +59,7 @@ def train(
     the start is of another network, KeyboardInterrupt when interrupted: the folder can then be resumed from the last
     finished epoch.
     """
+    data = with_validation(data, config.training)
     config = settle(config, data)
     data = prepared(data, config.image)
     config = with_levels(config, data)
@@ -74,10 +76,10 @@ def train(
     with writing_run(folder, resume):
         started = _start(config, data, folder, resume, start)
         write_text(folder / CONFIG, write_config(config))
-        network, seconds = _fit(*started, progress)
+        network, epoch, seconds = _fit(*started, progress)
         save_weights(network, folder)
         images = started[0].images_seen * config.training.devices * config.training.nodes
-        summary = summarise(config, data, network, images / seconds)
+        summary = summarise(config, data, network, epoch, images / seconds)
         warn_if_apart(summary, config.training)
         write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
     return summary
@@ -85,7 +87,7 @@ def train(
 
 def _start(
     config: RunConfig, data: Data, folder: Path, resume: bool, start: Path | None
-) -> tuple[TrainingModule, tuple[DataLoader[Any], DataLoader[Any]], Monitor, Path | None]:
+) -> tuple[TrainingModule, tuple[DataLoader[Any], list[DataLoader[Any]]], Monitor, Path | None]:
     """What is trained, on what, what is written down, and the checkpoint that it goes on from."""
     keep_freed_memory()
     if config.training.threads:
@@ -109,13 +111,17 @@ def _start(
 
 def _fit(
     module: TrainingModule,
-    drawn: tuple[DataLoader[Any], DataLoader[Any]],
+    drawn: tuple[DataLoader[Any], list[DataLoader[Any]]],
     monitor: Monitor,
     checkpoint: Path | None,
     progress: bool,
-) -> tuple[SpikingNetwork, float]:
-    """Train, and return the network and the seconds it took. Raises KeyboardInterrupt when interrupted."""
+) -> tuple[SpikingNetwork, int, float]:
+    """Train, and return the network to deploy, its epoch, and the seconds that training took.
+
+    Raises KeyboardInterrupt when interrupted.
+    """
     training = module.config.training
+    best = Best(monitor) if training.deploy == "best" else None
     device = choose_device(training.device)
     progress = progress and sys.stderr is not None and sys.stderr.isatty()
     with quiet_lightning():
@@ -126,6 +132,7 @@ def _fit(
             plugins=[AtomicCheckpoints(), precision(training, device)],
             callbacks=[
                 monitor,
+                *([best] if best else []),
                 Checkpoints(monitor.folder, training.checkpoint_minutes, training.seed),
                 *([Progress(monitor)] if progress else []),
             ],
@@ -150,16 +157,11 @@ def _fit(
             if not trainer.state.finished:
                 end_others(trainer)
         seconds = time.perf_counter() - start
-    return _whole(module), seconds
-
-
-def _whole(module: TrainingModule) -> SpikingNetwork:
-    """The trained network, in the first process with all its weights."""
-    state = weights(module.network)
     network = new_network(module.config)
-    if state:  # the first process
+    state = best.weights if best else weights(module.network)
+    if state:  # of shared-out weights, the first process has them all
         network.load_state_dict(state)
-    return network
+    return network, best.epoch if best else int(monitor.rows[-1]["epoch"]), seconds
 
 
 def settle(config: RunConfig, data: Data) -> RunConfig:

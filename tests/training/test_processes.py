@@ -26,6 +26,8 @@ SETTINGS = {
     "time_steps": 3,
     "training.batch_size": 51,  # which two processes cannot share evenly, nor does it divide the samples
     "training.precision": 64,
+    "training.validation": 0.1,
+    "training.deploy": "best",
     "augmentation.rotation": 20,
     "augmentation.crop_padding": 1,
     "quantization.samples": 32,
