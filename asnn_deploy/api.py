@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.deploy.source import open_source
 from asnn_deploy.input.data import as_images
 from asnn_deploy.ir.graph import DeployGraph
@@ -44,7 +44,7 @@ def run(
     """
     samples = entering(net, images, "images" if net.code.kind == "image" else "frames")
     net = net.over(samples.shape[1]) if net.any_length else net
-    chosen = available("targets", target)
+    chosen = TARGETS.available(target)
     batch_size = max(1, min(batch_size, len(samples)))
     record = Record(spikes=True, potentials=potentials)
     with Deployment(net) as deployment, chosen.open(deployment, batch_size) as session:

@@ -28,7 +28,7 @@ from paper_networks import pictures, untrained
 from provenance import provenance
 
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.registry import EXPORTERS, TARGETS
 from asnn_deploy.deploy.source import open_source
 from asnn_deploy.input.data import load_data
 from asnn_deploy.training.config import make_config
@@ -46,7 +46,7 @@ Array = np.ndarray[Any, Any]
 def differing(deployment: Deployment, targets: Sequence[str], images: Array, batch: int) -> dict[str, dict[str, Any]]:
     """For each target: what it is held against, spikes compared and differing."""
     trained = deployment.run_folder is not None
-    pairings = [pairing(name, available("targets", name).arithmetic, trained) for name in targets]
+    pairings = [pairing(name, TARGETS.available(name).arithmetic, trained) for name in targets]
     cuts = [slice(i, i + batch) for i in range(0, len(images), batch)]
     reports = verify(deployment, pairings, images, np.zeros(len(images), np.int64), cuts, batch)
     return {
@@ -67,7 +67,7 @@ def speeds(deployment: Deployment, images: Array, batch: int, rounds: int) -> di
     answers: dict[str, Array] = {}
     for _ in range(rounds):
         for name in COMPARED:
-            with available("targets", name).open(deployment, batch) as session:
+            with TARGETS.available(name).open(deployment, batch) as session:
                 session.run(images[:batch])
                 start = time.perf_counter()
                 found = [session.run(images[i : i + batch]).logits for i in range(0, len(images), batch)]
@@ -80,7 +80,7 @@ def speeds(deployment: Deployment, images: Array, batch: int, rounds: int) -> di
 
 def file_cost(name: str, kind: str, seed: int, found: Any) -> None:
     """In a process of its own: seconds of writing a file and of opening it, peak megabytes of writing, its size."""
-    graph, exporter = untrained(name, CIFAR_STEPS, seed, rounds=0), available("exporters", kind)
+    graph, exporter = untrained(name, CIFAR_STEPS, seed, rounds=0), EXPORTERS.available(kind)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         path = Path(folder) / exporter.write(graph, Path(folder))[0]

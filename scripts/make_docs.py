@@ -30,7 +30,7 @@ import numpy as np  # noqa: E402
 from asnn_deploy.cli import COMMANDS  # noqa: E402
 from asnn_deploy.cli.common import console  # noqa: E402
 from asnn_deploy.deploy.deployment import Deployment  # noqa: E402
-from asnn_deploy.deploy.registry import find, names  # noqa: E402
+from asnn_deploy.deploy.registry import TARGETS  # noqa: E402
 from asnn_deploy.errors import AsnnDeployError  # noqa: E402
 from asnn_deploy.ir.trace import Record  # noqa: E402
 from asnn_deploy.loihi import to_loihi  # noqa: E402
@@ -65,7 +65,7 @@ REFERENCES = ("reference", "reference-fixed")
 
 def capabilities() -> str:
     """The table of what each target carries, made by running each feature on each target."""
-    targets = [name for name in names("targets") if name not in (*REFERENCES, "norse", "norse-fixed")]
+    targets = [name for name in TARGETS if name not in (*REFERENCES, "norse", "norse-fixed")]
     columns = ["reference-fixed", *targets]
     refused: dict[str, str] = {}
     rows = []
@@ -89,7 +89,7 @@ def capabilities() -> str:
 
 def cell(graph, name: str, refused: dict[str, str]) -> str:
     """One feature on one target: exact, differs, yes, or a note's number."""
-    target = find("targets", name)
+    target = TARGETS.find(name)
     images = networks.random_images(graph, 3)
     record = Record(spikes=True)
     try:
@@ -98,7 +98,7 @@ def cell(graph, name: str, refused: dict[str, str]) -> str:
             got = session.run(images, record)
             if name == "reference-fixed":
                 return "yes"
-            against = find("targets", "reference-fixed" if target.arithmetic == "fixed" else "reference")
+            against = TARGETS.find("reference-fixed" if target.arithmetic == "fixed" else "reference")
             expected = against.open(deployment, 3).run(images, record)
     except AsnnDeployError as error:
         mark = refused.setdefault(str(error), str(len(refused) + 1))
@@ -182,7 +182,7 @@ def main() -> int:
     """Write, or check."""
     made = {ROOT / "docs" / "commands.md": commands(), ROOT / "docs" / "results.md": results()}
     made[ROOT / "docs" / "training.md"] = training()
-    if find("targets", "lava").unavailable() is None:  # the table needs every target
+    if TARGETS.find("lava").unavailable() is None:  # the table needs every target
         made[ROOT / "docs" / "capabilities.md"] = capabilities()
     if "--check" in sys.argv:
         stale = [path for path, text in made.items() if not path.exists() or path.read_text() != text]

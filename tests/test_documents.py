@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from asnn_deploy.cli import run
-from asnn_deploy.deploy.registry import find
+from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.training.presets import PRESETS
 
 ROOT = Path(__file__).parent.parent
-LAVA_MISSING = find("targets", "lava").unavailable()
+LAVA_MISSING = TARGETS.find("lava").unavailable()
 
 
 def commands(file):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from networks import random_images, small_lenet
 
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import find
+from asnn_deploy.deploy.registry import TARGETS as ALL_TARGETS
 from asnn_deploy.engine.early_exit import (
     Outcomes,
     answers,
@@ -31,7 +31,7 @@ from asnn_deploy.quantize import quantize
 
 STEPS = Record(step_logits=True)
 TARGETS = ("reference", "reference-fixed", "lava", "lava-fixed", "onnxruntime", "nir")
-needs_lava = pytest.mark.skipif(find("targets", "lava").unavailable() is not None, reason="needs Lava")
+needs_lava = pytest.mark.skipif(ALL_TARGETS.find("lava").unavailable() is not None, reason="needs Lava")
 
 
 def naive(step_logits, margin):
@@ -170,7 +170,7 @@ def test_all_targets_of_one_arithmetic_exit_alike():
     found = {}
     with Deployment(graph) as deployment:
         for name in TARGETS:
-            with find("targets", name).open(deployment, 7) as session:
+            with ALL_TARGETS.find(name).open(deployment, 7) as session:
                 found[name] = session.run(images, STEPS)
             whole = found["reference-fixed" if "fixed" in name else "reference"]
             margin = float(np.median(step_margins(whole.step_logits)))

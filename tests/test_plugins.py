@@ -5,41 +5,70 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
-from networks import small_lenet
+from networks import random_images, small_lenet
 
-from asnn_deploy.deploy.registry import find, names
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.protocols import Session
+from asnn_deploy.deploy.registry import EXPORTERS, SIMULATORS, TARGETS
+from asnn_deploy.engine.executor import Executor
 from asnn_deploy.errors import InputError
 
-BUILT_IN = {
-    "exporters": ["lava", "nir", "onnx"],
-    "simulators": ["loihi1-sanafe"],
-    "targets": [
-        "lava",
-        "lava-fixed",
-        "lava-stock",
-        "nir",
-        "norse",
-        "norse-fixed",
-        "onnxruntime",
-        "reference",
-        "reference-fixed",
-    ],
-}
+BUILT_IN = [
+    (EXPORTERS, ["lava", "nir", "onnx"]),
+    (SIMULATORS, ["loihi1-sanafe"]),
+    (
+        TARGETS,
+        [
+            "lava",
+            "lava-fixed",
+            "lava-stock",
+            "nir",
+            "norse",
+            "norse-fixed",
+            "onnxruntime",
+            "reference",
+            "reference-fixed",
+        ],
+    ),
+]
 
 
-@pytest.mark.parametrize("group", BUILT_IN)
-def test_built_in_ones_are_registered(group):
-    assert names(group) == BUILT_IN[group]
-    for name in names(group):
-        plugin = find(group, name)
+@pytest.mark.parametrize(("found", "names"), BUILT_IN, ids=["exporters", "simulators", "targets"])
+def test_built_in_ones_are_registered(found, names):
+    assert list(found) == names
+    for name in names:
+        plugin = found.find(name)
+        assert isinstance(plugin, found.base)
         assert plugin.name == name
-        assert plugin.unavailable() is None or isinstance(plugin.unavailable(), str)
+        assert found.reason(name) == plugin.unavailable()
 
 
 def test_unknown_names_are_suggested():
     with pytest.raises(InputError, match="unknown target 'lava-fixd'; did you mean 'lava-fixed'"):
-        find("targets", "lava-fixd")
+        TARGETS.find("lava-fixd")
+
+
+def test_what_cannot_be_a_plugin_is_refused(monkeypatch):
+    monkeypatch.setitem(TARGETS, "number", 7)
+    with pytest.raises(InputError, match="target 'number' is a int; .* inherits from asnn_deploy.deploy.protocols.T"):
+        TARGETS.find("number")
+
+
+def test_a_session_without_an_early_exit_finds_it_in_whole_runs():
+    class Whole(Session):
+        def run(self, images, record):
+            return Executor(graph).run(images, record)
+
+    graph = small_lenet()
+    images = random_images(graph, 5)
+    with Whole() as whole, TARGETS.find("reference").open(Deployment(graph), 5) as reference:
+        for spikes in (False, True):
+            (got, steps), (expected, ran) = (one.run_until(images, 0.2, spikes) for one in (whole, reference))
+            assert np.array_equal(steps, ran)
+            assert got.logits.tobytes() == expected.logits.tobytes()
+            assert list(got.spikes) == list(expected.spikes)
 
 
 @pytest.fixture
@@ -48,6 +77,7 @@ def third_party(tmp_path):
     (tmp_path / "tiny_plugin.py").write_text(
         textwrap.dedent('''
         """One exporter and one target, as a third party writes them."""
+        from asnn_deploy.deploy.protocols import Exporter
         from asnn_deploy.engine.executor import Executor
 
         class Names:
@@ -75,21 +105,28 @@ def third_party(tmp_path):
             def __exit__(self, *_):
                 pass
 
-        exporter, target = Names(), Mirror()
+        class OneFile(Exporter):
+            name, suffix = "one-file", ".names"
+            def write(self, graph, folder, **options):
+                (folder / "x").write_text("\\n".join(layer.name for layer in graph.layers))
+                return ["x"]
+
+        exporter, target, one_file = Names(), Mirror(), OneFile()
     ''')
     )
     info = tmp_path / "tiny_plugin-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-plugin\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[asnn_deploy.exporters]\nnames = tiny_plugin:exporter\n"
-        "[asnn_deploy.targets]\nmirror = tiny_plugin:target\nbroken = no_such_module:target\n"
+        "[asnn_deploy.exporters]\nnames = tiny_plugin:exporter\none-file = tiny_plugin:one_file\n"
+        "[asnn_deploy.targets]\nmirror = tiny_plugin:target\nbroken = no_such_module:target\nnir = tiny_plugin:target\n"
     )
     return tmp_path
 
 
 def asnn(third_party, *arguments):
-    environment = os.environ | {"PYTHONPATH": str(third_party)}
+    paths = [str(third_party), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     return subprocess.run(
         [sys.executable, "-c", "from asnn_deploy.cli import main; main()", *arguments],
         capture_output=True,
@@ -105,17 +142,31 @@ def test_third_party_plugins_are_listed_and_used(third_party, tmp_path):
     assert "available" in lines["names"]
     assert "available" in lines["mirror"]
     assert "no_such_module" in lines["broken"]
+    assert "asnn_targets.nir:target and by tiny_plugin:target" in " ".join(listed.stdout.split())
 
     network = tmp_path / "network.nir"
-    find("exporters", "nir").write(small_lenet(classes=10), tmp_path)
+    EXPORTERS.find("nir").write(small_lenet(classes=10), tmp_path)
     exported = asnn(third_party, "export", str(network), "--target", "names", "--out", str(tmp_path / "bundle"))
     assert exported.returncode == 0, exported.stderr
     assert (tmp_path / "bundle" / "layers.txt").read_text().startswith("conv1\nlif1")
+    exported = asnn(third_party, "export", str(network), "--target", "one-file", "--out", str(tmp_path / "my.names"))
+    assert exported.returncode == 0, exported.stderr
+    assert (tmp_path / "my.names").read_text().startswith("conv1\nlif1")
+    exported = asnn(third_party, "export", str(network), "--target", "names", "--out", str(tmp_path / "your.names"))
+    assert exported.returncode == 2
+    assert "exporter 'names' does not write .names files" in exported.stderr
     for command in ("run", "verify"):
         ran = asnn(third_party, command, str(network), "--target", "mirror", "--data", "digits", "--limit", "5")
         assert ran.returncode == 0, ran.stderr
     assert "mirror" in ran.stdout
     assert "exact" in ran.stdout
+    early = ("--data", "digits", "--limit", "5", "--exit-margin", "0.2")
+    ran = asnn(third_party, "run", str(network), "--target", "mirror", *early)
+    assert ran.returncode == 0, ran.stderr
+    ran = asnn(third_party, "verify", str(network), "--data", "digits", "--limit", "2")
+    assert ran.returncode == 0, ran.stderr
+    for name in ("broken", "nir"):
+        assert f"note: target {name!r} left out" in ran.stderr
     ran = asnn(third_party, "run", str(network), "--target", "broken", "--data", "digits")
     assert (ran.returncode, ran.stderr.count("\n")) == (3, 1)
     assert "target 'broken' cannot be loaded" in ran.stderr

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument, split_option
 
 if TYPE_CHECKING:
+    from asnn_deploy.deploy.deployment import Deployment
+    from asnn_deploy.deploy.protocols import Target
     from asnn_deploy.ir.trace import Trace
     from asnn_deploy.util.arrays import Array
 
@@ -45,13 +47,13 @@ def command(
 ) -> None:
     """Run a network on one target over a data set."""
     from asnn_deploy.cli.common import load_samples, percent, write_json
-    from asnn_deploy.deploy.registry import available
+    from asnn_deploy.deploy.registry import TARGETS
     from asnn_deploy.deploy.source import open_source
     from asnn_deploy.errors import InputError
 
     if trace and outputs is None:
         raise InputError("--trace: spikes are written with --outputs FILE.npz; give it too")
-    chosen = available("targets", target)
+    chosen = TARGETS.available(target)
     if exit_margin is not None:
         check_early_exit(chosen, exit_margin)
     opened = open_source(source)
@@ -80,33 +82,22 @@ def command(
     )
 
 
-def check_early_exit(target: Any, margin: float) -> None:
+def check_early_exit(target: Target, margin: float) -> None:
     """Raise InputError where the margin is outside 0..1, or the target cannot exit early."""
-    from asnn_deploy.deploy.registry import names
+    from asnn_deploy.deploy.registry import TARGETS
     from asnn_deploy.errors import InputError
 
     if not 0 <= margin <= 1:
         raise InputError(f"--exit-margin {margin:g}: allowed: 0 (one step) to 1; leave it out to run all time steps")
-    if not can_exit_early(target.name):
-        able = [name for name in names("targets") if can_exit_early(name)]
+    if not target.step_logits:
+        able = [name for name in TARGETS if not TARGETS.reason(name) and TARGETS.find(name).step_logits]
         raise InputError(
             f"--exit-margin: target {target.name!r} does not tell its logits of each step; use one of {', '.join(able)}"
         )
 
 
-def can_exit_early(name: str) -> bool:
-    """Whether a target can be used here, and its sessions record step logits (see `protocols.Target`)."""
-    from asnn_deploy.deploy.registry import available
-    from asnn_deploy.errors import MissingDependency
-
-    try:
-        return bool(getattr(available("targets", name), "step_logits", True))
-    except MissingDependency:
-        return False
-
-
 def run_all(
-    target: Any, deployment: Any, images: Array, batch_size: int, spikes: bool, margin: float | None
+    target: Target, deployment: Deployment, images: Array, batch_size: int, spikes: bool, margin: float | None
 ) -> tuple[Trace, Array | None, float]:
     """Run all images; the seconds count from the first batch on, loading left out.
 
@@ -115,32 +106,23 @@ def run_all(
     import numpy as np
 
     from asnn_deploy.cli.common import batches
+    from asnn_deploy.deploy.plugins import adopted
+    from asnn_deploy.deploy.protocols import Session
     from asnn_deploy.ir.trace import Record, Trace
 
     traces, steps = [], []
-    with target.open(deployment, min(batch_size, len(images))) as session:
+    opened = target.open(deployment, min(batch_size, len(images)))
+    with adopted(opened, Session) as session:  # type: ignore[type-abstract]
         start = time.perf_counter()
         for cut in batches(len(images), batch_size, target.name):
             if margin is None:
                 traces.append(session.run(images[cut], Record(spikes=spikes)))
                 continue
-            trace, ran = run_early(session, images[cut], margin, spikes)
+            trace, ran = session.run_until(images[cut], margin, spikes)
             traces.append(trace)
             steps.append(ran)
         seconds = time.perf_counter() - start
     return Trace.concatenate(traces), np.concatenate(steps) if steps else None, seconds
-
-
-def run_early(session: Any, images: Array, margin: float, spikes: bool) -> tuple[Trace, Array]:
-    """The answers at the exits and the steps until then: computed no further where the session can stop, else found
-    in a whole run."""
-    from asnn_deploy.engine.early_exit import at_exit
-    from asnn_deploy.ir.trace import Record
-
-    if hasattr(session, "run_until") and not spikes:
-        answered: tuple[Trace, Array] = session.run_until(images, margin)
-        return answered
-    return at_exit(session.run(images, Record(spikes=spikes, step_logits=True)), margin)
 
 
 def write_outputs(path: Path, trace: Trace, steps: Array | None) -> None:

@@ -41,14 +41,13 @@ def profiles_and_simulators(asked: tuple[str, ...]) -> tuple[list[Profile], list
     A simulator brings the profile along that it is held against. Raises InputError for an unknown name (with the
     nearest one), ConfigError for a file that breaks the schema, MissingDependency for a simulator that is absent.
     """
-    from asnn_deploy.deploy.registry import available, names
+    from asnn_deploy.deploy.registry import SIMULATORS
     from asnn_deploy.energy import load_profiles
 
-    registered = names("simulators")
-    profiles = [name for name in asked if name not in registered]
-    simulators = [available("simulators", name) for name in dict.fromkeys(asked) if name in registered]
+    profiles = [name for name in asked if name not in SIMULATORS]
+    simulators = [SIMULATORS.available(name) for name in dict.fromkeys(asked) if name in SIMULATORS]
     profiles += [s.constant_based for s in simulators if s.constant_based not in profiles]
-    return load_profiles(profiles or None, registered), simulators
+    return load_profiles(profiles or None, list(SIMULATORS)), simulators
 
 
 def simulate(

@@ -50,27 +50,28 @@ def command(
 
 def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
     """The named targets, or all that can run this SOURCE here; what is left out is said on stderr."""
-    from asnn_deploy.deploy.registry import available, names
-    from asnn_deploy.errors import GraphError, MissingDependency
+    from asnn_deploy.deploy.registry import TARGETS
+    from asnn_deploy.errors import GraphError
     from asnn_deploy.verify.targets import DEFAULT_TARGETS, pairing
 
-    has_run = source.deployment.run_folder is not None
+    has_run = source.deployment.run is not None
     if targets:
-        return [pairing(name, available("targets", name).arithmetic, has_run) for name in dict.fromkeys(targets)]
+        return [pairing(name, TARGETS.available(name).arithmetic, has_run) for name in dict.fromkeys(targets)]
     pairs = []
-    for name in dict.fromkeys([*DEFAULT_TARGETS, *names("targets")]):
+    for name in dict.fromkeys([*DEFAULT_TARGETS, *TARGETS]):
         if not has_run and name in ("norse", "norse-fixed", "reference"):
             continue  # there is no trained module, and `reference` is what the others are held against
+        if reason := TARGETS.reason(name):
+            click.echo(f"note: target {name!r} left out: {reason}", err=True)
+            continue
+        target = TARGETS.find(name)
         try:
-            target = available("targets", name)
             if target.arithmetic == "fixed":
                 _ = source.deployment.fixed
-            if getattr(target, "runs", lambda _deployment: True)(source.deployment):
+            if target.runs(source.deployment):
                 pairs.append(pairing(name, target.arithmetic, has_run))
         except GraphError as error:
-            click.echo(f"note: {name} left out: {error}", err=True)
-        except MissingDependency as error:
-            click.echo(f"note: left out: {error}", err=True)
+            click.echo(f"note: target {name!r} left out: {error}", err=True)
     return pairs
 
 

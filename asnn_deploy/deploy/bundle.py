@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.exporters import EXPORTERS, Exporter
 from asnn_deploy.errors import BundleError, InputError
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.util.files import claim_folder, describe, digest, holding_folder, replacing_folder
+from asnn_deploy.util.files import (
+    claim_folder,
+    describe,
+    digest,
+    holding_folder,
+    replacing,
+    replacing_folder,
+)
 from asnn_deploy.util.version import __version__
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
 NETWORK = "network.nir"
+"""The network itself, in every bundle."""
+FIXED = "fixed.npz"
+"""Its integer version (see `serialize.save_graph`), in bundles of formats that have one."""
 
 
 @dataclass(frozen=True)
@@ -32,29 +44,44 @@ class Bundle:
 
 
 def write_bundle(
-    graph: DeployGraph, exporter_name: str, path: Path, data: str | None, summary: Mapping[str, Any], **options: Any
+    graph: DeployGraph,
+    exporter_name: str,
+    path: Path,
+    data: str | None,
+    summary: Mapping[str, Any],
+    network: Path | None = None,
+    **options: Any,
 ) -> None:
     """Export into a new folder, which takes the place of an older bundle only when it is whole.
 
-    Every bundle holds the network as NIR, canonical where that can hold it, beside the format's own files. Raises
-    InputError where `path` holds something that is not a bundle.
+    Every bundle holds the network as NIR, canonical if that can hold it, beside the format's own files. network: a NIR
+    file that holds the graph already. Raises InputError if `path` holds something that is not a bundle.
     """
-    exporter = available("exporters", exporter_name)
+    exporter = EXPORTERS.available(exporter_name)
     claim_bundle(path)
     with replacing_folder(path, claim_bundle) as folder:
-        names = list(exporter.write(graph, folder, data=data, **options))
+        if network is not None:
+            shutil.copyfile(network, folder / NETWORK)
+        names = {NETWORK, *exporter.write(graph, folder, data=data, **options)}
         if not (folder / NETWORK).exists():
-            names += available("exporters", "nir").write(graph, folder)
+            EXPORTERS.available("nir").write(graph, folder)
         manifest = {
             "schema": SCHEMA,
             "format": exporter_name,
             "time_steps": graph.time_steps,
-            "files": {name: digest(folder / name) for name in sorted(set(names))},
+            "files": {name: digest(folder / name) for name in sorted(names)},
             "created_by": f"asnn-deploy {__version__}",
             "data": data,
             "summary": dict(summary),
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def write_file(graph: DeployGraph, exporter: Exporter, path: Path, **options: Any) -> None:
+    """Export to the format's main file alone, which is written whole or not at all."""
+    with replacing(path) as temporary, tempfile.TemporaryDirectory(prefix="asnn-deploy-") as folder:
+        name = exporter.write(graph, Path(folder), **options)[0]
+        shutil.copyfile(Path(folder) / name, temporary)
 
 
 def read_bundle(folder: Path) -> Bundle:

@@ -7,29 +7,33 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.exporters import EXPORTERS
 from asnn_deploy.ir.graph import DeployGraph
+
+if TYPE_CHECKING:
+    from asnn_deploy.training.run_folder import TrainedRun
 
 
 class Deployment:
-    """A float graph, its integer version, its exported files and, where there is one, the trained run.
+    """A float graph, its integer version, its exported files and, if there is one, the trained run.
 
     graph: the network in float32.
-    run_folder: the run folder that it was trained in, or None.
-    files: exported files that exist already, exporter name to path. Others are written to a temporary folder that
-        goes when the deployment is closed.
+    run: the run that it was trained in, or None; whoever changes its network changes a copy.
+    files: exported files that exist already, by the exporter's name or by the name that the exporter gives its file.
+        Others are written to a temporary folder that goes when the deployment is closed.
     """
 
     def __init__(
         self,
         graph: DeployGraph,
-        run_folder: Path | None = None,
+        run: TrainedRun | None = None,
         files: Mapping[str, Path] | None = None,
         fixed: DeployGraph | None = None,
     ) -> None:
         self.graph = graph
-        self.run_folder = run_folder
+        self.run = run
         self._files = dict(files or {})
         self._fixed = fixed
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -44,14 +48,16 @@ class Deployment:
         return quantize(self.graph)
 
     def file(self, exporter: str) -> Path:
-        """The network as a file of that exporter ("nir", "onnx")."""
-        if exporter not in self._files:
+        """Return the network as a file of that exporter ("nir", "onnx"), which is written once."""
+        found = self._files.get(exporter) or self._files.get(EXPORTERS.find(exporter).file or "")
+        if found is None:
             if self._scratch is None:
                 self._scratch = tempfile.TemporaryDirectory(prefix="asnn-deploy-")
             folder = Path(self._scratch.name) / exporter
-            folder.mkdir()
-            self._files[exporter] = folder / available("exporters", exporter).write(self.graph, folder)[0]
-        return self._files[exporter]
+            folder.mkdir(exist_ok=True)
+            found = folder / EXPORTERS.available(exporter).write(self.graph, folder)[0]
+        self._files[exporter] = found
+        return found
 
     def close(self) -> None:
         """Remove what was written to the temporary folder."""

@@ -1,99 +1,93 @@
-"""What an exporter, a target and a simulator are."""
+"""What plug-ins inherit from: Exporter, Target with its Session, and Simulator. Defaults are what most of them do."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.exporters import Exporter
+from asnn_deploy.deploy.plugins import Plugin
+from asnn_deploy.engine.early_exit import at_exit
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 
 if TYPE_CHECKING:
-    from asnn_deploy.deploy.deployment import Deployment
     from asnn_deploy.energy.simulation import Simulation
 
+__all__ = ["Exporter", "Session", "Simulator", "Target"]
 
-class Exporter(Protocol):
-    """Writes a graph in one format.
-
-    name: what `--target` calls it.
-    suffix: the ending of its one file (".nir"); None where the format exists only as a bundle.
-    settings (may be left out): what `export --set KEY=VALUE` chooses: key to allowed values, the default first. They
-        reach `write` as options.
-    """
-
-    name: str
-    suffix: str | None
-
-    def unavailable(self) -> str | None:
-        """Why it cannot be used here (a package is missing), in one line; None where it can."""
-
-    def write(self, graph: DeployGraph, folder: Path, **options: Any) -> list[str]:
-        """Write the format's files into an existing, empty folder and return their names.
-
-        The first name is the main file (the one that stands alone where `suffix` is set). Raises UnsupportedError
-        naming the layer that the format cannot carry. options: `dialect` (NIR), `data` (a `--data` text for examples).
-        """
+LOGITS_ONLY = Record()
+S = TypeVar("S", bound="Session")
 
 
-class Session(AbstractContextManager["Session"], Protocol):
+class Session(ABC):
     """A target, loaded with one network and ready for batch after batch. Leaving it frees everything."""
 
-    def run(self, images: Array, record: Record = ...) -> Trace:
-        """Run uint8 images `[B, C, H, W]`, B at most the batch size that the session was opened with.
+    @abstractmethod
+    def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
+        """Run uint8 images `[B, C, H, W]`, B at most the batch size that the session was opened with."""
 
-        A session may also have `run_until(images, margin) -> (trace, steps)`, which computes no step of a sample that
-        has answered (see `reference.Executor.run_until`); for others, early exits are found in whole runs.
+    def run_until(self, images: Array, margin: float, spikes: bool = False) -> tuple[Trace, Array]:
+        """Return each sample's answer at the step where its softmax margin reaches `margin`, and its steps `[B]`.
+
+        spikes: record them up to there. This finds the exits in whole runs; a session that can stop early overrides it.
         """
+        return at_exit(self.run(images, Record(spikes=spikes, step_logits=True)), margin)
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to free
+        """Free everything."""
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
-class Target(Protocol):
+class Target(Plugin, ABC):
     """Runs a network.
 
-    name: what `--target` calls it.
-    arithmetic: "float32" or "fixed".
-    runs (may be left out): `runs(deployment) -> bool`: whether it is made for this network, and `verify` shall take it
-        unasked; without it, any network is.
-    step_logits (may be left out): False where its sessions cannot record them, which early exit needs.
+    arithmetic: "float32" or "fixed". step_logits: whether its sessions can record them, which early exit needs.
     """
 
-    name: str
     arithmetic: str
+    step_logits: bool = True
 
-    def unavailable(self) -> str | None:
-        """Why it cannot be used here, in one line; None where it can."""
+    def runs(self, deployment: Deployment) -> bool:
+        """Return whether it is made for this network, so that `verify` takes it unasked."""
+        return True
 
+    @abstractmethod
     def open(self, deployment: Deployment, batch_size: int) -> Session:
         """Load the network."""
 
 
-class Simulator(Protocol):
+class Simulator(Plugin, ABC):
     """Simulates the energy and the time of a chip from recorded spikes.
 
-    name: what `--profile` calls it.
     chip: the chip whose placement it needs (see `asnn_deploy.fit`).
     constant_based: the energy profile that its figures are held against.
     source: where it comes from, one line for `list`.
     """
 
-    name: str
     chip: str
     constant_based: str
     source: str
 
-    def unavailable(self) -> str | None:
-        """Why it cannot be used here, in one line; None where it can."""
-
+    @abstractmethod
     def simulate(
         self,
         graph: DeployGraph,
         images: Array,
         trace: Trace,
         placement: Any,
-        progress: Callable[[list[int]], Iterable[int]] = ...,
+        progress: Callable[[list[int]], Iterable[int]] = iter,
     ) -> Simulation:
         """Replay the trace of uint8 images `[N, C, H, W]`; placement: `core_of` by layer, and `cores`.
 

@@ -7,20 +7,17 @@ This module joins parts, as `cli` does: it alone in the core reaches for trainin
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asnn_deploy.deploy.bundle import MANIFEST, NETWORK, read_bundle
+from asnn_deploy.deploy.bundle import FIXED, MANIFEST, NETWORK, read_bundle
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.exporters import EXPORTERS
 from asnn_deploy.errors import BundleError, InputError
 from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.serialize import load_graph
-
-FIXED = "fixed.npz"
 
 
 @dataclass(frozen=True)
@@ -56,21 +53,18 @@ def open_source(path: Path) -> Source:
 
 def read_nir(path: Path) -> DeployGraph:
     """A graph from a NIR file."""
-    graph: DeployGraph = available("exporters", "nir").read(path)
+    graph = EXPORTERS.available("nir").read(path)
     check_neurons(graph)
     return graph
 
 
 def _open_bundle(path: Path) -> Source:
     bundle = read_bundle(path)
-    files = {"nir": path / NETWORK}
-    if "network.onnx" in bundle.files:
-        files["onnx"] = path / "network.onnx"
     graph = read_nir(path / NETWORK)
     fixed = load_graph(path / FIXED) if FIXED in bundle.files else None
     if fixed is not None and (fixed.arithmetic != "fixed" or fixed.shapes != graph.shapes or fixed.code != graph.code):
         raise BundleError(f"{path / FIXED}: is not the integer version of {NETWORK}; export again")
-    deployment = Deployment(graph, files=files, fixed=fixed)
+    deployment = Deployment(graph, files={name: path / name for name in bundle.files}, fixed=fixed)
     return Source(path, "bundle", deployment, bundle.data, bundle.summary)
 
 
@@ -80,7 +74,10 @@ def _open_run(path: Path) -> Source:
 
     run = load_run(path)
     graph = replace(lower(run.network, run.config.dt), quantization=run.quantization)
-    with tempfile.TemporaryDirectory(prefix="asnn-deploy-") as folder:
-        name = available("exporters", "nir").write(graph, Path(folder))[0]
-        graph = read_nir(Path(folder) / name)
-    return Source(path, "run", Deployment(graph, run_folder=path), run.config.data, run.summary)
+    deployment = Deployment(graph, run)
+    try:
+        deployment.graph = read_nir(deployment.file("nir"))
+    except BaseException:
+        deployment.close()
+        raise
+    return Source(path, "run", deployment, run.config.data, run.summary)

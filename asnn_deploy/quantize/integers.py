@@ -27,6 +27,7 @@ from asnn_deploy.quantize.scales import Scales
 from asnn_deploy.util.arrays import Array
 
 
+@remembered
 def quantize(graph: DeployGraph) -> DeployGraph:
     """Return the integer version of a float graph, by the choices in `graph.quantization`.
 

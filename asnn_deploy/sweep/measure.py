@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.energy import Counter
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record
@@ -42,8 +42,8 @@ def measure(
     right_float, right_fixed = [], []
     with (
         Deployment(graph, fixed=fixed) as deployment,
-        available("targets", "reference").open(deployment, batch_size) as floats,
-        available("targets", "reference-fixed").open(deployment, batch_size) as integers,
+        TARGETS.find("reference").open(deployment, batch_size) as floats,
+        TARGETS.find("reference-fixed").open(deployment, batch_size) as integers,
     ):
         for cut in cuts:
             expected, got = floats.run(images[cut], SPIKES), integers.run(images[cut], SPIKES)

@@ -7,8 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.protocols import Session
-from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.util.arrays import Array
@@ -63,9 +62,7 @@ def verify(
     needed = list(dict.fromkeys(name for pair in pairings for name in (pair.against, pair.target)))
     comparisons = {pair.target: Comparison(pair.against, pair.bitwise) for pair in pairings}
     with ExitStack() as stack:
-        sessions: dict[str, Session] = {
-            name: stack.enter_context(available("targets", name).open(deployment, batch_size)) for name in needed
-        }
+        sessions = {name: stack.enter_context(TARGETS.available(name).open(deployment, batch_size)) for name in needed}
         for cut in cuts:
             traces = {name: session.run(images[cut], record) for name, session in sessions.items()}
             for pair in pairings:

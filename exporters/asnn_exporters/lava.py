@@ -1,6 +1,6 @@
 """Export for Lava: the network as NIR, its integer version, and a script that runs it.
 
-Lava 0.10 has no file format of its own. What it runs is built from the graph that was read back from the NIR file, in
+Lava 0.10 has no file format of its own. What it runs is built from the graph that is read back from the NIR file, in
 floating point, and from `fixed.npz`, in integers: Loihi-style ones (see `asnn_deploy.ir.fixed_point`) for this
 project's Processes, or, with `processes="stock"`, those of Loihi's own neurons (see `asnn_deploy.loihi`) for Lava's.
 """
@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from asnn_deploy.deploy.registry import available, find
+from asnn_deploy.deploy.bundle import FIXED, NETWORK
+from asnn_deploy.deploy.exporters import EXPORTERS, Exporter
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.serialize import save_graph
 from asnn_deploy.loihi import to_loihi
 from asnn_deploy.quantize import quantize
-from asnn_deploy.util.files import replacing
+from asnn_deploy.util.files import write_text
 
-FIXED = "fixed.npz"
 SCRIPT = "run.py"
 
 _SCRIPT = '''"""Runs this network on Lava Processes: python {script}"""
@@ -50,17 +50,15 @@ _RANDOM_IMAGES = """channels, height, width = net.input_shape
 images = np.random.default_rng(0).random((8, height, width, channels))  # put your own here: uint8, or float 0..1"""
 
 
-class LavaExporter:
-    """See `asnn_deploy.deploy.protocols.Exporter`. A bundle only."""
+class LavaExporter(Exporter):
+    """A bundle only."""
 
     name = "lava"
-    suffix: str | None = None
     settings: Mapping[str, tuple[str, ...]] = {"processes": ("fused", "stock")}
 
     def unavailable(self) -> str | None:
         """Writing needs NIR, and not Lava: a bundle may be made where Lava cannot be installed."""
-        reason: str | None = find("exporters", "nir").unavailable()
-        return reason
+        return EXPORTERS.reason("nir")
 
     def write(
         self, graph: DeployGraph, folder: Path, *, data: str | None = None, processes: str = "fused", **_options: Any
@@ -71,18 +69,16 @@ class LavaExporter:
         processes: "fused": this project's; "stock": Lava's own, raising UnsupportedError where they cannot carry the
             network.
         """
-        folder = Path(folder)
-        nir = available("exporters", "nir")
-        names: list[str] = list(nir.write(graph, folder))
-        carried = nir.read(folder / names[0])
         stock = processes == "stock"
-        fixed = to_loihi(carried, carried.quantization.bits) if stock else quantized(carried)
+        fixed = to_loihi(graph, graph.quantization.bits) if stock else quantized(graph)
+        if not (folder / NETWORK).exists():
+            EXPORTERS.available("nir").write(graph, folder)
+        names = [NETWORK]
         if fixed is not None:
             save_graph(folder / FIXED, fixed)
             names.append(FIXED)
         target = "lava-stock" if stock else "lava" if fixed is None else "lava-fixed"
-        with replacing(folder / SCRIPT) as temporary:
-            temporary.write_text(script(target, data), encoding="utf-8")
+        write_text(folder / SCRIPT, script(target, data))
         return [*names, SCRIPT]
 
 

@@ -7,39 +7,39 @@ On the CPU; see `exact_sums` for what must not run.
 from __future__ import annotations
 
 import importlib.util
-from types import TracebackType
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
 from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.protocols import LOGITS_ONLY, Session, Target
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 
 
-class NorseSession:
+class NorseSession(Session):
     """A trained network in evaluation mode, folded into a graph; None keeps its own weights and batch norm."""
 
     def __init__(self, deployment: Deployment, name: str = "norse", graph: DeployGraph | None = None) -> None:
         import torch
 
         from asnn_deploy.training.network import use_kernel
-        from asnn_deploy.training.run_folder import load_run
 
-        if deployment.run_folder is None:
+        if deployment.run is None:
             raise UnsupportedError(
                 f"target {name!r} runs the trained module, which only a run folder holds; give the run folder"
             )
-        self.network: Any = load_run(deployment.run_folder).network
+        self.network: Any = deepcopy(deployment.run.network)  # it is folded and given a kernel
         use_kernel(self.network, "norse", torch.device("cpu"))
         if graph is not None:
             self.network.fold(graph)
         self.name = name
 
-    def run(self, images: Array, record: Record = Record()) -> Trace:  # noqa: B008 - frozen
-        """See protocols.Session; potentials and summands are not recorded."""
+    def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
+        """See Session; potentials and summands are not recorded."""
         import torch
 
         from asnn_deploy.models.network import exact_sums
@@ -49,17 +49,9 @@ class NorseSession:
         kept = {name: s.numpy().astype(np.uint8) for name, s in spikes.items()} if record.spikes else {}
         return Trace(self.name, logits.numpy(), kept)
 
-    def __enter__(self) -> NorseSession:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to free."""
-
-
-class NorseTarget:
-    """See protocols.Target."""
+class NorseTarget(Target):
+    """The trained module, in float32 or in integers."""
 
     step_logits = False
 
@@ -73,7 +65,7 @@ class NorseTarget:
         return f"needs {missing[0]}; pip install {missing[0]}" if missing else None
 
     def open(self, deployment: Deployment, batch_size: int) -> NorseSession:
-        """See protocols.Target."""
+        """See Target."""
         graph = deployment.fixed if self.arithmetic == "fixed" else deployment.graph
         return NorseSession(deployment, self.name, graph)
 

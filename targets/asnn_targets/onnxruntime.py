@@ -7,34 +7,33 @@ round the sums.
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.protocols import LOGITS_ONLY, Session, Target
 from asnn_deploy.errors import BundleError, TargetError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.machine import threads
 
 if TYPE_CHECKING:
     import onnx
 
 IMAGE, LOGITS, STEP_LOGITS = "image", "logits", "step_logits"
-LOGITS_ONLY = Record()
 SLICE_BYTES = 4 * 2**20
 """Batches are run in slices whose largest signal, over all steps, takes about this much: it stays in the cache."""
 SILENT = 4
 """onnxruntime's severity "fatal": whatever else it logs comes back as an exception."""
 
 
-class OnnxRuntimeTarget:
-    """See `asnn_deploy.deploy.protocols.Target`."""
+class OnnxRuntimeTarget(Target):
+    """The exported file in onnxruntime."""
 
     name = "onnxruntime"
     arithmetic = "float32"
@@ -49,7 +48,7 @@ class OnnxRuntimeTarget:
         return OnnxRuntimeSession(deployment.graph, deployment.file("onnx"))
 
 
-class OnnxRuntimeSession:
+class OnnxRuntimeSession(Session):
     """One exported file, loaded. Uses as many threads as the process may, or OMP_NUM_THREADS where that is set."""
 
     def __init__(self, graph: DeployGraph, path: Path) -> None:
@@ -65,17 +64,12 @@ class OnnxRuntimeSession:
         largest = max(int(np.prod(shape)) for shape in graph.shapes.values())
         self.slice = max(1, SLICE_BYTES // (4 * graph.time_steps * largest))
 
-    def __enter__(self) -> OnnxRuntimeSession:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Free the loaded network."""
         self._sessions.clear()
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
-        """Run uint8 images `[B, C, H, W]`. See `asnn_deploy.deploy.protocols.Session`."""
+        """Run uint8 images `[B, C, H, W]`."""
         if record not in self._sessions:
             self._sessions[record] = self._load(self._with_outputs(record))
         starts = range(0, max(len(images), 1), self.slice)
@@ -170,14 +164,6 @@ def _stack_potentials(model: onnx.ModelProto, neuron: str) -> str:
                 node.output.append(stacked)
                 return stacked
     return stacked
-
-
-def threads() -> int:
-    """How many threads to compute with."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdecimal() and int(given):
-        return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def one_line(error: Exception) -> str:

@@ -116,6 +116,10 @@ def test_usage(refused, arguments, message):
             ["export", "--target", "onnx", "--out", "x", "--nir-dialect", "compact"],
             "writes no NIR dialects; use --target nir",
         ),
+        (
+            ["export", "--target", "nir", "--out", "x.nir", "--nir-dialect", "portable"],
+            "--nir-dialect: unknown value 'portable' (allowed: canonical, compact, extended)",
+        ),
         (["export", "--target", "onnx", "--out", "x.onnx", "--bits", "4"], "holds the float network only"),
         (["quantize", "--bits", "1"], "--bits 1: weights have 2 to 8 bits"),
         (["quantize", "--bits", "9"], "--bits 9: weights have 2 to 8 bits"),

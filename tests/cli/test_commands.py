@@ -11,9 +11,9 @@ from networks import small_lenet
 
 import asnn_deploy
 from asnn_deploy.cli import COMMANDS, run
-from asnn_deploy.deploy.registry import find
+from asnn_deploy.deploy.registry import EXPORTERS, TARGETS
 
-LAVA_MISSING = find("targets", "lava").unavailable()
+LAVA_MISSING = TARGETS.find("lava").unavailable()
 needs_lava = pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))
 
 
@@ -297,7 +297,7 @@ def test_memory_of_verify_stays_flat(tmp_path):
     """10,000 digits-sized samples on `reference` stay under 1 GB, and need hardly more than 1,000 do."""
     rng = np.random.default_rng(0)
     # Kept spikes would take 4 steps x (64 x 64 + ...) bytes a sample: 160 MB for 10,000.
-    find("exporters", "nir").write(small_lenet(classes=10, widths=(64, 8, 12)), tmp_path)
+    EXPORTERS.find("nir").write(small_lenet(classes=10, widths=(64, 8, 12)), tmp_path)
     peaks = []
     for count in (1_000, 10_000):
         images, labels = rng.integers(0, 256, (count, 8, 8), dtype=np.uint8), np.arange(count) % 10

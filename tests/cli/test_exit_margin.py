@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from asnn_deploy.cli import run
-from asnn_deploy.deploy.registry import find
+from asnn_deploy.deploy.registry import TARGETS
 
-needs_lava = pytest.mark.skipif(find("targets", "lava").unavailable() is not None, reason="needs Lava")
+needs_lava = pytest.mark.skipif(TARGETS.find("lava").unavailable() is not None, reason="needs Lava")
 
 
 def asnn(*arguments):

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from asnn_deploy.cli import run
-from asnn_deploy.deploy import registry as plugins
+from asnn_deploy.deploy.registry import SIMULATORS
 from asnn_deploy.energy import PARTS
 from asnn_deploy.energy.simulation import Simulation
-from asnn_deploy.errors import MissingDependency
 
 
 class Stand:
@@ -33,14 +32,10 @@ class Stand:
 def registered(monkeypatch):
     """Stand-ins for what is installed: one simulator that runs, one that does not."""
 
-    def available(group, name):
-        if name == "absent":
-            raise MissingDependency("simulator 'absent' is not available: not installed: it; pip install it")
-        return Stand() if group == "simulators" else found(group, name)
-
-    found = plugins.available
-    monkeypatch.setattr(plugins, "names", lambda group: ["absent", "stand-in"])
-    monkeypatch.setattr(plugins, "available", available)
+    absent = Stand()
+    absent.unavailable = lambda: "not installed: it; pip install it"
+    monkeypatch.setitem(SIMULATORS, "stand-in", Stand())
+    monkeypatch.setitem(SIMULATORS, "absent", absent)
 
 
 def test_a_simulated_profile_stands_beside_the_constant_based_one(registered, run_folder, tmp_path):

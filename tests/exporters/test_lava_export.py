@@ -18,7 +18,7 @@ from nir_networks import convolutional, neuron
 from asnn_deploy import cli
 from asnn_deploy.cli.verify_command import choose
 from asnn_deploy.deploy.bundle import write_bundle
-from asnn_deploy.deploy.registry import available, find, names
+from asnn_deploy.deploy.registry import EXPORTERS
 from asnn_deploy.deploy.source import open_source
 from asnn_deploy.errors import MissingDependency, UnsupportedError
 from asnn_deploy.ir.serialize import load_graph
@@ -30,8 +30,8 @@ needs_lava = pytest.mark.skipif(target.unavailable() is not None, reason=str(tar
 
 
 def test_it_is_found_by_its_entry_point():
-    assert "lava" in names("exporters")
-    assert find("exporters", "lava") is exporter
+    assert "lava" in EXPORTERS
+    assert EXPORTERS.find("lava") is exporter
     assert exporter.suffix is None
 
 
@@ -39,7 +39,7 @@ def test_it_writes_the_network_its_integers_and_a_script(tmp_path):
     graph = small_lenet()
     assert exporter.write(graph, tmp_path, data="digits") == ["network.nir", "fixed.npz", "run.py"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fixed.npz", "network.nir", "run.py"]
-    carried = available("exporters", "nir").read(tmp_path / "network.nir")
+    carried = EXPORTERS.available("nir").read(tmp_path / "network.nir")
     assert carried == graph
     assert load_graph(tmp_path / "fixed.npz") == quantize(carried)
 
@@ -111,7 +111,7 @@ def test_a_bundle_in_lavas_own_neurons_runs_and_verifies(tmp_path, capsys):
 
 
 def test_without_nir_it_says_so(monkeypatch):
-    nir = find("exporters", "nir")
+    nir = EXPORTERS.find("nir")
     monkeypatch.setattr(type(nir), "unavailable", lambda self: "nir is not installed; pip install nir==1.0.8 h5py")
     with pytest.raises(MissingDependency, match=r"exporter 'lava' is not available: nir is not installed; pip install"):
-        available("exporters", "lava")
+        EXPORTERS.available("lava")

@@ -17,7 +17,7 @@ from networks import CODING_STEPS, random_images, small_lenet
 from onnx.reference import ReferenceEvaluator
 
 import asnn_deploy.ir.neurons
-from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.registry import EXPORTERS
 from asnn_deploy.engine import runner as reference
 from asnn_deploy.errors import GraphError, InputError, UnsupportedError
 from asnn_deploy.input.coding import input_code
@@ -283,7 +283,7 @@ def test_a_failed_write_is_one_line_and_leaves_the_old_file_whole(tmp_path, monk
 
 
 def test_a_missing_package_is_told(monkeypatch):
-    assert available("exporters", "onnx") is exporter
+    assert EXPORTERS.available("onnx") is exporter
     monkeypatch.setattr("asnn_exporters.onnx.find_spec", lambda _: None)
     assert exporter.unavailable() == "the package onnx is not installed; pip install onnx"
 

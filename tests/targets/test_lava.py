@@ -20,7 +20,7 @@ from feature_networks import NETWORKS, delayed_edges, recurrent, residual
 from networks import random_graph, random_images, small_lenet
 
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import available, find
+from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.engine import runner as reference
 from asnn_deploy.errors import GraphError, InputError, MissingDependency
 from asnn_deploy.ir.layers import Neuron
@@ -188,8 +188,8 @@ def test_an_unknown_neuron_model_is_refused_before_anything_starts():
 
 
 def test_both_are_found_by_their_entry_points():
-    assert find("targets", "lava") is target
-    assert find("targets", "lava-fixed") is fixed_target
+    assert TARGETS.find("lava") is target
+    assert TARGETS.find("lava-fixed") is fixed_target
     assert [chosen.arithmetic for chosen in BOTH] == ["float32", "fixed"]
 
 
@@ -202,7 +202,7 @@ def test_other_pythons_are_told_the_remedy(monkeypatch):
     with pytest.raises(
         MissingDependency, match=r"^target 'lava-fixed' is not available: lava-nc 0\.10\.0 needs Python 3\.10"
     ):
-        available("targets", "lava-fixed")
+        TARGETS.available("lava-fixed")
 
 
 def test_a_missing_package_is_told_the_remedy(monkeypatch):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from asnn_targets.lava import fixed_target, session, target
+from asnn_targets.lava import fixed_target, hosted, session, target
 from asnn_targets.lava.messages import Layout, Slot
 from asnn_targets.lava.partition import cut_positions
 from networks import random_images, small_lenet
@@ -99,13 +99,13 @@ def test_a_process_model_that_raises(images, monkeypatch, capfd):
     impossible = Layout([*second.outlet.slots, Slot("nobody", "uint8", ())])
     line = (first, replace(second, outlet=impossible), replace(third, inlet=impossible), fourth)
     monkeypatch.setattr(session, "plan", lambda *_: replace(whole, stages=line))
-    ask, seen = session.HostProcess.ask, []
+    ask, seen = hosted.HostProcess.ask, []
 
     def watched(host, command, payload):
         seen.append((Footprint(host), time.monotonic()))
         ask(host, command, payload)
 
-    monkeypatch.setattr(session.HostProcess, "ask", watched)
+    monkeypatch.setattr(hosted.HostProcess, "ask", watched)
     with opened(target, small_lenet()) as lava:
         with pytest.raises(TargetError) as error:
             lava.run(images)

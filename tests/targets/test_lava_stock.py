@@ -15,7 +15,7 @@ from loihi_networks import cuba, static_lenet, static_lif, without_synaptic_bias
 from networks import random_images, small_lenet
 
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import find, names
+from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.engine import runner as reference
 from asnn_deploy.errors import InputError, TargetError, UnsupportedError
 from asnn_deploy.input.coding import input_code
@@ -44,8 +44,8 @@ def check(found, expected):
 
 
 def test_it_is_found_by_its_entry_point():
-    assert "lava-stock" in names("targets")
-    assert find("targets", "lava-stock") is target
+    assert "lava-stock" in TARGETS
+    assert TARGETS.find("lava-stock") is target
 
 
 @needs_lava

@@ -8,17 +8,18 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from asnn_targets.onnxruntime import target, threads
+from asnn_targets.onnxruntime import target
 from exactness import EVERYTHING, assert_order_free, assert_same
 from feature_networks import NETWORKS, inexact_sums, recurrent, residual, scaled_currents
 from networks import CODING_STEPS, random_images, small_lenet
 
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import available
+from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.engine import runner as reference
 from asnn_deploy.errors import BundleError, TargetError
 from asnn_deploy.ir.layers import Conv, Linear, Scale
 from asnn_deploy.ir.trace import Record
+from asnn_deploy.util.machine import threads
 
 
 def assert_exact(graph, images):
@@ -200,6 +201,6 @@ def test_threads_follow_the_environment(given, expected, monkeypatch):
 
 
 def test_missing_packages_are_told(monkeypatch):
-    assert available("targets", "onnxruntime") is target
+    assert TARGETS.available("onnxruntime") is target
     monkeypatch.setattr("asnn_targets.onnxruntime.find_spec", lambda _: None)
     assert target.unavailable() == "not installed: onnxruntime, onnx; pip install onnxruntime onnx"

@@ -6,9 +6,12 @@ see `unroll.py`. `write` and `read` are exact inverses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asnn_deploy.deploy.bundle import NETWORK
+from asnn_deploy.deploy.exporters import Exporter
 from asnn_deploy.errors import BundleError, InputError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.util.suggest import unknown_name
@@ -16,7 +19,7 @@ from asnn_deploy.util.suggest import unknown_name
 if TYPE_CHECKING:
     from asnn_exporters.nir.nodes import Node
 
-DIALECTS = {"canonical": "network.nir", "extended": "network.nir", "compact": "compact.nir"}
+DIALECTS = {"canonical": NETWORK, "extended": NETWORK, "compact": "compact.nir"}
 """The dialects, and the files that they are written to."""
 NOT_WRITTEN = ("portable",)
 
@@ -37,11 +40,14 @@ def read(path: Path) -> DeployGraph:
         raise error if str(error).startswith(f"{path}: ") else BundleError(f"{path}: {error}") from error
 
 
-class NIRExporter:
-    """See `asnn_deploy.deploy.protocols.Exporter`."""
+class NIRExporter(Exporter):
+    """A user chooses a dialect; what is written unasked (bundles, the target `nir`) is extended, for every network."""
 
     name = "nir"
-    suffix: str | None = ".nir"
+    suffix = ".nir"
+    file = NETWORK
+    settings: Mapping[str, tuple[str, ...]] = {"dialect": tuple(DIALECTS)}
+    carries_bits = True
 
     def unavailable(self) -> str | None:
         """NIR and h5py must be installed."""
@@ -76,7 +82,7 @@ def check_dialect(dialect: str) -> None:
     """Raise InputError where a dialect cannot be written."""
     if dialect in NOT_WRITTEN:
         allowed = " or ".join(DIALECTS)
-        raise InputError(f"NIR dialect {dialect!r} is not written by this version; use --nir-dialect {allowed}")
+        raise InputError(f"NIR dialect {dialect!r} is not written by this version; use {allowed}")
     if dialect not in DIALECTS:
         raise InputError(unknown_name("NIR dialect", dialect, DIALECTS))
 

@@ -10,17 +10,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from asnn_deploy.deploy.exporters import Exporter
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.util.files import replacing
 
 FILE = "network.onnx"
 
 
-class OnnxExporter:
-    """See `protocols.Exporter`. The float32 graph only; spikes and logits are exact in onnxruntime."""
+class OnnxExporter(Exporter):
+    """The float32 graph only; spikes and logits are exact in onnxruntime."""
 
     name = "onnx"
     suffix = ".onnx"
+    file = FILE
 
     def unavailable(self) -> str | None:
         """Needs the package onnx."""

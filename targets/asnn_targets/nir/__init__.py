@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.protocols import Session
+from asnn_deploy.deploy.protocols import LOGITS_ONLY, Session, Target
 from asnn_deploy.errors import BundleError, DataError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Neuron
@@ -28,11 +27,10 @@ from asnn_targets.nir.primitives import EVALUATE, PRODUCT, multiply
 
 Values = dict[str, Array]
 Kept = dict[Label, Array]
-LOGITS_ONLY = Record()
 
 
-class NIRSession:
-    """A NIR file, ready to run. See `asnn_deploy.deploy.protocols.Session`."""
+class NIRSession(Session):
+    """A NIR file, ready to run."""
 
     def __init__(self, path: Path, network: DeployGraph) -> None:
         self.path = path
@@ -42,14 +40,6 @@ class NIRSession:
         self.sources = sources_of(self.graph)
         self.order = topological_order(self.sources, path)
         self.labels = {name: label_of(node) for name, node in self.graph.nodes.items()}
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:
         """Run uint8 images `[B, C, H, W]`."""
@@ -133,8 +123,8 @@ class NIRSession:
         return np.stack([v - s * threshold for v, s, threshold in zip(potential, fired, thresholds)])
 
 
-class NIRTarget:
-    """See `asnn_deploy.deploy.protocols.Target`."""
+class NIRTarget(Target):
+    """The evaluator."""
 
     name = "nir"
     arithmetic = "float32"

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from asnn_deploy.deploy.protocols import Simulator
 from asnn_deploy.energy.simulation import Simulation
 from asnn_deploy.errors import TargetError
 from asnn_deploy.ir.graph import DeployGraph
@@ -44,8 +45,8 @@ LEAVES_OUT = (
 Progress = Callable[[list[int]], Iterable[int]]
 
 
-class SanaFe:
-    """See `asnn_deploy.deploy.protocols.Simulator`."""
+class SanaFe(Simulator):
+    """SANA-FE's Loihi."""
 
     name = "loihi1-sanafe"
     chip = "loihi1"
@@ -104,7 +105,7 @@ def check_memory(wiring: Wiring, available: int | None) -> None:
     if available is not None and need > available:
         raise TargetError(
             f"loihi1-sanafe: {wiring.synapses:,} connections need about {need / 1e9:,.1f} GB of memory, "
-            f"{available / 1e9:,.1f} GB are available; free memory, or leave out --profile loihi1-sanafe"
+            f"{available / 1e9:,.1f} GB are available; free memory, or leave this simulator out"
         )
 
 

@@ -101,7 +101,7 @@ class _Wirer:
             if isinstance(layer, Product):
                 raise UnsupportedError(
                     f"layer {layer.name!r} (product): Loihi has no synapse whose weight is a signal, so its spikes "
-                    "cannot be replayed; leave out --profile loihi1-sanafe for this network"
+                    "cannot be replayed; leave this simulator out for this network"
                 )
             if isinstance(layer, (Conv, Linear)):
                 self._project(layer)
@@ -200,7 +200,7 @@ class _Wirer:
             if not isinstance(reader, (Add, Scale, Flatten)):
                 raise UnsupportedError(
                     f"layer {layer.name!r} ({layer.kind}): its sums reach {name!r} ({reader.kind}) before any neuron, "
-                    "which Loihi cannot hold; leave out --profile loihi1-sanafe for this network"
+                    "which Loihi cannot hold; leave this simulator out for this network"
                 )
 
 

@@ -13,16 +13,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from asnn_targets.lava import LavaTarget
+from asnn_deploy.deploy.deployment import Deployment
+from asnn_targets.lava import LavaRuntime
 
 if TYPE_CHECKING:
-    from asnn_deploy.deploy.deployment import Deployment
     from asnn_targets.lava.stock.session import StockSession
 
 
 @dataclass(frozen=True)
-class StockTarget(LavaTarget):
-    """A Target (see protocols.Target). time_limit: seconds without progress after which a run is given up."""
+class StockTarget(LavaRuntime):
+    """Lava's own Processes, in integers."""
 
     def runs(self, deployment: Deployment) -> bool:
         """Whether the network's integer version has Loihi's own neurons, and no others."""

@@ -12,7 +12,7 @@ from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.loihi import check_loihi
 from asnn_deploy.util.arrays import Array
-from asnn_targets.lava.session import LavaSession
+from asnn_targets.lava.hosted import HostedSession
 
 
 @dataclass(frozen=True)
@@ -30,25 +30,25 @@ class StockPlan:
         return [*neurons, graph.inputs_of[graph.readout.name][0].source]
 
 
-class StockSession(LavaSession):
+class StockSession(HostedSession):
     """One network on Lava's own Processes, batch after batch. Membrane potentials cannot be read; all else can."""
 
     program = "asnn_targets.lava.stock.host"
 
     def __init__(self, name: str, graph: DeployGraph, batch_size: int, time_limit: float) -> None:
-        super().__init__(name, graph, batch_size, rows=1, stages=1, lanes=1, time_limit=time_limit)
+        super().__init__(name, graph, batch_size, time_limit)
         check_loihi(graph)
 
     def _planned(self, record: Record, _images: Array) -> StockPlan:
         return StockPlan(self.graph, record)
 
-    def _collector(self, whole: StockPlan, samples: int) -> StockCollector:
-        return StockCollector(self.name, whole, samples)
+    def _empty(self, whole: StockPlan) -> Trace:
+        return StockCollector(self.name, whole, 0).trace()
 
     def _run(self, whole: StockPlan, images: Array) -> Trace:
         (host,) = self._hosts
         host.ask("run", images)
-        collector = self._collector(whole, len(images))
+        collector = StockCollector(self.name, whole, len(images))
         for _ in range(len(images) * self.graph.time_steps * len(whole.tapped)):
             collector.take(*host.receive("message"))
         host.receive("done")

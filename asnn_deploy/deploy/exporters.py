@@ -1,0 +1,44 @@
+"""What an exporter is, and the exporters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from asnn_deploy.deploy.plugins import Plugin, Plugins
+from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.ir.graph import DeployGraph
+
+
+class Exporter(Plugin, ABC):
+    """Writes a graph in one format.
+
+    suffix: the ending of its one file (".nir"), to which `export` writes that file alone; None for bundles only.
+    file: the name that its one file has in a bundle, by which targets find it there.
+    settings: what a user chooses, as KEY=VALUE: key to allowed values, the default first. They reach `write` as
+        options.
+    carries_bits: whether its one file holds the choices of the integer version, such as its weight bits.
+    """
+
+    suffix: str | None = None
+    file: str | None = None
+    settings: Mapping[str, tuple[str, ...]] = {}
+    carries_bits: bool = False
+
+    @abstractmethod
+    def write(self, graph: DeployGraph, folder: Path, **options: Any) -> list[str]:
+        """Write the format's files into an existing folder and return their names.
+
+        The folder is empty, or holds the graph as `bundle.NETWORK` already. The first name is the main file (the one
+        that stands alone if `suffix` is set). Raises UnsupportedError naming the layer that the format cannot carry.
+        options: those in `settings`, and `data`, the text that names the network's data set, for examples.
+        """
+
+    def read(self, path: Path) -> DeployGraph:
+        """Return the graph of a file that `write` wrote. Raises UnsupportedError if the format cannot be read back."""
+        raise UnsupportedError(f"{path}: exporter {self.name!r} reads no files")
+
+
+EXPORTERS = Plugins(Exporter)  # type: ignore[type-abstract]
