@@ -89,7 +89,7 @@ def test_bad_npz_files(tmp_path):
     ("spec", "message"),
     [
         ("digit", "unknown data set 'digit'; did you mean 'digits'"),
-        ("mnist", "needs a folder, as in --data mnist:PATH"),
+        ("mnist", "data mnist: needs a folder, as in mnist:PATH"),
         ("npz:", "needs a file"),
         ("digits:here", "take no path"),
     ],

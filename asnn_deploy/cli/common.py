@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,6 +52,17 @@ def load_samples(source: Source, data_spec: str | None, split: str, limit: int |
     if data.classes > source.graph.classes:
         raise DataError(f"--data {spec}: has {data.classes} classes, the network answers {source.graph.classes}")
     return prepare(code.preparation, images).astype(code.dtype, copy=False), labels, spec
+
+
+@contextmanager
+def naming(option: str) -> Iterator[None]:
+    """Name the option whose value the core refuses meanwhile: its messages name none."""
+    from asnn_deploy.errors import InputError
+
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{option}: {error}") from error
 
 
 def batches(count: int, size: int, what: str) -> Iterator[slice]:

@@ -85,7 +85,7 @@ def export(source: Source, name: str, out: Path, bits: int | None, data_spec: st
     exporter = EXPORTERS.available(name)
     alone = is_file(exporter, out)
     if alone and bits is not None and not exporter.carries_bits:
-        raise InputError(f"--bits {bits}: {exporter.suffix} files hold the float network only; export a bundle")
+        raise InputError(f"--bits {bits}: a {exporter.suffix} file holds the float network only; export a bundle")
     graph = quantized(source, bits, data_spec)
     if alone:
         write_file(graph, exporter, out, **options)
@@ -113,12 +113,16 @@ def is_file(exporter: Exporter, out: Path) -> bool:
 
 def quantized(source: Source, bits: int | None, data_spec: str | None) -> DeployGraph:
     """The graph with its integer version's choices: the source's own, or new ones for other bits, made on data."""
-    from asnn_deploy.cli.common import load_samples
+    from asnn_deploy.cli.common import load_samples, naming
     from asnn_deploy.errors import DataError
     from asnn_deploy.quantize import calibrate, check_bits
 
     graph = source.graph
-    if bits is None or check_bits(bits) == graph.quantization.bits:
+    if bits is None:
+        return graph
+    with naming("--bits"):
+        check_bits(bits)
+    if bits == graph.quantization.bits:
         return graph
     if data_spec is None and source.data is None:
         raise DataError(f"--bits {bits}: clips are chosen on data, and {source.path} remembers none; give --data")

@@ -59,13 +59,14 @@ def command(
 
     Finished points are read back from sweep.json in --out: an interrupted sweep goes on, and other --bits add to it.
     """
-    from asnn_deploy.cli.common import table
+    from asnn_deploy.cli.common import naming, table
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.deploy.source import open_source
     from asnn_deploy.errors import InputError
     from asnn_deploy.sweep import COLUMNS, FILE, Plan, parse_bits, read_points, rows
 
-    widths = parse_bits(bits)
+    with naming("--bits"):
+        widths = parse_bits(bits)
     methods = [("ptq", None), ("qat", qat_epochs)][: 1 + qat]
     with claimed_folder(out, FILE), (opened := open_source(source)).deployment:
         found = read_points(out / FILE)

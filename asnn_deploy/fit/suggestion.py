@@ -62,10 +62,16 @@ def _features(fit: Fit) -> list[tuple[str, Change]]:
     missing = {use.constraint.partition(" by ")[0] for use in fit.features if use.broken}
     bits = min(fit.placement.network.weight_bits, chip.limits.weight_bits.max)
     known: dict[str, tuple[str, Change]] = {
-        "bits per spike": ("an input of spikes (train with --coding latency)", with_spikes_in),
-        "per-step parameters": ("the same leak, gain and readout scale at all steps (--neuron lif)", static),
-        "reset": (f"a reset to {chip.resets[0]} (--set model.reset={chip.resets[0]})", partial(with_reset, chip=chip)),
-        "weight bits": (f"weights of {bits} bits (quantize --bits {bits})", partial(with_bits, bits=bits)),
+        "bits per spike": ("an input of spikes (the coding latency)", with_spikes_in),
+        "per-step parameters": (
+            "the same leak, gain and readout scale at all steps (the neuron lif)",
+            static,
+        ),
+        "reset": (
+            f"a reset to {chip.resets[0]} (model.reset = {chip.resets[0]})",
+            partial(with_reset, chip=chip),
+        ),
+        "weight bits": (f"weights of {bits} bits", partial(with_bits, bits=bits)),
     }
     return [known[name] for name in known if name in missing]
 

@@ -55,9 +55,9 @@ def load_data(spec: str) -> Data:
         raise DataError(unknown_name("data set", name, SOURCES))
     if name != "digits" and not path:
         what = "a file" if name == "npz" else "a folder"
-        raise DataError(f"--data {spec}: needs {what}, as in --data {name}:PATH")
+        raise DataError(f"data {spec}: needs {what}, as in {name}:PATH")
     if name == "digits" and path:
-        raise DataError(f"--data {spec}: digits come with scikit-learn and take no path")
+        raise DataError(f"data {spec}: digits come with scikit-learn and take no path")
     where = Path(path).expanduser()
     arrays, classes = SOURCES[name](where)
     # A run folder remembers its data, also when it is used from another folder.
@@ -97,28 +97,28 @@ def _checked(spec: str, arrays: dict[str, Array], classes: int | None) -> Data:
     images, labels = {}, {}
     kind = str(arrays.get("kind", "image"))
     if kind not in ("image", *KINDS):
-        raise DataError(f"--data {spec}: kind {kind!r}; allowed: {', '.join(KINDS)}, or none for images")
+        raise DataError(f"data {spec}: kind {kind!r}; allowed: {', '.join(KINDS)}, or none for images")
     for split in ("train", "test"):
-        where = f"--data {spec}: x_{split}"
+        where = f"data {spec}: x_{split}"
         x = as_images(arrays[f"x_{split}"], where) if kind == "image" else as_frames(arrays[f"x_{split}"], where)
         y = np.asarray(arrays[f"y_{split}"])
         if y.ndim != 1 or len(y) != len(x):
-            raise DataError(f"--data {spec}: {len(x)} {split} images need as many labels, found shape {y.shape}")
+            raise DataError(f"data {spec}: {len(x)} {split} images need as many labels, found shape {y.shape}")
         if len(x) == 0:
-            raise DataError(f"--data {spec}: the {split} split is empty")
+            raise DataError(f"data {spec}: the {split} split is empty")
         if y.dtype.kind not in "iu":
-            raise DataError(f"--data {spec}: y_{split} has type {y.dtype}; labels are integers from 0")
+            raise DataError(f"data {spec}: y_{split} has type {y.dtype}; labels are integers from 0")
         if y.dtype == np.uint64 and y.max() > np.iinfo(np.int64).max:
-            raise DataError(f"--data {spec}: y_{split} holds label {y.max()}; labels are integers from 0")
+            raise DataError(f"data {spec}: y_{split} holds label {y.max()}; labels are integers from 0")
         images[split], labels[split] = x, y.astype(np.int64)
     if images["train"].shape[1:] != images["test"].shape[1:]:
         found = " and ".join(str(images[s].shape[1:]) for s in images)
-        raise DataError(f"--data {spec}: train and test images differ in shape: {found}")
+        raise DataError(f"data {spec}: train and test images differ in shape: {found}")
     classes = classes or int(labels["train"].max()) + 1
     for split, y in labels.items():
         if y.min() < 0 or y.max() >= classes:
             wrong = int(y.min() if y.min() < 0 else y.max())
-            raise DataError(f"--data {spec}: y_{split} holds label {wrong}; allowed: 0..{classes - 1}")
+            raise DataError(f"data {spec}: y_{split} holds label {wrong}; allowed: 0..{classes - 1}")
     return Data(spec, images, labels, classes, kind)
 
 
@@ -215,7 +215,7 @@ def _download(name: str, root: Path, folder: Path) -> None:
     from torchvision import datasets
 
     if root.exists() and not root.is_dir():
-        raise DataError(f"{root}: is a file; --data needs the folder that holds {name}")
+        raise DataError(f"{root}: is a file; give the folder that holds {name}")
     try:
         with making_folder(folder):
             getattr(datasets, name)(root, download=True)

@@ -29,7 +29,7 @@ Clip = float | tuple[tuple[float, ...], ...]
 def check_bits(bits: int) -> int:
     """The weight bits, if they are 2 to 8. Raises InputError."""
     if not 2 <= bits <= 8 or bits != int(bits):
-        raise InputError(f"--bits {bits}: weights have 2 to 8 bits")
+        raise InputError(f"weights have 2 to 8 bits, found {bits}")
     return int(bits)
 
 

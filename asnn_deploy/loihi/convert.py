@@ -87,8 +87,8 @@ def _neuron(graph: DeployGraph, layer: Neuron, x: Currents, bits: int) -> list[L
         raise layer.unsupported(f"neuron model {layer.model!r} has no counterpart on Loihi; 'lif' and 'cuba-lif' have")
     if layer.reset != "zero":
         raise layer.unsupported(
-            "resets by subtraction, Lava's LIF to zero; train with --set model.reset=zero, "
-            "or leave out --set processes=stock",
+            "resets by subtraction, Lava's LIF to zero; train with model.reset = zero, "
+            "or use this project's Processes (processes=fused)",
         )
     value = {key: _per_channel(layer, key, graph.shapes[layer.name]) for key in layer.parameters}
     threshold = value.get("threshold", np.ones(()))

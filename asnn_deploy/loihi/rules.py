@@ -32,7 +32,7 @@ def check_line(graph: DeployGraph) -> None:
         assert layer is not None
         sources = [(edge.source, edge.delay) for edge in graph.inputs_of[layer.name]]
         if not isinstance(layer, CARRIED):
-            raise layer.unsupported("Lava has no Process of its own for it; export without --set processes=stock")
+            raise layer.unsupported("Lava has no Process of its own for it; this project has (processes=fused)")
         if sources != [(before.name if before else INPUT, 0)]:
             raise layer.unsupported("does not read the layer before it, without delay; stock Processes form a line")
         check_synapses(layer, before, graph)
@@ -40,8 +40,8 @@ def check_line(graph: DeployGraph) -> None:
             if not (table.expanded() == table.at(0)).all():
                 raise layer.unsupported(
                     f"{key} is not the same at all {table.time_steps} time steps, and Lava's own Processes hold one "
-                    "value; train with --neuron lif and the coding direct, latency or embedding, or leave "
-                    "out --set processes=stock",
+                    "value; train with the neuron lif and the coding direct, latency or embedding, or use this "
+                    "project's Processes (processes=fused)",
                 )
 
 
@@ -64,7 +64,7 @@ def check_loihi(graph: DeployGraph) -> None:
         if graph.arithmetic != "fixed" or neuron.model != "loihi-lif":
             raise neuron.unsupported(
                 f"neuron model {neuron.model!r} is none of Lava's own; "
-                "make a bundle for it: export --target lava --set processes=stock (in Python: loihi.to_loihi)",
+                "make a version for them: export a lava bundle with processes=stock (in Python: loihi.to_loihi)",
             )
         if neuron.reset != "zero":
             raise neuron.unsupported(f"reset {neuron.reset!r}, Lava's LIF resets to zero")

@@ -41,7 +41,7 @@ class Example:
         lacks what is drawn.
         """
         if not 0 <= index < len(images):
-            raise InputError(f"--sample {index}: there are {len(images)} samples, numbered from 0")
+            raise InputError(f"sample {index}: there are {len(images)} samples, numbered from 0")
         if trace.step_logits is None or not trace.spikes:
             raise InputError("an example needs a trace with spikes and step logits")
         return cls(

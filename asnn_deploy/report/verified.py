@@ -15,10 +15,10 @@ def read_verify(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
         _check_verify(found)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give a file by verify --json") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give what `verify` wrote") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what = f"lacks {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise InputError(f"{path}: was not written by verify --json ({what}); run verify with --json FILE") from None
+        raise InputError(f"{path}: was not written by `verify` ({what}); let it write its JSON file again") from None
     return found  # type: ignore[no-any-return]
 
 

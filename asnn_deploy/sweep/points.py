@@ -80,11 +80,11 @@ def parse_bits(text: str) -> list[int]:
     bits = []
     for part in text.split(","):
         if not (part.strip().isascii() and part.strip().isdecimal()):
-            raise InputError(f"--bits {text}: expected whole numbers from 2 to 8 with commas between, such as 2,4,8")
+            raise InputError(f"weight bits {text!r}: expected whole numbers from 2 to 8, as in 2,4,8")
         bits.append(check_bits(int(part)))
     for width in bits:
         if bits.count(width) > 1:
-            raise InputError(f"--bits {text}: {width} stands there twice; give each width once")
+            raise InputError(f"weight bits {text!r}: {width} stands there twice; give each width once")
     return sorted(bits)
 
 
@@ -117,7 +117,7 @@ def read_points(path: Path) -> list[Point]:
             raise ValueError("holds a point twice")
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{path}: not the results of a sweep ({describe(error)}); remove it or choose another --out"
+            f"{path}: not the results of a sweep ({describe(error)}); remove it or choose another folder"
         ) from None
     return points
 

@@ -47,10 +47,10 @@ def test_everything_that_is_asked_for_is_on_the_page(run_folder, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "was not written by verify --json"),
-        ("[1]", "was not written by verify --json"),
+        ("", "was not written by `verify`"),
+        ("[1]", "was not written by `verify`"),
         ("{}", "lacks 'time_steps'"),
-        ('{"samples": 1, "time_steps": 3, "targets": []}', "was not written by verify --json"),
+        ('{"samples": 1, "time_steps": 3, "targets": []}', "was not written by `verify`"),
         (changed("exact", "yes"), "exact true or false"),
         (changed("spike_mismatches", -1), "lava.spike_mismatches = -1 is no count"),
         (changed("layers", [{"name": "conv1", "per_step_mismatches": [0]}]), "3 mismatch counts"),

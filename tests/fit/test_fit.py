@@ -128,7 +128,7 @@ def test_loihi_1_has_room_for_an_adaptive_network_but_not_its_neurons():
     assert missing["readout", "per-step parameters"] == (4, 1)
     assert missing["lif2", "reset by subtract"] == (1, 0)
     assert result.binding.constraint == "bits per spike"
-    for words in ("--coding latency", "--neuron lif", "model.reset=zero"):
+    for words in ("the coding latency", "the neuron lif", "model.reset = zero"):
         assert words in result.suggestion
     found = result.to_json()
     assert found["capacity"]["fits"] is True

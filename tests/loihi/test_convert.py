@@ -139,12 +139,12 @@ def with_lif1(**parameters):
         ),
         (
             small_lenet(coding="latency"),
-            r"layer 'lif1' \(neuron\): leak is not the same at all 4 time steps.*--neuron lif",
+            r"layer 'lif1' \(neuron\): leak is not the same at all 4 time steps.*the neuron lif",
         ),
         (residual(), r"time steps|stock Processes|no Process of its own"),
         (
             changed(static_lenet(), "lif2", reset="subtract"),
-            r"layer 'lif2' .*: resets by subtraction.*--set model.reset=zero",
+            r"layer 'lif2' .*: resets by subtraction.*model.reset = zero",
         ),
         (
             with_lif1(leak=np.linspace(0.1, 0.6, 6)),
@@ -184,7 +184,7 @@ def test_only_lines_of_spikes_are_carried():
 
 
 def test_other_integer_networks_are_refused_with_the_remedy():
-    with pytest.raises(UnsupportedError, match=r"layer 'lif1' .*'lif' is none of Lava's own; .*--set processes=stock"):
+    with pytest.raises(UnsupportedError, match=r"layer 'lif1' .*'lif' is none of Lava's own; .*processes=stock"):
         check_loihi(quantize(static_lenet()))
     carried = to_loihi(static_lenet())
     odd = carried.by_name["conv1"].weight.map(lambda w: w * 0 + 201)

@@ -285,7 +285,7 @@ def test_other_samples_are_refused_saying_which(pair, tmp_path, capsys):
     said = refusal(capsys, pair[0], other, tmp_path / "out")
     prints = [json.loads((f / "report.json").read_text())["samples_sha256"][:12] for f in (pair[0], other)]
     assert f"{COUNT} samples of digits ({prints[0]}) against {COUNT} samples of digits ({prints[1]})" in said
-    assert "all labels are the same, the images are not; report both with the same --data and --limit" in said
+    assert "all labels are the same, the images are not; report both on the same samples of the same data" in said
     shorter = report_folder(tmp_path / "shorter", 3, 7, profiles=PROFILES[:1], early=False)
     assert "7 samples of digits" in (said := refusal(capsys, pair[0], shorter, tmp_path / "out"))
     assert "the first 7 have the same labels" in said

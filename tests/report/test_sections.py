@@ -216,7 +216,7 @@ def test_pictures_of_a_deep_network_over_many_steps_stay_small():
 def test_an_example_needs_its_sample_and_its_trace():
     graph = small_lenet()
     images = np.zeros((2, 1, 8, 8), np.uint8)
-    with pytest.raises(InputError, match=r"--sample 2: there are 2 samples"):
+    with pytest.raises(InputError, match=r"^sample 2: there are 2 samples"):
         Example.of(graph, images, Trace("x", np.zeros((2, 5))), 2)
     with pytest.raises(InputError, match="spikes and step logits"):
         Example.of(graph, images, Trace("x", np.zeros((2, 5))), 0)

@@ -133,15 +133,15 @@ def test_a_fingerprint_is_of_content(network):
 def test_bits():
     assert parse_bits("8, 2,4") == [2, 4, 8]
     for text, message in (
-        ("1", "--bits 1: weights have 2 to 8 bits"),
-        ("4,9", "--bits 9: weights have 2 to 8 bits"),
-        ("x", "--bits x: expected whole numbers from 2 to 8"),
-        ("", "--bits : expected whole numbers"),
-        ("2,,4", "--bits 2,,4: expected whole numbers"),
-        ("-4", "--bits -4: expected whole numbers"),
-        ("4.0", "--bits 4.0: expected whole numbers"),
-        ("²", "--bits ²: expected whole numbers"),
-        ("4,2,4", "--bits 4,2,4: 4 stands there twice"),
+        ("1", "weights have 2 to 8 bits, found 1"),
+        ("4,9", "weights have 2 to 8 bits, found 9"),
+        ("x", "weight bits 'x': expected whole numbers from 2 to 8"),
+        ("", "weight bits '': expected whole numbers"),
+        ("2,,4", "weight bits '2,,4': expected whole numbers"),
+        ("-4", "weight bits '-4': expected whole numbers"),
+        ("4.0", "weight bits '4.0': expected whole numbers"),
+        ("²", "weight bits '²': expected whole numbers"),
+        ("4,2,4", "weight bits '4,2,4': 4 stands there twice"),
     ):
         with pytest.raises(InputError, match=f"^{message}"):
             parse_bits(text)
@@ -210,6 +210,6 @@ def test_damaged_results(tmp_path, damage, message):
     else:
         text = damage
     (tmp_path / FILE).write_text(text)
-    with pytest.raises(InputError, match="not the results of a sweep .*; remove it or choose another --out") as error:
+    with pytest.raises(InputError, match="not the results of a sweep .*; remove it or choose another folder") as error:
         read_points(tmp_path / FILE)
     assert message in str(error.value)

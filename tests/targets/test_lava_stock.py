@@ -158,7 +158,7 @@ def test_a_process_that_is_killed_is_named_and_nothing_stays():
 def test_other_networks_are_refused_before_anything_starts():
     adaptive = Deployment(small_lenet())
     assert not target.runs(adaptive)
-    with pytest.raises(UnsupportedError, match=r"layer 'lif1' .*'lif' is none of Lava's own.*--set processes=stock"):
+    with pytest.raises(UnsupportedError, match=r"layer 'lif1' .*'lif' is none of Lava's own.*processes=stock"):
         target.open(adaptive, 4)
     graph = static_lenet()
     assert target.runs(Deployment(graph, fixed=to_loihi(graph)))

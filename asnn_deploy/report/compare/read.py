@@ -128,5 +128,5 @@ def check_same_samples(a: Recorded, b: Recorded) -> None:
         where = "all labels are the same, the images are not"
     raise InputError(
         f"{a.folder} and {b.folder} are on different samples: {a.data} ({prints[0][:SHOWN]}) against {b.data} "
-        f"({prints[1][:SHOWN]}); {where}; report both with the same --data and --limit"
+        f"({prints[1][:SHOWN]}); {where}; report both on the same samples of the same data"
     )
