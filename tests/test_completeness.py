@@ -12,7 +12,7 @@ from asnn_deploy.analysis.flow import flow
 from asnn_deploy.analysis.order_free import analyse, snap
 from asnn_deploy.analysis.overflow import prove
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import find, names
+from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.energy import Counter
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
@@ -93,7 +93,7 @@ KINDS = {
 
 def on_target(name):
     def through(graph):
-        target = find("targets", name)
+        target = TARGETS.find(name)
         if target.unavailable():
             raise MissingDependency(f"layer 'odd': {target.unavailable()}")
         with Deployment(graph) as deployment, target.open(deployment, 2) as session:
@@ -115,7 +115,7 @@ PASSES = {
     ),
     "fit": lambda graph: fit(graph, load_chip("loihi2")),
     "Loihi": to_loihi,
-    **{f"target {name}": on_target(name) for name in names("targets") if not name.startswith(("norse", "lava-stock"))},
+    **{f"target {name}": on_target(name) for name in TARGETS if not name.startswith(("norse", "lava-stock"))},
 }
 
 

@@ -13,12 +13,19 @@ from networks import random_images, small_lenet
 
 import asnn_deploy.input.coding
 import asnn_deploy.ir.neurons
+from asnn_deploy.analysis.overflow import prove
 from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.registry import TARGETS
+from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
+from asnn_deploy.errors import InputError, UnsupportedError
+from asnn_deploy.input.coding import CODINGS
 from asnn_deploy.ir.layers import Neuron
+from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.util.discover import discover
+from asnn_deploy.quantize import quantize
+from asnn_deploy.util.discover import Parts
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = dict(re.findall(r"```python (\S+)\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL))
@@ -38,37 +45,106 @@ def example(tmp_path, monkeypatch):
     return load
 
 
-def add_file(package, name, tmp_path, monkeypatch):
-    """The package's parts as they would be found with the example's file in its folder."""
-    (tmp_path / Path(name).name).write_text(EXAMPLES[name])
-    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
-    return package.__path__
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs an example as a package of its own would be: a module, and an entry point that names it."""
+
+    def install(name, group, entry):
+        module = f"contributed_{Path(name).stem}"
+        (tmp_path / f"{module}.py").write_text(EXAMPLES[name])
+        info = tmp_path / f"{module}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{entry} = {module}:{entry_of[group]}\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    entry_of = {"asnn_deploy.neurons": "model", "asnn_deploy.codings": "coding"}
+    yield install
+    for name in [name for name in sys.modules if name.startswith("contributed_")]:
+        del sys.modules[name]
 
 
-def test_a_neuron_is_one_file(tmp_path, monkeypatch):
-    path = add_file(asnn_deploy.ir.neurons, "neurons/integrate_and_fire.py", tmp_path, monkeypatch)
-    found = discover("asnn_deploy.ir.neurons", path, "model")
-    monkeypatch.setattr(asnn_deploy.ir.neurons, "MODELS", found)
+@pytest.fixture
+def inhibited(installed, monkeypatch):
+    """The example neuron, found by its entry point."""
+    installed("neurons/inhibited.py", "asnn_deploy.neurons", "inhibited")
+    fresh = Parts(MODELS.what, MODELS.group, asnn_deploy.ir.neurons.__name__, asnn_deploy.ir.neurons.__path__, "model")
+    monkeypatch.setattr(MODELS, "__dict__", vars(fresh))
+    return MODELS.find("inhibited")
+
+
+def inhibited_network():
+    """The LeNet of the tests, its first neurons by another."""
     graph = small_lenet()
-    kept = {key: table for key, table in graph.by_name["lif1"].parameters.items() if key != "leak"}
-    layers = [Neuron("lif1", "if", kept) if layer.name == "lif1" else layer for layer in graph.layers]
-    unit_leak = [
-        replace(layer, parameters={**kept, "leak": StepTable.constant(np.float32(1), graph.time_steps)})
-        if layer.name == "lif1"
-        else layer
-        for layer in graph.layers
-    ]
-    images = random_images(graph, 10)
-    mine = run(replace(graph, layers=tuple(layers)), images, Record(spikes=True))
-    lif = run(replace(graph, layers=tuple(unit_leak)), images, Record(spikes=True))
-    assert mine.spikes["lif1"].any()
-    assert all(np.array_equal(mine.spikes[name], lif.spikes[name]) for name in lif.spikes)
+
+    def changed(layer):
+        if layer.name != "lif1":
+            return layer
+        more = {"recovery": 0.75, "feedback": -0.5}
+        tables = {key: StepTable.constant(np.float32(value), graph.time_steps) for key, value in more.items()}
+        return Neuron("lif1", "inhibited", {**layer.parameters, **tables}, layer.reset)
+
+    return replace(graph, layers=tuple(changed(layer) for layer in graph.layers))
 
 
-def test_a_coding_is_one_file(tmp_path, monkeypatch):
-    path = add_file(asnn_deploy.input.coding, "coding/complement.py", tmp_path, monkeypatch)
-    monkeypatch.setattr(asnn_deploy.input.coding, "CODINGS", discover("asnn_deploy.input.coding", path, "coding"))
-    code = asnn_deploy.input.coding.input_code("complement", 3)
+def test_a_neuron_is_one_file(inhibited):
+    """Held against a loop written from its equations."""
+    graph = inhibited_network()
+    images = random_images(graph, 4)
+    got = run(graph, images, Record(spikes=True, potentials=True))
+    p = {key: table.expanded() for key, table in graph.by_name["lif1"].parameters.items()}
+    executor = Executor(graph, wanted=["conv1", "lif1", "readout"], compiled=False)
+    executor.reset(len(images))
+    v = w = s = np.float32(0)
+    for t, frame in enumerate(graph.code.frames(images)):
+        x = executor.step(t, {"input": frame.astype(np.float32)})["conv1"]
+        w = p["recovery"][t] * w + p["feedback"][t] * s
+        v = (p["leak"][t] * v + p["gain"][t] * x) + w
+        s = (v > p["threshold"][t]).astype(np.float32)
+        v = v - s * p["threshold"][t]
+        assert np.array_equal(got.spikes["lif1"][t], s)
+        assert np.array_equal(got.potentials["lif1"][t], v)
+    assert got.spikes["lif1"].any()
+
+
+@pytest.mark.parametrize("name", ["nir", "onnxruntime", "lava", "reference-fixed", "lava-fixed"])
+def test_the_neuron_reaches_every_target(inhibited, name):
+    target = TARGETS.find(name)
+    if target.unavailable():
+        pytest.skip(target.unavailable())
+    graph, record = inhibited_network(), Record(spikes=True)
+    fixed, images = quantize(graph), random_images(graph, 6)
+    expected = Executor(fixed if target.arithmetic == "fixed" else graph, compiled=False).run(images, record)
+    with Deployment(graph) as deployment, target.open(deployment, len(images)) as session:
+        got = session.run(images, record)
+    assert np.array_equal(got.logits, expected.logits)
+    assert all(np.array_equal(got.spikes[key], expected.spikes[key]) for key in expected.spikes)
+    assert prove(fixed).reached["lif1"].keys() == {"v", "w", "product"}
+
+
+def test_a_neuron_without_integers_names_the_method(inhibited, monkeypatch):
+    monkeypatch.delattr(type(inhibited), "quantized")
+    graph = inhibited_network()
+    assert run(graph, random_images(graph, 2)).logits.shape == (2, 5)
+    with pytest.raises(UnsupportedError, match="'inhibited' has no integer definition .its method `quantized`"):
+        quantize(graph)
+
+
+def test_two_neurons_of_one_name_are_both_named(installed):
+    installed("neurons/inhibited.py", "asnn_deploy.neurons", "lif")
+    fresh = Parts(MODELS.what, MODELS.group, asnn_deploy.ir.neurons.__name__, asnn_deploy.ir.neurons.__path__, "model")
+    with pytest.raises(
+        InputError, match="neuron model 'lif' is defined twice, by .*neurons.lif and by contributed_inhi"
+    ):
+        fresh.find("lif")
+
+
+def test_a_coding_is_one_file(installed, monkeypatch):
+    installed("coding/complement.py", "asnn_deploy.codings", "complement")
+    package = asnn_deploy.input.coding
+    fresh = Parts(CODINGS.what, CODINGS.group, package.__name__, package.__path__, "coding")
+    monkeypatch.setattr(CODINGS, "__dict__", vars(fresh))
+    code = package.input_code("complement", 3)
     assert code.table[:, [0, 127, 128, 255]].tolist() == [[1, 1, 0, 0], [0, 0, 1, 1], [1, 1, 0, 0]]
 
 
@@ -108,7 +184,7 @@ def test_an_energy_profile_is_one_file(tmp_path):
 
 def test_every_example_is_used():
     assert set(EXAMPLES) == {
-        "neurons/integrate_and_fire.py",
+        "neurons/inhibited.py",
         "coding/complement.py",
         "exporters/layer_list.py",
         "targets/slow_reference.py",

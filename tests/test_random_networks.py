@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from strategies import graphs, samples
 
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import find
+from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import GraphError, UnsupportedError
@@ -66,7 +66,7 @@ def assert_a_target_is_exact(graph, name):
     expected = run(graph, x, record)
     with Deployment(graph, fixed=graph) as deployment:
         try:
-            session = find("targets", name).open(deployment, len(x))
+            session = TARGETS.find(name).open(deployment, len(x))
         except UnsupportedError as error:  # what the format cannot say is said by layer
             if name == "nir" and "layer '" in str(error):
                 return

@@ -10,7 +10,7 @@ from networks import grid_weights
 
 import asnn_deploy
 from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.registry import find
+from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import DataError, GraphError, UnsupportedError
 from asnn_deploy.ir.answers import RULES, running
@@ -99,7 +99,7 @@ def test_the_executors_equal_plain_numbers(values, most, rule, model):
 @pytest.mark.parametrize(("values", "most", "rule", "model"), [*CASES, ("values", 2.0, "sum", "lif")])
 @pytest.mark.parametrize("name", [*FLOATS, *FIXED])
 def test_every_target_is_exact(values, most, rule, model, name):
-    target = find("targets", name)
+    target = TARGETS.find(name)
     if target.unavailable():
         pytest.skip(target.unavailable())
     graph, x = network(values, most, rule=rule, model=model), frames(values, most)
