@@ -13,9 +13,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from asnn_deploy.analysis.order_free import FLOAT32_BITS, analyse, input_grid
+from asnn_deploy.analysis.flow import flow
+from asnn_deploy.analysis.order_free import analyse
 from asnn_deploy.engine import runner as reference
 from asnn_deploy.ir.layers import Add, Conv, Linear, Pool, Readout, Scale
+from asnn_deploy.ir.signals import FLOAT32_BITS, Kind
 from asnn_deploy.ir.trace import Record
 
 UNIT_ROUNDOFF = 2.0**-FLOAT32_BITS
@@ -35,7 +37,10 @@ def order_dependent(graph):
     for layer in graph.layers:
         if isinstance(layer, Pool) and layer.mode != "max":
             source = graph.inputs_of[layer.name][0].source
-            if input_grid(graph, source) is None and not fits(entries.get(source, []), math.prod(layer.kernel)):
+            x = flow(graph)[source]
+            if (x.grid is None or x.kind == Kind.CURRENTS) and not fits(
+                entries.get(source, []), math.prod(layer.kernel)
+            ):
                 found[layer.name] = f"adds up {math.prod(layer.kernel)} currents of {source!r}"
     return found
 

@@ -108,7 +108,7 @@ def test_a_bundles_script_runs_nothing_that_stands_beside_it(hostile, start):
 
 @needs_lava
 def test_the_working_directory_is_not_handed_to_lavas_host(monkeypatch, tmp_path):
-    from asnn_targets.lava.session import module_path
+    from asnn_targets.lava.hosted import module_path
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", ".", "./", "lib", "/usr/lib/x"])

@@ -182,10 +182,10 @@ def test_training_on_what_cannot_be(refused, nir, run_folder, tmp_path):
 @pytest.mark.parametrize(
     ("bits", "message"),
     [
-        ("1", "--bits 1: weights have 2 to 8 bits"),
-        ("2,9", "--bits 9: weights have 2 to 8 bits"),
-        ("x", "--bits x: expected whole numbers from 2 to 8 with commas between, such as 2,4,8"),
-        ("4,4", "--bits 4,4: 4 stands there twice; give each width once"),
+        ("1", "--bits: weights have 2 to 8 bits"),
+        ("2,9", "--bits: weights have 2 to 8 bits"),
+        ("x", "--bits: weight bits 'x': expected whole numbers from 2 to 8, as in 2,4,8"),
+        ("4,4", "--bits: weight bits '4,4': 4 stands there twice; give each width once"),
     ],
 )
 def test_bits_that_cannot_be(refused, nir, bits, message):

@@ -154,7 +154,10 @@ def edit_header(path, edit):
         (lambda h: h["layers"][0].update(groups=0), "node 'conv.t00': its weight cannot be read"),
         (lambda h: h["layers"][0].update(colour="red"), "the header cannot be read"),
         (lambda h: h["layers"][1].update(reset="zero"), "node 'lif.t00.lift' is missing"),
-        (lambda h: h["layers"][1].update(kind="scale"), "the header cannot be read"),
+        (
+            lambda h: h["layers"][1].update(kind="scale"),
+            "node 'lif.t00.threshold', which holds the threshold of layer 'lif', is missing",
+        ),
         (lambda h: h["layers"][1].update(kind=[]), "the header cannot be read"),
         (lambda h: h["layers"][1]["tables"].update(leak=[5]), "node 'lif.t00.leak': its scale cannot be read"),
         (lambda h: h["layers"][1]["tables"].pop("leak"), "the header cannot be read (layer 'lif'"),
