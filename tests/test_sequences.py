@@ -1,5 +1,6 @@
 """Networks that read sequences of frames, of any length, with every rule of the answer: on every target, exact."""
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -62,8 +63,7 @@ def frames(values="spikes", most=1.0, count=3, steps=T, seed=1):
     rng = np.random.default_rng(seed)
     if values == "values":
         return (rng.integers(-8, 9, (count, steps, CHANNELS, SIDE, SIDE)) / 8 * most).astype(np.float32)
-    high = int(most)
-    return (rng.integers(0, high + 1, (count, steps, CHANNELS, SIDE, SIDE)) * (rng.random(1) < 2)).astype(np.uint8)
+    return rng.integers(0, int(most) + 1, (count, steps, CHANNELS, SIDE, SIDE)).astype(np.uint8)
 
 
 def same(got, expected):
@@ -116,6 +116,19 @@ def test_every_target_is_exact(values, most, rule, model, name):
         same(session.run(x, Record(spikes=True)), expected)
 
 
+@pytest.mark.parametrize("name", FLOATS)
+def test_frames_that_come_too_late_still_enter(name):
+    """The input arrives a step late, so that nothing reads the last frame."""
+    target = TARGETS.find(name)
+    if target.unavailable():
+        pytest.skip(target.unavailable())
+    graph, x = network("counts", 3.0), frames("counts", 3.0)
+    graph = replace(graph, edges=tuple(replace(e, delay=int(e.source == "input" or e.delay)) for e in graph.edges))
+    with Deployment(graph) as deployment, target.open(deployment, len(x)) as session:
+        same(session.run(x, Record(spikes=True)), run(graph, x, Record(spikes=True)))
+        assert asnn_deploy.load(deployment.file("nir")) == graph
+
+
 def test_any_length_is_one_network():
     free = network(steps=None)
     assert free.any_length
@@ -139,6 +152,19 @@ def test_a_sequence_survives_files(tmp_path):
         assert load_graph(tmp_path / "graph.npz") == graph
     with Deployment(network("counts", 7.0, rule="first-spike")) as deployment:
         assert asnn_deploy.load(deployment.file("nir")) == deployment.graph
+
+
+@pytest.mark.parametrize("most", [np.nan, np.inf, -np.inf, 0.0, 1e300])
+@pytest.mark.parametrize("values", ["counts", "spikes"])
+def test_a_largest_count_that_cannot_be(values, most):
+    with pytest.raises(GraphError, match=re.escape(f"sequence of {values} up to {most:g};")):
+        SequenceInput(T, values, most)
+
+
+@pytest.mark.parametrize("most", [np.nan, np.inf, 0.0])
+def test_a_largest_value_that_cannot_be(most):
+    with pytest.raises(GraphError, match=f"sequence of values up to {most:g}; .* values are finite"):
+        SequenceInput(T, "values", most)
 
 
 @pytest.mark.parametrize("rule", RULES)

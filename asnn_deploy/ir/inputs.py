@@ -87,8 +87,7 @@ class SequenceInput(Input):
             raise GraphError(f"sequence of {self.values!r}; allowed: {', '.join(KINDS)}")
         if self.steps is not None and self.steps < 1:
             raise GraphError(f"sequence of {self.steps} time steps; allowed: at least 1, or None for any number")
-        whole = self.most == int(self.most) and 1 <= self.most <= LARGEST_COUNT
-        if self.values == "counts" and not whole:
+        if self.values == "counts" and not (1 <= self.most <= LARGEST_COUNT and self.most == int(self.most)):
             raise GraphError(f"sequence of counts up to {self.most:g}; allowed: whole numbers, 1 to {LARGEST_COUNT}")
         if not 0 < self.most < np.inf or (self.values == "spikes" and self.most != 1):
             raise GraphError(f"sequence of {self.values} up to {self.most:g}; spikes are 0 or 1, values are finite")

@@ -17,6 +17,10 @@ from nir_networks import networks, random_graphs
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import BundleError, DataError, UnsupportedError
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.inputs import SequenceInput
+from asnn_deploy.ir.layers import Linear, Readout
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 
 NETWORKS = networks()
@@ -143,6 +147,20 @@ def test_two_inputs_are_refused(tmp_path):
     nodes["out"] = nir.Output({"output": np.array([4])})
     with pytest.raises(UnsupportedError, match="2 inputs and 1 outputs; this target takes one of each"):
         opened(tmp_path / "two.nir", nodes, [("in", "out"), ("too", "out")])
+
+
+def test_every_frame_of_a_sequence_has_its_input(tmp_path):
+    def sequence(steps):
+        linear = Linear("fc", StepTable.constant(np.ones((2, 3), np.float32), steps))
+        readout = Readout("readout", StepTable.constant(np.float32(1), steps))
+        return DeployGraph.chain((3,), SequenceInput(steps, "counts", 3.0), [linear, readout])
+
+    exporter.write(sequence(2), tmp_path)
+    with (
+        Deployment(sequence(3), files={"nir": tmp_path / "network.nir"}) as deployment,
+        pytest.raises(UnsupportedError, match="2 inputs and 1 outputs; this target takes one for each of .* 3 frames"),
+    ):
+        target.open(deployment, 1)
 
 
 def test_named_padding_is_refused(tmp_path):

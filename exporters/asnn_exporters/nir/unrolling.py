@@ -173,7 +173,7 @@ class Unrolling:
     def _frame(self, t: int) -> str:
         """The node of one input frame."""
         code, shape = self.graph.code, self.graph.input_shape
-        if not isinstance(code, InputCode):  # a sequence: every frame has an input node of its own
+        if not isinstance(code, InputCode):  # a sequence: every frame has its own input node
             return self.node("Input", INPUT, t, "output", (), shape=integers(shape))
         if code.analog[t]:
             return INPUT
@@ -196,23 +196,24 @@ class Unrolling:
         """The nodes that reach the logits, and apart from them those that only hold tables."""
         answer = self.graph.readout.name
         shape = self.graph.shapes[answer]
-        logits = [self.memory[answer], *self._loose_spikes(shape)]
+        logits = [self.memory[answer], *self._loose_ends(shape)]
         self.node("Output", answer, NO_STEP, "logits", logits, shape=integers(shape))
         live = self._ancestors("output")
         used = {name: node for name, node in self.nodes.items() if name in live}
         return Unrolled(used, {name: self.nodes[name] for name in sorted(self._holding_tables - live)})
 
-    def _loose_spikes(self, classes: Shape) -> list[str]:
-        """Spikes that would arrive too late to matter, tied to the logits by weights of zero.
+    def _loose_ends(self, classes: Shape) -> list[str]:
+        """Spikes and frames that would arrive too late to matter, tied to the logits by weights of zero.
 
-        So that every spike of the network is in the file, whoever evaluates it.
+        So that every spike of the network is in the file, whoever evaluates it, and every frame has its input.
         """
         if len(classes) != 1:
             return []
         live = self._ancestors(self.memory[self.graph.readout.name])
         ties = []
         for (layer, t), name in self.outputs.items():
-            if layer != INPUT and self.graph.by_name[layer].fires and name not in live:
+            kept = self.graph.code.kind == "sequence" if layer == INPUT else self.graph.by_name[layer].fires
+            if kept and name not in live:
                 shape = self.graph.shapes[layer]
                 flat = name if len(shape) == 1 else self.flatten(layer, t, "loose-flat", name, shape)
                 weight = spread(floats(0), (*classes, math.prod(shape)))

@@ -35,8 +35,8 @@ class NIRSession(Session):
     def __init__(self, path: Path, network: DeployGraph) -> None:
         self.path = path
         self.network = network
-        self.graph = load(path)
         self.sequence = network.code.kind == "sequence"
+        self.graph = load(path, network.time_steps if self.sequence else None)
         self.sources = sources_of(self.graph)
         self.order = topological_order(self.sources, path)
         self.labels = {name: label_of(node) for name, node in self.graph.nodes.items()}

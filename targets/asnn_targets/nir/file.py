@@ -16,9 +16,11 @@ Label = tuple[str, int, str]
 """Layer, step and role."""
 
 
-def load(path: Path) -> Any:
-    """The `nir.NIRGraph` of a file, with NIR's type check. Raises BundleError naming the file."""
+def load(path: Path, frames: int | None = None) -> Any:
+    """The `nir.NIRGraph` of a file, with NIR's type check. Raises BundleError or UnsupportedError naming the file.
 
+    frames: how many inputs it has if it takes a sequence; None for one image.
+    """
     try:
         graph = read_extended(path)
     # NIR's reader raises whatever comes: bare AssertionErrors, KeyErrors, TypeErrors from constructors.
@@ -31,10 +33,10 @@ def load(path: Path) -> Any:
             raise UnsupportedError(f"{path}: node {name!r} is a {kind}, which this target cannot evaluate")
         if isinstance(getattr(node, "padding", None), (str, bytes)):
             raise UnsupportedError(f"{path}: node {name!r} names its padding, {node.padding!r}; give numbers instead")
-    if not graph.inputs or len(graph.outputs) != 1:
+    if len(graph.inputs) != (frames or 1) or len(graph.outputs) != 1:
+        takes = "one of each" if frames is None else f"one for each of the sequence's {frames} frames, and one output"
         raise UnsupportedError(
-            f"{path}: {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; this target takes one output, and "
-            "one input or the frames of a sequence"
+            f"{path}: {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; this target takes {takes}"
         )
     return graph
 
