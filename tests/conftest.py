@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 
 hypothesis.settings.register_profile(
     "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)  # what a machine takes is no property of the code
+)  # what a machine takes is not a property of the code
 hypothesis.settings.load_profile("suite")
 
 

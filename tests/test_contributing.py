@@ -47,7 +47,7 @@ def example(tmp_path, monkeypatch):
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Installs an example as a package of its own would be: a module, and an entry point that names it."""
+    """Installs an example as a user's package would be: a module, and an entry point that names it."""
 
     def install(name, group, entry):
         module = f"contributed_{Path(name).stem}"

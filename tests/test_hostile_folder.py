@@ -69,7 +69,7 @@ def harmless(folder: Path, script: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def command(tmp_path):
-    """The command as pip installs it: a script in a folder of its own."""
+    """The command as pip installs it: a script in its own folder."""
     script = tmp_path / "bin" / "asnn-deploy"
     script.parent.mkdir()
     script.write_text("import sys\nfrom asnn_deploy.cli import main\nsys.exit(main())\n")
@@ -102,7 +102,7 @@ def test_no_command_runs_anything_from_the_working_directory(hostile, command, n
 
 @needs_lava
 @pytest.mark.parametrize("start", ["run.py", "{folder}/run.py"])
-def test_a_bundles_script_runs_nothing_that_stands_beside_it(hostile, start):
+def test_a_bundles_script_runs_nothing_that_stands_next_to_it(hostile, start):
     assert "predictions: [" in harmless(hostile, Path(start.format(folder=hostile)))
 
 

@@ -53,5 +53,5 @@ def test_no_spike_differs(variable, value, flag, threads, tmp_path):
         targets = json.loads((tmp_path / f"{name}.json").read_text())["targets"]
         assert len(targets) > 1
         for target, found in targets.items():
-            if target != "reference-fixed":  # what quantisation moves is no promise
+            if target != "reference-fixed":  # what quantisation moves is not promised
                 assert found["spike_mismatches"] == 0, (name, target)

@@ -192,7 +192,7 @@ def test_one_command_writes_to_a_folder_at_a_time(tmp_path, run_folder, capsys, 
     assert not out.exists()
 
 
-def test_a_sweeps_outdated_training_goes_and_nothing_beside_it(tmp_path, run_folder):
+def test_a_sweeps_outdated_training_goes_and_nothing_next_to_it(tmp_path, run_folder):
     arguments = ["sweep", str(run_folder), "--bits", "4", "--qat", "--out", str(tmp_path / "out"), "--qat-epochs"]
     assert run([*arguments, "1"]) == 0
     (tmp_path / "out" / "qat-4" / "notes.txt").write_text("somebody's")

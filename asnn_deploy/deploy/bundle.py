@@ -54,7 +54,7 @@ def write_bundle(
 ) -> None:
     """Export into a new folder, which takes the place of an older bundle only when it is whole.
 
-    Every bundle holds the network as NIR, canonical if that can hold it, beside the format's own files. network: a NIR
+    Every bundle holds the network as NIR, canonical if that can hold it, next to the format's own files. network: a NIR
     file that holds the graph already. Raises InputError if `path` holds something that is not a bundle.
     """
     exporter = EXPORTERS.available(exporter_name)

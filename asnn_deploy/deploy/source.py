@@ -46,7 +46,7 @@ def open_source(path: Path) -> Source:
     if not path.exists():
         raise InputError(f"{path}: does not exist; give a run folder, a bundle or a .nir file")
     if path.suffix != ".nir":
-        raise InputError(f"{path}: is no run folder, bundle or .nir file")
+        raise InputError(f"{path}: is not a run folder, bundle or .nir file")
     deployment = Deployment(read_nir(path), files={"nir": path})
     return Source(path, "nir", deployment, None, {})
 

@@ -40,7 +40,7 @@ class Stepwise:
         self.layers: tuple[str, ...] = (layer.name,)
         self.stepper = build(layer, graph)
         self.type, self.carried = signal_type(graph), carried_types(graph)[layer.name]
-        self.watched, self.counted = watched and layer.fires, counted and layer.fires
+        self.watched, self.counted = watched and layer.fires, counted and layer in graph.spiking
         self.state_type = potential_type(graph)
         self.potential: Array = np.zeros(0)
         self.emitted: Array = np.zeros(0)

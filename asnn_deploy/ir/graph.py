@@ -78,7 +78,7 @@ class DeployGraph:
     def time_steps(self) -> int:
         """T. Raises GraphError if sequences of any length may enter; `over(T)` gives the network for one length."""
         if self.code.time_steps is None:
-            raise GraphError("the network takes sequences of any length; say over how many time steps it shall run")
+            raise GraphError("the network takes sequences of any length; say over how many time steps it is to run")
         return self.code.time_steps
 
     @property
@@ -125,10 +125,6 @@ class DeployGraph:
     def cycles(self) -> tuple[tuple[str, ...], ...]:
         """The sets of layers that reach each other, over delayed edges, each in the graph's order."""
         return find_cycles(self)
-
-    def producer(self, name: str) -> Layer | None:
-        """Return the layer that a layer of one input reads; None if that is the input."""
-        return self.by_name.get(self.inputs_of[name][0].source)
 
     def input_shape_of(self, name: str) -> Shape:
         """Return what enters a layer of one input, for one sample and step."""

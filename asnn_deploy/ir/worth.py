@@ -6,7 +6,7 @@ layer says what leaves its integer version (`Layer.quantized`); `quantize/intege
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,3 @@ def late(values: Array, delay: int, before: float = 0.0) -> Array:
     if not delay:
         return values
     return np.concatenate([np.full((delay, *values.shape[1:]), before), values])[: len(values)]
-
-
-Worths = Mapping[str, Worth]

@@ -101,7 +101,7 @@ def unit_table(graph: DeployGraph, layer: Synapses) -> Array:
 
 
 def has_channel_scales(graph: DeployGraph, name: str) -> bool:
-    """Return whether a layer's weights may have one unit a channel: only neurons and readouts, with gains of their own,
+    """Return whether a layer's weights may have one unit a channel: only neurons and readouts, with their own gains,
     read it, directly or through layers that keep channels apart."""
     return graph.quantization.scales == "channel" and all(_for_channels(graph, x) for x in graph.readers(name))
 

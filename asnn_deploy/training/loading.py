@@ -17,7 +17,7 @@ from asnn_deploy.util.arrays import Array
 
 SETTLING = 4096
 """A mean over so many images is within 1.6 % of a standard deviation (1 / sqrt(4096)), and a pass over them stays cheap
-beside an epoch of a large data set."""
+next to an epoch of a large data set."""
 
 
 def balanced(labels: Array, limit: int | None) -> Array:

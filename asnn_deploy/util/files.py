@@ -20,7 +20,7 @@ LOCK = ".lock"
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place when the block ends well, and goes when it does not.
+    """A temporary name in the folder of `path`; it takes its place when the block ends well, else it goes.
 
     Raises InputError naming the path where the disk is full or the folder cannot be written.
     """

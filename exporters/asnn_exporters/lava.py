@@ -1,6 +1,6 @@
 """Export for Lava: the network as NIR, its integer version, and a script that runs it.
 
-Lava 0.10 has no file format of its own. What it runs is built from the graph that is read back from the NIR file, in
+Lava 0.10 has no file format. What it runs is built from the graph that is read back from the NIR file, in
 floating point, and from `fixed.npz`, in integers: Loihi-style ones (see `asnn_deploy.ir.fixed_point`) for this
 project's Processes, or, with `processes="stock"`, those of Loihi's own neurons (see `asnn_deploy.loihi`) for Lava's.
 """

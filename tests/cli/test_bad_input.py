@@ -224,7 +224,7 @@ def test_nir_files(refused, bundle, tmp_path):
         (tmp_path / name).write_bytes(content)
         assert name in refused("inspect", tmp_path / name)
     (tmp_path / "text.txt").write_text("x")
-    assert "is no run folder, bundle or .nir file" in refused("inspect", tmp_path / "text.txt")
+    assert "is not a run folder, bundle or .nir file" in refused("inspect", tmp_path / "text.txt")
 
 
 @pytest.mark.parametrize("command", ["train", "export", "report", "quickstart"])

@@ -14,7 +14,7 @@ from asnn_deploy.engine.runner import Runner, run
 from asnn_deploy.errors import InputError
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph, Edge
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Pool, Product, Readout, Scale
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.quantize import quantize
@@ -328,6 +328,31 @@ def test_spikes_are_counted_in_the_kernel_as_outside(seed):
         trace = Executor(graph, compiled=compiled).run(random_images(graph, 3, seed), record)
         for name, spikes in trace.spikes.items():
             assert np.array_equal(trace.spike_counts[name], spikes.reshape(*spikes.shape[:2], -1).sum(axis=2))
+
+
+def test_potentials_that_are_sent_are_not_counted_as_spikes():
+    """A leaky integrator between two synapses: it sends its membrane potential, and never fires."""
+    rng, steps = np.random.default_rng(0), 3
+
+    def constant(value):
+        return StepTable.constant(np.asarray(value, np.float32), steps)
+
+    layers = [
+        Flatten("flat"),
+        Linear("fc", constant(grid_weights(rng, (4, 16)))),
+        Neuron("li", "li", {"leak": constant(0.5), "gain": constant(1.0)}),
+        Linear("out", constant(grid_weights(rng, (2, 4)))),
+        Readout("readout", constant(1.0)),
+    ]
+    graph = DeployGraph.chain((1, 4, 4), input_code("direct", steps), layers)
+    images = random_images(graph, 3)
+    trace = Executor(graph).run(images, Record(spikes=True, potentials=True, spike_counts=True))
+    assert (trace.spike_counts, trace.spikes) == ({}, {})
+    nonzero = np.count_nonzero(trace.potentials["li"], axis=2).mean(axis=1)
+    assert nonzero.all()
+    rows = {layer.name: layer.per_step for layer in counted(graph, images).layers}
+    assert [step.spikes_out for step in rows["li"]] == [0, 0, 0]
+    assert [(step.acs, step.macs) for step in rows["out"]] == [(0, 2 * n) for n in nonzero]
 
 
 def test_a_run_cut_at_its_exits_is_the_counts_of_its_first_steps():

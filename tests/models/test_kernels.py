@@ -154,7 +154,7 @@ def test_a_whole_network_with_either_kernel():
 def test_segments_compute_what_the_whole_does(steps, segment, kernel):
     """The same summands, gradients and batch norm statistics, though most of the signals are computed twice."""
     changes = {"model.widths": [6, 8], "model.hidden": 16, "time_steps": steps, "model.granularity": "channel"}
-    changes["training.batch_norm"] = "step"  # over all steps of a call, a segment has statistics of its own
+    changes["training.batch_norm"] = "step"  # over all steps of a call, a segment has its own statistics
     network = build_model(make_config(merge(preset("digits-lenet"), changes), "test"), (1, 8, 8), 10).double()
     use_kernel(network, kernel, torch.device("cpu"))
     images = torch.randint(0, 256, (9, 1, 8, 8), dtype=torch.uint8)

@@ -300,7 +300,7 @@ def damage_json(text):
 
 DAMAGED = {
     "no folder": (lambda folder: folder.rename(folder.with_name("gone")), "is not there; give a folder that"),
-    "no report": (lambda folder: (folder / "report.json").unlink(), "is no report: it holds no report.json"),
+    "no report": (lambda folder: (folder / "report.json").unlink(), "is not a report: it holds no report.json"),
     "no JSON": (damage_json("{"), "report.json: not a readable report"),
     "a list": (damage_json("[]"), "report.json: not a readable report"),
     "another's": (damage_json('{"created_by": "me"}'), "it was written by another program"),

@@ -4,6 +4,8 @@ base.py         what a model is
 operations.py   what its step is written in, and how NumPy runs it
 bounds.py       the same in intervals
 quantizing.py   what a model needs to give its integer parameters
+fitting.py      the search for the finest integers of a layer that fit
+program.py      the step as a list of instructions
 """
 
 from __future__ import annotations

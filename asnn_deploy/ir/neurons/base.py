@@ -1,9 +1,9 @@
 """What a neuron model is: one definition, interpreted by every backend.
 
 A model writes its step once, over a small set of operations (`operations.py`). NumPy runs it, in float32 and in
-integers; interval arithmetic proves with it that no integer overflows; NIR and ONNX write it as nodes, torch trains it,
-the engine compiles it, and the energy report counts what it does. How to write one: copy `lif.py`; it ends in
-`model = ...`.
+integers; interval arithmetic proves with it that no integer overflows; NIR and ONNX write it as nodes,
+and the energy report counts what it does. LIF alone is trained (`models/cells.py`) and compiled (`engine/kernels.py`);
+the engine runs all others in NumPy. How to write one: copy `lif.py`; it ends in `model = ...`.
 """
 
 from __future__ import annotations

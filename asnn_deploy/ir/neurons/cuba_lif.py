@@ -3,7 +3,7 @@
     i[t] = current_leak[t] * i[t-1] + x[t]
     v[t] = leak[t] * v[t-1] + gain[t] * i[t]   (+ bias[t]),   then fire and reset as LIF
 
-In integers the current has a unit of its own:
+In integers the current has its own unit:
 
     i = trunc(i * current_leak / 2**12) + trunc(x * current_gain / 2**current_shift) + current_bias, saturated
     v = trunc(v * leak / 2**12) + trunc(i * gain / 2**gain_shift) + bias, saturated

@@ -43,13 +43,7 @@ class IntegrateAndFire(NeuronModel):
 
     def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
         """See NeuronModel.quantized."""
-        gain, shift = x.mantissas("gain", p.gain * x.units / x.unit, x.low, x.high)
-        return {
-            "gain": gain,
-            "gain_shift": shift,
-            "threshold": x.threshold(p.threshold),
-            "bias": x.whole((p.gain * x.bias + p.bias) / x.unit),
-        }
+        return {**x.drive(p.gain, p.bias), "threshold": x.threshold(p.threshold)}
 
 
 model = IntegrateAndFire()

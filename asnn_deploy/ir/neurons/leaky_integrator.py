@@ -3,7 +3,7 @@
     v[t] = leak[t] * v[t-1] + gain[t] * x[t]   (+ bias[t])
 
 It sends v. In integers:  v = trunc(v * leak / 2**12) + trunc(x * gain / 2**gain_shift) + bias, saturated to 24 bits, in
-units of its own. Source: NIR's LI; Norse's LI, with which recurrent networks are read.
+its own units. Source: NIR's LI; Norse's LI, with which recurrent networks are read.
 """
 
 from __future__ import annotations
@@ -43,13 +43,7 @@ class LeakyIntegrator(NeuronModel):
 
     def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
         """See NeuronModel.quantized."""
-        gain, shift = x.mantissas("gain", p.gain * x.units / x.unit, x.low, x.high)
-        return {
-            "leak": x.fraction("leak", p.leak),
-            "gain": gain,
-            "gain_shift": shift,
-            "bias": x.whole((p.gain * x.bias + p.bias) / x.unit),
-        }
+        return {"leak": x.fraction("leak", p.leak), **x.drive(p.gain, p.bias)}
 
 
 model = LeakyIntegrator()

@@ -58,13 +58,10 @@ class LIF(NeuronModel):
 
     def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
         """See NeuronModel.quantized."""
-        gain, shift = x.mantissas("gain", p.gain * x.units / x.unit, x.low, x.high)
         return {
             "leak": x.fraction("leak", p.leak),
-            "gain": gain,
-            "gain_shift": shift,
+            **x.drive(p.gain, p.bias),
             "threshold": x.threshold(p.threshold),
-            "bias": x.whole((p.gain * x.bias + p.bias) / x.unit),
         }
 
 

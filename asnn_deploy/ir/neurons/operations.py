@@ -4,7 +4,7 @@
     floats      mul
     integers    decay, scale, saturate, wrap, align
 
-Other readings: intervals (`bounds.py`), a program for the engine, counts for the energy report (`program.py`); NIR and
+Other readings: intervals (`bounds.py`), a program, whose instructions the energy report counts (`program.py`); NIR and
 ONNX nodes (in their exporters); torch (`models/cells.py`).
 """
 

@@ -1,6 +1,6 @@
 """A neuron's step as a program: its definition run once on registers that only have numbers.
 
-The engine runs programs over whole rows of neurons (`engine/kernels.py`); the energy report counts their instructions.
+The energy report counts its instructions.
 """
 
 from __future__ import annotations

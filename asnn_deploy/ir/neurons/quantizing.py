@@ -83,6 +83,14 @@ class Quantizing:
             mantissas.append(rounded)
         return np.stack(mantissas), np.array(shifts)
 
+    def drive(self, gain: Array, bias: Array) -> dict[str, Array]:
+        """`gain`, `gain_shift` and `bias` of a membrane that reads its input directly.
+
+        What arrives on top of the integers goes through the gain into the bias. Raises TooFine if they do not fit.
+        """
+        mantissas, shifts = self.mantissas("gain", gain * self.units / self.unit, self.low, self.high)
+        return {"gain": mantissas, "gain_shift": shifts, "bias": self.whole((gain * self.bias + bias) / self.unit)}
+
     def threshold(self, value: Array) -> Array:
         """A threshold in membrane units. Raises TooFine if the smallest would be 0."""
         found = self.whole(np.asarray(value) / self.unit)

@@ -85,7 +85,7 @@ def read_report(folder: Path) -> Recorded:
 def _read_json(folder: Path) -> dict[str, Any]:
     file = folder / REPORT
     if not file.is_file():
-        what = "is not there" if not folder.exists() else f"is no report: it holds no {REPORT}"
+        what = "is not there" if not folder.exists() else f"is not a report: it holds no {REPORT}"
         raise BundleError(f"{folder}: {what}; give a folder that 'asnn-deploy report' wrote")
     try:
         report = json.loads(file.read_text(encoding="utf-8"))

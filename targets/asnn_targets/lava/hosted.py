@@ -1,4 +1,4 @@
-"""The host program as seen from here: started in a process of its own, watched, and ended without a trace."""
+"""The host program as seen from here: started in its own process, watched, and ended without a trace."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def heard(hosts: list[HostProcess]) -> list[HostProcess]:
 
 
 class HostedSession(Session):
-    """One network in Lava runtimes of its own, batch after batch.
+    """One network in its own Lava runtimes, batch after batch.
 
     program: the module whose `main` is the host's.
     time_limit: seconds without any message after which the runtime counts as hung.
