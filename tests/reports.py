@@ -10,6 +10,8 @@ from asnn_deploy.energy.simulation import Simulation
 from asnn_deploy.engine.runner import run
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.report import Example, build
+from asnn_deploy.report.figures import PlacedFit
+from asnn_deploy.verify.document import Verification
 
 EVERYTHING = Record(spikes=True, step_logits=True)
 
@@ -22,6 +24,11 @@ def report_of(graph, labels=True, profiles=None, samples=6, **sections):
     counter = Counter(graph)
     counter.add(images, trace, right if labels else None)
     return build(graph, counter.result(), load_profiles() if profiles is None else profiles, **sections)
+
+
+def changed(model, **values):
+    """A copy of a report or a part of it with other values."""
+    return model.model_copy(update=values)
 
 
 def example_of(graph, labels=True):
@@ -49,7 +56,7 @@ def full_report(cores=40, **graph):
 
 
 def early_exit(report):
-    steps, curve = report["time_steps"], []
+    steps, curve = report.time_steps, []
     for margin, mean_steps in ((0.0, 1.0), (0.5, 1 + steps / 3), (1.01, float(steps))):
         share = mean_steps / steps
         curve.append(
@@ -58,14 +65,14 @@ def early_exit(report):
                 "calibration_accuracy": 0.5 + 0.4 * share,
                 "accuracy": 0.5 + 0.3 * share,
                 "mean_steps": mean_steps,
-                "sops": report["totals"]["sops"] * share,
-                "energy_joules": {n: p["energy_joules"]["mid"] * share for n, p in report["profiles"].items()},
+                "sops": report.totals.sops * share,
+                "energy_joules": {n: p.energy_joules.mid * share for n, p in report.profiles.items()},
                 "exits": [1 / steps] * steps,
             }
         )
     return {
         "meaning": "A sample's answer is taken once its margin is reached",
-        "calibration": {"split": "train", "samples": 500},
+        "calibration": {"split": "train", "samples": 500, "accuracy": 0.9},
         "curve": curve,
         "chosen": {"margin": 0.5, "tolerance": 0.005},
     }
@@ -90,25 +97,35 @@ def simulated():
 
 
 def fit(report, cores, fits=True, names=None):
-    names = names or [layer["name"] for layer in report["layers"] if layer["kind"] == "neuron"]
+    names = names or [layer.name for layer in report.neuronal]
     owners = [names[i * len(names) // cores] for i in range(cores)]
     binding = {"layer": names[0], "constraint": "neurons per core", "value": 900, "limit": 1024}
-    tables = {"difference_bytes": 40, "per_step_bytes": 140, "static_bytes": 100, "cores": cores, "static_cores": cores}
-    return {
+    sizes = {"difference_bytes": 40, "per_step_bytes": 140, "static_bytes": 100}
+    tables = sizes | {"cores": cores, "static_cores": cores, "changes_cores": False, "layers": []}
+    zero = dict.fromkeys(("parameter_bytes", "state_bytes", "axons_in", "axons_out"), 0)
+    found = {
         "chip": "loihi1",
         "fits": fits,
         "cores": cores,
         "chips": -(-cores // 128),
+        "chips_allowed": 1,
+        "cores_per_chip": 128,
+        "weight_bits": 8,
         "binding": binding,
         "next_binding": binding | {"constraint": "synaptic memory"},
         "suggestion": None if fits else "fewer channels",
         "features": {"fits": fits, "missing": [] if fits else [binding | {"constraint": "per-step parameters"}]},
         "capacity": {"fits": True, "binding": binding},
         "layers": [
-            {"name": n, "cores": owners.count(n), "neurons": 9, "synapse_bytes": 64, "constraint": "neurons per core"}
+            {"name": n, "kind": "neuron", "cores": owners.count(n), "neurons": 9, "synapse_bytes": 64}
+            | zero
+            | {"constraint": "neurons per core"}
             for n in names
         ],
+        "system": None,
+        "utilisation": {"cores": cores / 128},
         "unverified": ["memory per core"],
+        "notes": [],
         "step_tables": tables,
         "map": [
             {
@@ -122,19 +139,20 @@ def fit(report, cores, fits=True, names=None):
             for i, n in enumerate(owners)
         ],
     }
+    return PlacedFit.model_validate(found, strict=False)
 
 
 def quantization(report):
     layers = []
-    for layer in report["layers"]:
-        if layer["kind"] == "neuron":
-            figures = {"membrane_bits": 20, "product_bits": 28, "spike_disagreement": [0.01] * report["time_steps"]}
+    for layer in report.layers:
+        if layer.kind == "neuron":
+            figures = {"membrane_bits": 20, "product_bits": 28, "spike_disagreement": [0.01] * report.time_steps}
         else:
             figures = {"bits": 8, "weights": 100, "saturated": 2, "accumulator_bits": 14}
-        layers.append({"name": layer["name"], "kind": layer["kind"], **figures})
+        layers.append({"name": layer.name, "kind": layer.kind, **figures})
     return {
         "samples": 6,
-        "time_steps": report["time_steps"],
+        "time_steps": report.time_steps,
         "bits": 8,
         "accuracy": 0.5,
         "accuracy_float": 0.6,
@@ -146,10 +164,9 @@ def quantization(report):
 
 def verified(report):
     def target(against, wrong):
-        neurons = [layer for layer in report["layers"] if layer["kind"] == "neuron"]
         layers = [
-            {"name": n["name"], "per_step_mismatches": [wrong] * report["time_steps"], "per_step_spikes": [9] * 4}
-            for n in neurons
+            {"name": n.name, "per_step_mismatches": [wrong] * report.time_steps, "per_step_spikes": [9] * 4}
+            for n in report.neuronal
         ]
         first = {"layer": "lif1", "step": 0, "sample": 0, "index": [0], "expected": 0.0, "got": 1.0}
         return {
@@ -157,7 +174,7 @@ def verified(report):
             "exact": not wrong,
             "spikes_compared": 1000,
             "argmax_mismatches": 0,
-            "spike_mismatches": wrong * len(neurons),
+            "spike_mismatches": wrong * len(report.neuronal),
             "max_abs_logit_diff": 0.0,
             "accuracy": 0.5,
             "first_divergence": first if wrong else None,
@@ -165,4 +182,5 @@ def verified(report):
         }
 
     targets = {"lava": target("reference", 0), "reference-fixed": target("reference", 3)}
-    return {"samples": 6, "time_steps": report["time_steps"], "targets": targets}
+    found = {"samples": 6, "time_steps": report.time_steps, "targets": targets}
+    return Verification.model_validate(found, strict=False)

@@ -19,10 +19,11 @@ FLOORS = (
     {"engine"},
     {"quantize", "loihi", "energy"},
     {"fit"},
-    {"report", "models"},
+    {"models"},
     {"training"},
     {"deploy"},
     {"verify"},
+    {"report"},
     {"sweep"},
     {"api", "cli"},
 )

@@ -26,7 +26,7 @@ def command(report_a: Path, report_b: Path, out: Path) -> None:
     with claimed_folder(out, "compare.json"):
         compared = compare(read_report(report_a), read_report(report_b))
         write(compared, out)
-    a, b = compared["a"]["name"], compared["b"]["name"]
-    click.echo(f"{out / 'compare.html'}: A = {a}, B = {b}, {compared['samples']:,} samples")
+    a, b = compared.a.name, compared.b.name
+    click.echo(f"{out / 'compare.html'}: A = {a}, B = {b}, {compared.samples:,} samples")
     for sentence in conclusions(compared):
         click.echo(f"  {sentence}")

@@ -12,6 +12,7 @@ from asnn_deploy.cli.common import json_option, source_argument
 if TYPE_CHECKING:
     from asnn_deploy.deploy.deployment import Deployment
     from asnn_deploy.fit import Fit
+    from asnn_deploy.fit.document import FitDocument, StepTables
 
 NAMED = 8
 """So many limits without a published source are printed; the JSON file has all."""
@@ -37,8 +38,8 @@ def command(source: Path, chip: str, chips: int, json_file: Path | None) -> int:
     opened = open_source(source)
     with opened.deployment as deployment:
         result = make_fit(deployment, limits, chips)
-        figures = result.to_json()
-    write_json(json_file, figures)
+        figures = result.document()
+    write_json(json_file, figures.to_json())
     print_fit(result, figures)
     return 0 if result.fits else 1
 
@@ -56,49 +57,49 @@ def make_fit(deployment: Deployment, chip: Any, chips: int = 1) -> Fit:
     return fit(graph, chip, chips)
 
 
-def print_fit(result: Fit, figures: dict[str, Any]) -> None:
+def print_fit(result: Fit, figures: FitDocument) -> None:
     """The table of layers, what binds, what per-step parameters cost, and what was not published."""
     from asnn_deploy.cli.common import table
 
     placement = result.placement
-    allowed = result.chips * figures["cores_per_chip"]
+    allowed = result.chips * figures.cores_per_chip
     table(
-        f"{placement.chip.title}: {placement.cores:,} of {allowed:,} cores, {figures['weight_bits']}-bit weights",
+        f"{placement.chip.title}: {placement.cores:,} of {allowed:,} cores, {figures.weight_bits}-bit weights",
         ["layer", "kind", "cores", "neurons", "synapses", "parameters", "states", "fullest", "binds"],
         [
             (
-                layer["name"],
-                layer["kind"],
-                f"{layer['cores']:,}",
-                f"{layer['neurons']:,}",
-                size(layer["synapse_bytes"]),
-                size(layer["parameter_bytes"]),
-                size(layer["state_bytes"]),
-                f"{100 * max(core['utilisation'] for core in figures['map'] if core['layer'] == layer['name']):.0f} %",
-                layer["constraint"],
+                layer.name,
+                layer.kind,
+                f"{layer.cores:,}",
+                f"{layer.neurons:,}",
+                size(layer.synapse_bytes),
+                size(layer.parameter_bytes),
+                size(layer.state_bytes),
+                f"{100 * max(core.utilisation for core in figures.map if core.layer == layer.name):.0f} %",
+                layer.constraint,
             )
-            for layer in figures["layers"]
+            for layer in figures.layers
         ],
     )
     click.echo(f"{'fits' if result.fits else 'does not fit'}; binding: {result.binding}; next: {result.next_binding}")
-    if not figures["features"]["fits"]:
+    if not figures.features.fits:
         click.echo(f"size alone {'fits' if result.capacity_fits else 'does not fit'}; binding: {result.capacity[0]}")
     if not result.fits:
-        click.echo(f"suggestion: {figures['suggestion'] or 'none found'}")
+        click.echo(f"suggestion: {figures.suggestion or 'none found'}")
     if result.system is not None:
         click.echo(f"{placement.chips:,} chips: {result.system.name} has {result.system.chips:,} (--chips)")
-    print_step_cost(figures["step_tables"])
-    for line in figures["unverified"][:NAMED]:
+    print_step_cost(figures.step_tables)
+    for line in figures.unverified[:NAMED]:
         click.echo(f"no published source: {line}")
 
 
-def print_step_cost(cost: dict[str, Any]) -> None:
+def print_step_cost(cost: StepTables) -> None:
     """What per-step parameters add."""
-    more = cost["cores"] - cost["static_cores"]
+    more = cost.cores - cost.static_cores
     cores = f"{more:+,} cores" if more else "no more cores"
     click.echo(
-        f"per-step parameters and weights: {size(cost['difference_bytes'])} more than constant ones "
-        f"({size(cost['static_bytes'])} to {size(cost['per_step_bytes'])}), {cores}"
+        f"per-step parameters and weights: {size(cost.difference_bytes)} more than constant ones "
+        f"({size(cost.static_bytes)} to {size(cost.per_step_bytes)}), {cores}"
     )
 
 

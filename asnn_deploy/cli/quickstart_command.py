@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.source import Source
+    from asnn_deploy.report.figures import Report
     from asnn_deploy.util.arrays import Array
 
 PRESET = "digits-lenet"
@@ -54,8 +55,8 @@ def whole_way(out: Path, epochs: int | None, limit: int | None) -> int:
     summarise(out, run, verified, report, fitted, seconds)
     click.echo()
     print_table(verified)
-    totals = report["totals"]
-    click.echo(f"{totals['sops']:,.0f} synaptic operations and {totals['spikes']:,.0f} spikes per sample")
+    totals = report.totals
+    click.echo(f"{totals.sops:,.0f} synaptic operations and {totals.spikes:,.0f} spikes per sample")
     click.echo(f"{fitted['chip']}: {fitted['cores']} cores, {'fits' if fitted['fits'] else 'does not fit'}")
     click.echo(f"{seconds:.0f} s; look at {out / 'report' / 'report.html'}")
     return broken(pairs, verified)
@@ -111,7 +112,7 @@ def verify(source: Source, out: Path, images: Array, labels: Array) -> tuple[Any
     return pairs, result
 
 
-def write_report(source: Source, out: Path, images: Array, labels: Array) -> dict[str, Any]:
+def write_report(source: Source, out: Path, images: Array, labels: Array) -> Report:
     """The energy report."""
     from asnn_deploy.cli.report_command import make_report
 
@@ -133,7 +134,7 @@ def summarise(
     out: Path,
     run: dict[str, Any],
     verified: dict[str, Any],
-    report: dict[str, Any],
+    report: Report,
     fitted: dict[str, Any],
     seconds: float,
 ) -> None:
@@ -149,7 +150,7 @@ def summarise(
             "samples": verified["samples"],
             "time_steps": verified["time_steps"],
             "targets": {name: {k: target[k] for k in keys} for name, target in verified["targets"].items()},
-            "totals": report["totals"],
+            "totals": report.totals.to_json(),
             "fit": {key: fitted[key] for key in ("chip", "fits", "cores", "chips", "binding")},
             "files": list(PARTS),
             "versions": run["versions"],

@@ -15,6 +15,7 @@ from asnn_deploy.cli.simulation import SAMPLES, profile_option, profiles_and_sim
 if TYPE_CHECKING:
     from asnn_deploy.deploy.source import Source
     from asnn_deploy.report import Example
+    from asnn_deploy.report.figures import PlacedFit, Report
     from asnn_deploy.util.arrays import Array
 
 CHIPS = ("loihi1", "loihi2")
@@ -63,33 +64,31 @@ def command(source: Path, out: Path, data_spec: str | None, limit: int | None, *
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.deploy.source import open_source
     from asnn_deploy.fit import load_chip
-    from asnn_deploy.report.verified import read_verify
+    from asnn_deploy.verify.document import read_verification
 
     wish = Wish(**wishes)
     profiles_and_simulators(wish.profiles)
     for chip in wish.chips:
         load_chip(chip)
     if wish.verify_file is not None:
-        read_verify(wish.verify_file)
+        read_verification(wish.verify_file)
     with claimed_folder(out, "report.json"), (opened := open_source(source)).deployment:
         images, labels, spec = load_samples(opened, data_spec, "test", limit)
         check_sample(wish.sample, len(images))
         report = make_report(opened, images, labels, spec, out, wish)
-    totals = report["totals"]
+    totals = report.totals
     click.echo(
-        f"{out / 'report.html'}: {percent(report['accuracy'])} accuracy, {totals['sops']:,.0f} synaptic operations "
-        f"and {totals['spikes']:,.0f} spikes per sample ({report['samples']} samples)"
+        f"{out / 'report.html'}: {percent(report.accuracy)} accuracy, {totals.sops:,.0f} synaptic operations "
+        f"and {totals.spikes:,.0f} spikes per sample ({report.samples} samples)"
     )
 
 
-def make_report(
-    source: Source, images: Array, labels: Array, spec: str, out: Path, wish: Wish | None = None
-) -> dict[str, Any]:
-    """Run the reference, count, and write the report's files; returns what report.json holds."""
+def make_report(source: Source, images: Array, labels: Array, spec: str, out: Path, wish: Wish | None = None) -> Report:
+    """Run the reference, count, write the report's files, and return the report."""
     from asnn_deploy.cli.common import load_samples, track
     from asnn_deploy.energy.measure import measure
     from asnn_deploy.report import build, write
-    from asnn_deploy.report.verified import read_verify
+    from asnn_deploy.verify.document import read_verification
 
     wish = wish or Wish()
     verify_file = wish.verify_file or source.path / VERIFY_FILE
@@ -97,7 +96,7 @@ def make_report(
     simulated = simulate(source, images, simulators, wish.simulate_samples)
     calibration = load_samples(source, spec, "train", EXIT_SAMPLES)[:2]
     measured = measure(source.graph, images, labels, profiles, calibration, track)
-    report: dict[str, Any] = build(
+    report = build(
         source.graph,
         measured.counts,
         profiles,
@@ -108,7 +107,7 @@ def make_report(
         simulated=simulated,
         fit=fitted(source, wish.chips, images),
         quantization=quantized(source, images, labels),
-        verify=read_verify(verify_file) if verify_file.is_file() else None,
+        verify=read_verification(verify_file) if verify_file.is_file() else None,
     )
     write(report, out, example_of(source, images, labels, wish.sample), measured.samples)
     return report
@@ -127,12 +126,13 @@ def example_of(source: Source, images: Array, labels: Array, sample: int) -> Exa
     return replace(Example.of(source.graph, images[one], trace, 0, labels[one]), index=sample)
 
 
-def fitted(source: Source, chips: Sequence[str], images: Array) -> dict[str, Any]:
+def fitted(source: Source, chips: Sequence[str], images: Array) -> dict[str, PlacedFit]:
     """The network on each chip, as `fit --json` has it, with the packets that its spikes become there."""
     from asnn_deploy.energy.packets import packets
     from asnn_deploy.engine.runner import run
     from asnn_deploy.fit import fit, load_chip
     from asnn_deploy.ir.trace import Record
+    from asnn_deploy.report.figures import Packets, PlacedFit
 
     images = images[:PACKET_SAMPLES]
     trace = run(source.graph, images, Record(spikes=True))
@@ -141,9 +141,9 @@ def fitted(source: Source, chips: Sequence[str], images: Array) -> dict[str, Any
         placed = fit(source.graph, load_chip(name))
         sent = packets(source.graph, placed.placement.destinations, images, trace)
         means = {layer: float(count.mean()) for layer, count in sent.items()}
-        found[placed.placement.chip.name] = placed.to_json() | {
-            "packets": {"samples": len(images), "total": sum(means.values()), "sources": means}
-        }
+        found[placed.placement.chip.name] = PlacedFit(
+            **dict(placed.document()), packets=Packets(samples=len(images), total=sum(means.values()), sources=means)
+        )
     return found
 
 

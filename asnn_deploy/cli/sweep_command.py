@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from asnn_deploy.deploy.source import Source
     from asnn_deploy.ir.graph import DeployGraph
     from asnn_deploy.sweep import Plan, Point
+    from asnn_deploy.sweep.points import Method
     from asnn_deploy.util.arrays import Array
 
 DEFAULT_EPOCHS = 5
@@ -67,13 +68,17 @@ def command(
 
     with naming("--bits"):
         widths = parse_bits(bits)
-    methods = [("ptq", None), ("qat", qat_epochs)][: 1 + qat]
+    wanted: tuple[tuple[Method, int | None], ...] = (("ptq", None), ("qat", qat_epochs))
     with claimed_folder(out, FILE), (opened := open_source(source)).deployment:
         found = read_points(out / FILE)
         if qat and opened.kind != "run":
             raise InputError(f"--qat needs a run folder, because it trains on; {source} is not one, leave --qat out")
         samples = read_samples(opened, data_spec, limit)
-        plans = [Plan(width, method, epochs, samples.inputs) for method, epochs in methods for width in widths]
+        plans = [
+            Plan(bits=width, method=method, epochs=epochs, inputs=samples.inputs)
+            for method, epochs in wanted[: 1 + qat]
+            for width in widths
+        ]
         points = sweep(opened, samples, plans, found, batch_size, out)
     first = points[0]
     table(f"{first.samples:,} samples, float network {100 * first.accuracy_float:.2f} %", list(COLUMNS), rows(points))
@@ -133,8 +138,6 @@ def candidate(source: Source, samples: Samples, plan: Plan, out: Path) -> Deploy
 
 def train_on(source: Source, plan: Plan, data: str, folder: Path) -> DeployGraph:
     """Train the run on with the planned bits, or finish a training that was interrupted, in a run folder of its own."""
-    import json
-
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.deploy.source import open_source
     from asnn_deploy.input.data import load_data
@@ -153,7 +156,7 @@ def train_on(source: Source, plan: Plan, data: str, folder: Path) -> DeployGraph
         "training.epochs": plan.epochs,
         "training.learning_rate": LEARNING_RATE_SHARE * rate,
     }
-    wanted = json.dumps(asdict(plan), indent=2) + "\n"
+    wanted = plan.to_text(indent=2)
     with claimed_folder(folder, PLAN):
         if (folder / PLAN).exists() and (folder / PLAN).read_bytes() != wanted.encode():
             remove(folder)

@@ -79,6 +79,7 @@ def verification(source: Source, pairs: list[Pairing], images: Array, labels: Ar
     """What `verify --json` writes."""
     from asnn_deploy.analysis.order_free import analyse
     from asnn_deploy.cli.common import batches
+    from asnn_deploy.verify.document import Verification
     from asnn_deploy.verify.targets import verify
 
     size = min(batch_size, len(images))
@@ -88,14 +89,15 @@ def verification(source: Source, pairs: list[Pairing], images: Array, labels: Ar
         for name, entries in analyse(source.graph).items()
         if not all(e.exact for e in entries)
     }
-    return {
-        "samples": len(images),
-        "time_steps": source.graph.time_steps,
-        "targets": {name: report.to_json() for name, report in reports.items()},
-        "order_free": not inexact,
-        "not_order_free": inexact,
-        "snapping": source.summary.get("snapping"),
-    }
+    verified = Verification(
+        samples=len(images),
+        time_steps=source.graph.time_steps,
+        targets=reports,
+        order_free=not inexact,
+        not_order_free=inexact,
+        snapping=source.summary.get("snapping"),
+    )
+    return verified.to_json()
 
 
 def broken(pairs: list[Pairing], result: dict[str, Any]) -> int:

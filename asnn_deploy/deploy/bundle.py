@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,16 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from asnn_deploy.deploy.exporters import EXPORTERS, Exporter
 from asnn_deploy.errors import BundleError, InputError
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.util.document import CREATOR, CreatedBy, Document, Plain, Positive, read_document
 from asnn_deploy.util.files import (
     claim_folder,
-    describe,
     digest,
     holding_folder,
     replacing,
     replacing_folder,
+    write_text,
 )
 from asnn_deploy.util.version import __version__
 
@@ -30,6 +32,18 @@ NETWORK = "network.nir"
 """The network itself, in every bundle."""
 FIXED = "fixed.npz"
 """Its integer version (see `serialize.save_graph`), in bundles of formats that have one."""
+
+
+class Manifest(Document):
+    """`manifest.json`. files: names to SHA-256; data: the `--data` text of the network's own data."""
+
+    schema_version: int = Field(validation_alias="schema", serialization_alias="schema")
+    format: str
+    time_steps: Positive
+    files: dict[str, str]
+    created_by: CreatedBy
+    data: str | None = None
+    summary: dict[str, Plain] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,16 +79,16 @@ def write_bundle(
         names = {NETWORK, *exporter.write(graph, folder, data=data, **options)}
         if not (folder / NETWORK).exists():
             EXPORTERS.available("nir").write(graph, folder)
-        manifest = {
-            "schema": SCHEMA,
-            "format": exporter_name,
-            "time_steps": graph.time_steps,
-            "files": {name: digest(folder / name) for name in sorted(names)},
-            "created_by": f"asnn-deploy {__version__}",
-            "data": data,
-            "summary": dict(summary),
-        }
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        manifest = Manifest(
+            schema_version=SCHEMA,
+            format=exporter_name,
+            time_steps=graph.time_steps,
+            files={name: digest(folder / name) for name in sorted(names)},
+            created_by=f"{CREATOR}{__version__}",
+            data=data,
+            summary=dict(summary),
+        )
+        write_text(folder / MANIFEST, manifest.to_text(indent=2))
 
 
 def write_file(graph: DeployGraph, exporter: Exporter, path: Path, **options: Any) -> None:
@@ -87,21 +101,10 @@ def write_file(graph: DeployGraph, exporter: Exporter, path: Path, **options: An
 def read_bundle(folder: Path) -> Bundle:
     """Read a manifest and check every file against it. Raises BundleError naming the file."""
     file = folder / MANIFEST
-    try:
-        manifest = json.loads(file.read_text())
-        if manifest["schema"] != SCHEMA:
-            raise BundleError(
-                f"{file}: schema {manifest['schema']!r}, this version reads schema {SCHEMA}; export again"
-            )
-        names = {str(name): str(value) for name, value in manifest["files"].items()}
-        if not isinstance(manifest.get("data"), (str, type(None))) or not isinstance(manifest.get("summary", {}), dict):
-            raise ValueError("data must be a text and summary an object")
-        bundle = Bundle(
-            folder, str(manifest["format"]), tuple(names), manifest.get("data"), manifest.get("summary") or {}
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BundleError(f"{file}: not a bundle's manifest ({describe(error)}); export again") from None
-    for name, expected in names.items():
+    manifest = read_document(file, Manifest, "a bundle's manifest", "export again")
+    if manifest.schema_version != SCHEMA:
+        raise BundleError(f"{file}: schema {manifest.schema_version}, this version reads schema {SCHEMA}; export again")
+    for name, expected in manifest.files.items():
         if Path(name).name != name:
             raise BundleError(f"{file}: names {name!r}, which is not a plain file name; export again")
         if not (folder / name).is_file():
@@ -110,9 +113,9 @@ def read_bundle(folder: Path) -> Bundle:
             raise BundleError(
                 f"{folder / name}: does not match its hash in {MANIFEST}; it was changed or damaged, export again"
             )
-    if NETWORK not in names:
+    if NETWORK not in manifest.files:
         raise BundleError(f"{file}: names no {NETWORK}; export again")
-    return bundle
+    return Bundle(folder, manifest.format, tuple(manifest.files), manifest.data, manifest.summary)
 
 
 def claim_bundle(path: Path) -> None:
@@ -121,15 +124,14 @@ def claim_bundle(path: Path) -> None:
     if not (path / MANIFEST).is_file():
         return
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        ours = str(manifest["created_by"]).startswith("asnn-deploy ")
-        strangers = {entry.name for entry in path.iterdir()} - {MANIFEST, *manifest["files"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        ours, strangers = False, set()
-    if not ours:
+        named = read_document(path / MANIFEST, Manifest, "a bundle's manifest", "choose another place").files
+    except BundleError:
+        named = None
+    if named is None:
         raise InputError(
             f"{path}: exists and was not made by this command (its {MANIFEST} is another's); choose another place"
         )
+    strangers = {entry.name for entry in path.iterdir()} - {MANIFEST, *named}
     if strangers:
         raise InputError(
             f"{path}: holds {min(strangers)!r}, which is not the bundle's; move it or choose another place"

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from asnn_deploy.fit.chip import Chip, System
+from asnn_deploy.fit.document import Capacity, CoreFit, Features, FitDocument, PopulationFit
 from asnn_deploy.fit.limits import Use, core_uses, cores, feature_uses, neuron_uses
-from asnn_deploy.fit.placement import Placement, place, place_network
-from asnn_deploy.fit.step_cost import LayerCost, step_cost, to_json
+from asnn_deploy.fit.placement import Core, Placement, place, place_network
+from asnn_deploy.fit.step_cost import LayerCost, step_cost, step_tables
 from asnn_deploy.ir.graph import DeployGraph
 
 
@@ -108,60 +109,66 @@ class Fit:
         of_chip = placement.cores / (placement.chip.limits.cores.value * self.chips)
         return {"cores": of_chip} | {key: sum(values) / len(values) for key, values in shares.items()}
 
-    def to_json(self) -> dict[str, Any]:
-        """As in `fit --json`."""
+    def document(self) -> FitDocument:
+        """Return what `fit --json` writes."""
         placement, chip = self.placement, self.placement.chip
-        system = self.system
-        return {
-            "chip": chip.name,
-            "fits": self.fits,
-            "cores": placement.cores,
-            "chips": placement.chips,
-            "chips_allowed": self.chips,
-            "cores_per_chip": chip.limits.cores.value,
-            "weight_bits": placement.network.weight_bits,
-            "binding": self.binding.to_json(),
-            "next_binding": self.next_binding.to_json(),
-            "capacity": {"fits": self.capacity_fits, "binding": self.capacity[0].to_json()},
-            "features": {
-                "fits": not any(use.broken for use in self.features),
-                "missing": [use.to_json() for use in self.features if use.broken],
-            },
-            "suggestion": self.suggestion,
-            "system": None if system is None else system.model_dump(),
-            "utilisation": self.utilisation(),
-            "layers": [self._layer(p.name, p.kind) for p in placement.network.populations],
-            "step_tables": to_json(self.step_cost),
-            "map": [
-                {
-                    "core": core.number,
-                    "chip": core.number // chip.limits.cores.value,
-                    "layer": core.layer,
-                    "neurons": core.load.neurons,
-                    "synapse_bytes": core.load.synapse_bytes,
-                    "utilisation": max(use.share for use in core_uses(core.layer, core.load, chip)),
-                }
-                for core in placement.content
-            ],
-            "unverified": chip.unverified(),
-            "notes": list(chip.notes),
-        }
+        return FitDocument(
+            chip=chip.name,
+            fits=self.fits,
+            cores=placement.cores,
+            chips=placement.chips,
+            chips_allowed=self.chips,
+            cores_per_chip=chip.limits.cores.value,
+            weight_bits=placement.network.weight_bits,
+            binding=self.binding,
+            next_binding=self.next_binding,
+            capacity=Capacity(fits=self.capacity_fits, binding=self.capacity[0]),
+            features=self._features(),
+            suggestion=self.suggestion,
+            system=self.system,
+            utilisation=self.utilisation(),
+            layers=tuple(self._layer(p.name, p.kind) for p in placement.network.populations),
+            step_tables=step_tables(self.step_cost),
+            map=tuple(self._core(core) for core in placement.content),
+            unverified=tuple(chip.unverified()),
+            notes=tuple(chip.notes),
+        )
 
-    def _layer(self, name: str, kind: str) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
+        """Return the same as plain JSON values."""
+        return self.document().to_json()
+
+    def _features(self) -> Features:
+        broken = tuple(use for use in self.features if use.broken)
+        return Features(fits=not broken, missing=broken)
+
+    def _layer(self, name: str, kind: str) -> PopulationFit:
         """One population's row."""
         loads = [core.load for core in self.placement.of(name)]
-        return {
-            "name": name,
-            "kind": kind,
-            "cores": len(loads),
-            "neurons": sum(load.neurons for load in loads),
-            "synapse_bytes": sum(load.synapse_bytes for load in loads),
-            "parameter_bytes": sum(-(-load.parameter_bits // 8) for load in loads),
-            "state_bytes": sum(load.state_bits for load in loads) // 8,
-            "axons_in": max(load.axons_in for load in loads),
-            "axons_out": max(load.axons_out for load in loads),
-            "constraint": largest([use for use in self.capacity if use.layer == name]).constraint,
-        }
+        return PopulationFit(
+            name=name,
+            kind=kind,
+            cores=len(loads),
+            neurons=sum(load.neurons for load in loads),
+            synapse_bytes=sum(load.synapse_bytes for load in loads),
+            parameter_bytes=sum(-(-load.parameter_bits // 8) for load in loads),
+            state_bytes=sum(load.state_bits for load in loads) // 8,
+            axons_in=max(load.axons_in for load in loads),
+            axons_out=max(load.axons_out for load in loads),
+            constraint=largest([use for use in self.capacity if use.layer == name]).constraint,
+        )
+
+    def _core(self, core: Core) -> CoreFit:
+        """One core of the map."""
+        chip = self.placement.chip
+        return CoreFit(
+            core=core.number,
+            chip=core.number // chip.limits.cores.value,
+            layer=core.layer,
+            neurons=core.load.neurons,
+            synapse_bytes=core.load.synapse_bytes,
+            utilisation=max(use.share for use in core_uses(core.layer, core.load, chip)),
+        )
 
 
 def largest(uses: Sequence[Use]) -> Use:

@@ -34,10 +34,6 @@ class Use:
         """Whether the value is above the limit."""
         return self.value > self.limit
 
-    def to_json(self) -> dict[str, str | int]:
-        """As in the contract."""
-        return {"layer": self.layer, "constraint": self.constraint, "value": self.value, "limit": self.limit}
-
     def __str__(self) -> str:
         return f"{self.constraint} of layer {self.layer!r}: {self.value:,} of {self.limit:,}"
 

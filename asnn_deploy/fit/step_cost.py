@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from asnn_deploy.fit.changes import static
+from asnn_deploy.fit.document import PopulationStepTables, StepTables, TwoSizes
 from asnn_deploy.fit.load import Load, core_load
 from asnn_deploy.fit.placement import Placement, place_network
 
@@ -33,18 +33,18 @@ class LayerCost:
         """Parameters and synapses, constant."""
         return self.static_parameter_bytes + self.static_synapse_bytes
 
-    def to_json(self) -> dict[str, Any]:
-        """As in `fit --json`."""
-        return {
-            "name": self.layer,
-            "static_bytes": self.static_bytes,
-            "per_step_bytes": self.bytes,
-            "difference_bytes": self.bytes - self.static_bytes,
-            "parameters": {"static_bytes": self.static_parameter_bytes, "per_step_bytes": self.parameter_bytes},
-            "synapses": {"static_bytes": self.static_synapse_bytes, "per_step_bytes": self.synapse_bytes},
-            "static_cores": self.static_cores,
-            "cores": self.cores,
-        }
+    def document(self) -> PopulationStepTables:
+        """Return its row in `fit --json`."""
+        return PopulationStepTables(
+            name=self.layer,
+            static_bytes=self.static_bytes,
+            per_step_bytes=self.bytes,
+            difference_bytes=self.bytes - self.static_bytes,
+            parameters=TwoSizes(static_bytes=self.static_parameter_bytes, per_step_bytes=self.parameter_bytes),
+            synapses=TwoSizes(static_bytes=self.static_synapse_bytes, per_step_bytes=self.synapse_bytes),
+            static_cores=self.static_cores,
+            cores=self.cores,
+        )
 
 
 def step_cost(placement: Placement) -> list[LayerCost]:
@@ -73,16 +73,16 @@ def _parameter_bytes(loads: list[Load]) -> int:
     return sum(-(-load.parameter_bits // 8) for load in loads)
 
 
-def to_json(costs: list[LayerCost]) -> dict[str, Any]:
-    """Totals and layers, as in `fit --json`."""
+def step_tables(costs: list[LayerCost]) -> StepTables:
+    """Return totals and populations, as in `fit --json`."""
     static_cores, cores = sum(c.static_cores for c in costs), sum(c.cores for c in costs)
     static_bytes, per_step = sum(c.static_bytes for c in costs), sum(c.bytes for c in costs)
-    return {
-        "static_bytes": static_bytes,
-        "per_step_bytes": per_step,
-        "difference_bytes": per_step - static_bytes,
-        "static_cores": static_cores,
-        "cores": cores,
-        "changes_cores": static_cores != cores,
-        "layers": [c.to_json() for c in costs],
-    }
+    return StepTables(
+        static_bytes=static_bytes,
+        per_step_bytes=per_step,
+        difference_bytes=per_step - static_bytes,
+        static_cores=static_cores,
+        cores=cores,
+        changes_cores=static_cores != cores,
+        layers=tuple(c.document() for c in costs),
+    )

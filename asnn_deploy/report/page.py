@@ -1,20 +1,20 @@
-"""The pages: `report.html`, `report.md` and `report.json` from the report's dictionary."""
+"""The pages: `report.html`, `report.md` and `report.json` from the report."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from asnn_deploy.energy.running import Interval
 from asnn_deploy.report import charts, numbers
 from asnn_deploy.report.example import Example
+from asnn_deploy.report.figures import Report
 from asnn_deploy.report.folder import write_files
 from asnn_deploy.report.pictures import pictures
 from asnn_deploy.report.view import differing_shares, range_text, view
@@ -24,7 +24,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write(
-    report: Mapping[str, Any],
+    report: Report,
     folder: Path,
     example: Example | None = None,
     samples: Mapping[str, Array] | None = None,
@@ -35,7 +35,7 @@ def write(
     """
     files: dict[str, str | bytes] = {
         "report.html": html(report, example),
-        "report.json": json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n",
+        "report.json": report.to_text(indent=1),
         "report.md": markdown(report),
     }
     if samples is not None:
@@ -45,7 +45,7 @@ def write(
     return write_files(files, folder)
 
 
-def html(report: Mapping[str, Any], example: Example | None = None) -> str:
+def html(report: Report, example: Example | None = None) -> str:
     """The report as one self-contained page: no script, nothing fetched. example: a sample to show step by step."""
     drawn = {
         name: {"wide": Markup(draw(charts.WIDE)), "narrow": Markup(draw(charts.NARROW))}
@@ -55,26 +55,27 @@ def html(report: Mapping[str, Any], example: Example | None = None) -> str:
     return environment().get_template("report.html").render(view(report), charts=drawn, example=shown)
 
 
-def markdown(report: Mapping[str, Any]) -> str:
+def markdown(report: Report) -> str:
     """The report's tables as Markdown."""
     return environment().get_template("report.md").render(view(report))
 
 
-def _drawings(report: Mapping[str, Any], example: Example | None) -> dict[str, Callable[[float], str]]:
+def _drawings(report: Report, example: Example | None) -> dict[str, Callable[[float], str]]:
     """The charts that this report has, by name: width to SVG."""
     found: dict[str, Callable[[float], str]] = {
         "spikes": lambda width: charts.spikes(report, width),
         "operations": lambda width: charts.operations(report, width),
         "over_steps": lambda width: charts.over_steps(report, width),
     }
-    if report["profiles"]:
-        found["energies"] = lambda width: charts.energies(report, width)
-    if report["early_exit"]:
-        found["early_exit"] = lambda width: charts.early_exit(report, width)
+    if report.profiles:
+        found["energies"] = lambda width: charts.energies(report.profiles, width)
+    exits = report.early_exit
+    if exits is not None:
+        found["early_exit"] = lambda width: charts.early_exit(report, exits, width)
     if example is not None:
         found["logits"] = lambda width: charts.logits(example, width)
-    for chip, fit in report["fit"].items():
-        if fit.get("map"):
+    for chip, fit in report.fit.items():
+        if fit.map:
             found[f"cores {chip}"] = lambda width, fit=fit: charts.cores(fit, width)  # type: ignore[misc]
     for name, label, layers in differing_shares(report):
         found[name] = lambda width, label=label, layers=layers: charts.differences(layers, width, label)  # type: ignore[misc]
@@ -109,7 +110,7 @@ def _unbroken(text: str) -> str:
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def _interval(value: Mapping[str, float | None]) -> str:
+def _interval(value: Interval) -> str:
     """`12.3 – 14.5`; an en dash where one sample gives none."""
-    low, high = value["low95"], value["high95"]
+    low, high = value.low95, value.high95
     return "–" if low is None or high is None else f"{numbers.count(low)} – {numbers.count(high)}"

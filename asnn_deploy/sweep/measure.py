@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 
 import numpy as np
 
@@ -54,7 +53,7 @@ def measure(
     report, counts = comparison.report(), counter.result()
     difference = difference_of_shares(np.concatenate(right_float), np.concatenate(right_fixed))
     return Point(
-        **asdict(plan),
+        **dict(plan),
         accuracy=float(np.concatenate(right_fixed).mean()),
         accuracy_float=float(np.concatenate(right_float).mean()),
         difference_low95=difference.low95,

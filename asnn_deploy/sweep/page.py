@@ -41,7 +41,7 @@ def against_float(point: Point) -> str:
     """Return the difference of the accuracies in points, with its 95 % interval; the interval alone if 0 is in it."""
     difference = point.difference
     if difference.low95 is None or difference.high95 is None:
-        return "no interval of one sample"
+        return "no interval"
     shown = f"{100 * difference.mean:+.2f}" if difference.excludes_zero else "none"
     return f"{shown} ({100 * difference.low95:+.2f} to {100 * difference.high95:+.2f})"
 
@@ -64,7 +64,8 @@ def markdown(points: Sequence[Point], title: str) -> str:
         "- **method**: `ptq`, quantised after training; `qat`, trained on with quantised weights"
         + (f" (epochs: {epochs})." if epochs else "."),
         "- **against float**: difference of the accuracies, in points, and in brackets its 95 % interval, paired "
-        "sample by sample (adjusted Wald; Bonett and Price 2012); none: 0 lies in that interval.",
+        "sample by sample (adjusted Wald; Bonett and Price 2012); none: 0 lies in that interval; no interval: of a "
+        "single sample, or not recorded.",
         "- **spikes that differ**: share of all neuron-steps (neurons x time steps x samples) that fire in one network "
         "and not in the other.",
         f"- **weights**: all synaptic weights, packed. Their scales ({scales} numbers) are part of the neurons' gains "

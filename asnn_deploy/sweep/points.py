@@ -4,49 +4,49 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, RootModel, model_validator
 
 from asnn_deploy.errors import InputError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.quantization import Quantization, check_bits
 from asnn_deploy.ir.serialize import save_graph
-from asnn_deploy.report.compare.paired import Difference
+from asnn_deploy.report.compare.paired import Difference, with_interval
 from asnn_deploy.util.arrays import Array
-from asnn_deploy.util.files import describe, digest
+from asnn_deploy.util.document import Amount, Count, Document, Positive, Share, read_document
+from asnn_deploy.util.files import digest
 from asnn_deploy.util.version import __version__
 
 FILE = "sweep.json"
-METHODS = ("ptq", "qat")
+Method = Literal["ptq", "qat"]
+METHODS: tuple[Method, ...] = get_args(Method)
 """Post-training quantisation, and quantisation-aware training."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Document):
     """A point still to be measured.
 
-    bits: of a weight, 2 to 8; method: "ptq" or "qat".
-    epochs: of quantisation-aware training; None for post-training quantisation.
+    bits: of a weight; epochs: of quantisation-aware training; None for post-training quantisation.
     inputs: digest of everything that the point is made from, see `fingerprint`.
     """
 
-    bits: int
-    method: str
-    epochs: int | None
+    bits: Annotated[int, Field(ge=2, le=8)]
+    method: Method
+    epochs: Positive | None
     inputs: str
 
 
-@dataclass(frozen=True)
 class Point(Plan):
     """An integer network, measured: one entry of `sweep.json`.
 
     accuracy, accuracy_float: of the integer network, and of the float network on the same samples.
     difference_low95, difference_high95: 95 % interval of the difference of these two, paired sample by sample (see
-        `report.compare.paired`); None for a single sample.
+        `report.compare.paired`); None for a single sample, and in a file that lacks them, as older ones do.
     spike_disagreement: share of all neuron-steps (neurons x steps x samples) whose spikes differ from the float
         network's.
     synapse_bytes: all synaptic weights, bits packed; every entry of a layer's weight table counts.
@@ -55,24 +55,42 @@ class Point(Plan):
     samples: on how many samples all this was measured.
     """
 
-    accuracy: float
-    accuracy_float: float
-    difference_low95: float | None
-    difference_high95: float | None
-    spike_disagreement: float
-    synapse_bytes: int
-    weight_scales: int
-    sops: float
-    samples: int
+    accuracy: Share
+    accuracy_float: Share
+    difference_low95: Annotated[float, Field(ge=-1, le=1)] | None = None
+    difference_high95: Annotated[float, Field(ge=-1, le=1)] | None = None
+    spike_disagreement: Share
+    synapse_bytes: Count
+    weight_scales: Count
+    sops: Amount
+    samples: Positive
+
+    @model_validator(mode="after")
+    def _interval(self) -> Point:
+        low, high = self.difference_low95, self.difference_high95
+        if (low is None) != (high is None) or (low is not None and high is not None and low > high):
+            raise ValueError(f"difference_low95 = {low} and difference_high95 = {high} are not an interval")
+        return self
 
     @property
     def difference(self) -> Difference:
         """Of the accuracies, integer network minus float network; its standard error is not kept."""
-        return Difference(self.accuracy - self.accuracy_float, None, self.difference_low95, self.difference_high95)
+        return with_interval(self.accuracy - self.accuracy_float, None, self.difference_low95, self.difference_high95)
 
     def is_of(self, plan: Plan) -> bool:
         """Whether this is the point that was planned."""
-        return all(getattr(self, field.name) == getattr(plan, field.name) for field in fields(Plan))
+        return all(getattr(self, key) == value for key, value in plan)
+
+
+class Points(RootModel[tuple[Point, ...]]):
+    """What `sweep.json` holds: at most one point for each method and width."""
+
+    @model_validator(mode="after")
+    def _once(self) -> Points:
+        known = {(point.method, point.bits) for point in self.root}
+        if len(known) < len(self.root):
+            raise ValueError("holds a point twice")
+        return self
 
 
 def parse_bits(text: str) -> list[int]:
@@ -105,57 +123,10 @@ def fingerprint(graph: DeployGraph, arrays: Iterable[Array], **settings: Any) ->
 
 
 def read_points(path: Path) -> list[Point]:
-    """The points in a `sweep.json`; none where there is no such file. Raises InputError where it is damaged."""
+    """Return the points in a `sweep.json`; none if there is no such file. Raises BundleError if it is damaged."""
     if not path.exists():
         return []
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(entries, list):
-            raise ValueError(f"holds {type(entries).__name__}, expected a list")
-        points = [_point(entry) for entry in entries]
-        if len({(p.method, p.bits) for p in points}) < len(points):
-            raise ValueError("holds a point twice")
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path}: not the results of a sweep ({describe(error)}); remove it or choose another folder"
-        ) from None
-    return points
-
-
-def _point(entry: Any) -> Point:
-    """A point from its JSON. Raises ValueError naming the key."""
-    if not isinstance(entry, dict):
-        raise ValueError(f"holds {type(entry).__name__}, expected a point")
-    kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
-    kinds |= {f"{name} | None": (*types, type(None)) for name, types in kinds.items()}
-    for field in fields(Point):
-        if field.name not in entry:
-            raise ValueError(f"a point lacks {field.name!r}")
-        value = entry[field.name]
-        if isinstance(value, bool) or not isinstance(value, kinds[str(field.type)]):
-            raise ValueError(f"{field.name} = {value!r}")
-    point = Point(**{field.name: entry[field.name] for field in fields(Point)})
-    _check(point)
-    return point
-
-
-def _check(point: Point) -> None:
-    shares = {key: getattr(point, key) for key in ("accuracy", "accuracy_float", "spike_disagreement")}
-    allowed = {
-        "method": point.method in METHODS,
-        "bits": 2 <= point.bits <= 8,
-        "sops": 0 <= point.sops < math.inf,
-        "samples": point.samples >= 1,
-        "difference_low95": _is_interval(point.difference_low95, point.difference_high95),
-        **{key: 0 <= share <= 1 for key, share in shares.items()},
-    }
-    for key, fits in allowed.items():
-        if not fits:
-            raise ValueError(f"{key} = {getattr(point, key)!r}")
-
-
-def _is_interval(low: float | None, high: float | None) -> bool:
-    return low is high is None or (low is not None and high is not None and -1 <= low <= high <= 1)
+    return list(read_document(path, Points, "the results of a sweep", "remove it or choose another folder").root)
 
 
 def ordered(points: Iterable[Point]) -> list[Point]:
@@ -165,4 +136,4 @@ def ordered(points: Iterable[Point]) -> list[Point]:
 
 def to_json(points: Iterable[Point]) -> str:
     """What `sweep.json` holds."""
-    return json.dumps([asdict(point) for point in ordered(points)], indent=2, allow_nan=False) + "\n"
+    return json.dumps([point.model_dump(mode="json") for point in ordered(points)], indent=2, allow_nan=False) + "\n"

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.models.config import ModelConfig, Section
+from asnn_deploy.util.schema import explain
 from asnn_deploy.util.suggest import unknown_name
 
 
@@ -143,16 +144,8 @@ def make_config(values: Mapping[str, Any], where: str) -> RunConfig:
     try:
         return RunConfig.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_first_problem(error)}") from None
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    path = [str(part) for part in problem["loc"]]
-    key = ".".join(path)
-    if problem["type"] == "extra_forbidden":
-        return unknown_name("key", key, all_keys())
-    return f"{key} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+        problem = explain(error, lambda path: unknown_name("key", ".".join(path), all_keys()))
+        raise ConfigError(f"{where}: {problem}") from None
 
 
 def all_keys(section: type[Section] = RunConfig, prefix: str = "") -> list[str]:

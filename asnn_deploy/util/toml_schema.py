@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asnn_deploy.errors import ConfigError, InputError
+from asnn_deploy.util.schema import explain
 from asnn_deploy.util.suggest import unknown_name
 
 if sys.version_info >= (3, 11):
@@ -45,24 +46,12 @@ def read_toml(path: Path, what: str, model: type[M]) -> M:
     try:
         return model.model_validate({"name": path.stem, **data})
     except ValidationError as error:
-        raise ConfigError(f"{what} {path}: {explain(error, model)}") from None
+        raise ConfigError(f"{what} {path}: {explain(error, lambda keys: _unknown(model, keys))}") from None
 
 
-def explain(error: ValidationError, model: type[Section]) -> str:
-    """The first problem as `key: what is wrong, what was found`."""
-    problems = error.errors(include_url=False)
-    # A misspelt key is also a missing one; the spelling is what the user can mend.
-    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    path = [str(part) for part in first["loc"]]
-    key = ".".join(path)
-    if first["type"] == "extra_forbidden":
-        return f"{key}: {unknown_name('key', path[-1], _allowed(model, path[:-1]))}"
-    if first["type"] == "missing":
-        return f"{key}: is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    found: Any = first["input"]
-    shown = "" if isinstance(found, (dict, BaseModel)) else f", found {found!r}"
-    return f"{key}: {message[0].lower()}{message[1:]}{shown}"
+def _unknown(model: type[Section], path: Sequence[str]) -> str:
+    """What is said of a key that a table does not have."""
+    return f"{'.'.join(path)}: {unknown_name('key', path[-1], _allowed(model, path[:-1]))}"
 
 
 def _allowed(model: type[Section], path: Sequence[str]) -> list[str]:

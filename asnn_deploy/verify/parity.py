@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.trace import Trace
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.document import Amount, Count, Share
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Divergence:
     """
 
     layer: str
-    step: int
-    sample: int
-    index: list[int]
+    step: Count
+    sample: Count
+    index: list[Count]
     expected: float
     got: float
-    head: int | None = None
-    token: int | None = None
+    head: Count | None = None
+    token: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -34,33 +34,29 @@ class LayerParity:
     """One layer: differing spike values and the target's spikes, by step."""
 
     name: str
-    per_step_mismatches: list[int]
-    per_step_spikes: list[int]
+    per_step_mismatches: list[Count]
+    per_step_spikes: list[Count]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ParityReport:
     """How one target compares to another over all samples.
 
-    exact: no spike and no prediction differs and, where that was promised too, no logit.
-    logits_equal: the logits are equal bit for bit.
+    exact: no spike and no prediction differs and, if that was promised too, no logit.
+    logits_equal: the logits are equal bit for bit; None if that was not recorded.
     spikes_compared: spike values held against each other (neurons x steps x samples).
     """
 
     against: str
     exact: bool
-    logits_equal: bool
-    spikes_compared: int
-    spike_mismatches: int
-    argmax_mismatches: int
-    max_abs_logit_diff: float
-    accuracy: float | None
+    logits_equal: bool | None = None
+    spikes_compared: Count
+    spike_mismatches: Count
+    argmax_mismatches: Count
+    max_abs_logit_diff: Amount
+    accuracy: Share | None
     first_divergence: Divergence | None
     layers: list[LayerParity]
-
-    def to_json(self) -> dict[str, Any]:
-        """As the contract's `verify --json` has it."""
-        return asdict(self)
 
 
 @dataclass

@@ -13,6 +13,7 @@ GOOD = {
         "lava": {
             "against": "reference",
             "exact": True,
+            "logits_equal": True,
             "spikes_compared": 9,
             "spike_mismatches": 0,
             "argmax_mismatches": 0,
@@ -23,6 +24,10 @@ GOOD = {
         }
     },
 }
+
+
+def counted(counts):
+    return {"name": "conv1", "per_step_mismatches": counts, "per_step_spikes": counts}
 
 
 def changed(key, value):
@@ -47,14 +52,20 @@ def test_everything_that_is_asked_for_is_on_the_page(run_folder, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "was not written by `verify`"),
-        ("[1]", "was not written by `verify`"),
-        ("{}", "lacks 'time_steps'"),
-        ('{"samples": 1, "time_steps": 3, "targets": []}', "was not written by `verify`"),
-        (changed("exact", "yes"), "exact true or false"),
-        (changed("spike_mismatches", -1), "lava.spike_mismatches = -1 is no count"),
-        (changed("layers", [{"name": "conv1", "per_step_mismatches": [0]}]), "3 mismatch counts"),
-        (changed("first_divergence", {"layer": "conv1"}), "lacks 'step'"),
+        ("", "invalid JSON"),
+        ("[1]", "the file = [1]: input should be an object"),
+        ("{}", "samples: is missing"),
+        ('{"samples": 1, "time_steps": 3, "targets": []}', "targets = []: input should be an object"),
+        (changed("exact", "yes"), "targets.lava.exact = 'yes': input should be a valid boolean"),
+        (changed("spike_mismatches", -1), "lava.spike_mismatches = -1: input should be greater than or equal to 0"),
+        (changed("spike_mismatches", 1e308), "lava.spike_mismatches = 1e+308: input should be a valid integer"),
+        (changed("max_abs_logit_diff", 1e308), "lava.max_abs_logit_diff = 1e+308: input should be less than"),
+        (changed("max_abs_logit_diff", float("nan")), "max_abs_logit_diff = nan: input should be a finite number"),
+        (changed("accuracy", 1e308), "lava.accuracy = 1e+308: input should be less than or equal to 1"),
+        (changed("against", "\ud800"), "invalid JSON"),
+        (changed("layers", [counted([0])]), "1 counts, expected 3, one for every time step"),
+        (changed("layers", [{"name": "conv1", "per_step_mismatches": [0]}]), "layers.0.per_step_spikes: is missing"),
+        (changed("first_divergence", {"layer": "conv1"}), "lava.first_divergence.step: is missing"),
     ],
 )
 def test_a_file_that_verify_did_not_write_is_refused(run_folder, tmp_path, capsys, text, message):
@@ -63,7 +74,7 @@ def test_a_file_that_verify_did_not_write_is_refused(run_folder, tmp_path, capsy
     out = tmp_path / "r"
     assert run(["report", str(run_folder), "--out", str(out), "--limit", "2", "--verify", str(verify)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {verify}: ")
+    assert line.startswith(f"error: {verify}: not a verification as JSON (")
     assert message in line
     assert not out.exists()
 

@@ -213,7 +213,7 @@ def test_damaged_results(refused, nir, tmp_path):
     os.mkdir(tmp_path / "s")
     (tmp_path / "s" / "sweep.json").write_text('[{"bits": 4}]')
     line = refused(nir, "--data", "digits", "--out", "s")
-    assert "s/sweep.json: not the results of a sweep (a point lacks 'method'); remove it or choose another" in line
+    assert "s/sweep.json: not the results of a sweep (0.method: is missing); remove it or choose another" in line
 
 
 def test_a_network_without_an_integer_version(refused, nir, monkeypatch):

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from html_page import Page
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import random_images, small_lenet
+from reports import changed
 from scipy.stats import t as student
 
 from asnn_deploy.cli import run as command_line
@@ -36,10 +38,17 @@ def report_folder(folder, seed=0, count=COUNT, coding="hybrid-latency", profiles
     labels = np.arange(count) % 5
     chosen = load_profiles(profiles)
     measured = measure(graph, images, labels, chosen, (images[:6], labels[:6]) if early else None)
-    report = build(graph, measured.counts, chosen, data="digits", network=folder.name)
-    report |= {"samples_sha256": measured.fingerprint, "early_exit": measured.early_exit}
+    report = build(
+        graph,
+        measured.counts,
+        chosen,
+        data="digits",
+        network=folder.name,
+        samples_sha256=measured.fingerprint,
+        early_exit=measured.early_exit,
+    )
     folder.mkdir(parents=True)
-    (folder / "report.json").write_text(json.dumps(report))
+    (folder / "report.json").write_text(report.to_text(indent=1))
     np.savez(folder / "samples.npz", **measured.samples)
     return folder
 
@@ -77,25 +86,25 @@ def change_samples(folder, **changes):
 def test_measures_are_the_reports_and_differences_are_b_minus_a(folders, compared):
     reports = [json.loads((folder / "report.json").read_text()) for folder in folders]
     for name in ("sops", "acs", "macs", "spikes"):
-        row = compared["measures"][name]
-        assert (row["a"], row["b"]) == pytest.approx(tuple(report["totals"][name] for report in reports))
-        assert row["difference"]["mean"] == pytest.approx(row["b"] - row["a"])
+        row = getattr(compared.measures, name)
+        assert (row.a, row.b) == pytest.approx(tuple(report["totals"][name] for report in reports))
+        assert row.difference.mean == pytest.approx(row.b - row.a)
     for side, report in zip("ab", reports):
-        assert compared["measures"]["accuracy"][side] == pytest.approx(report["accuracy"])
+        assert getattr(compared.measures.accuracy, side) == pytest.approx(report["accuracy"])
         for name in PROFILES:
             levels = {level: report["profiles"][name]["energy_joules"][level] for level in ("low", "mid", "high")}
-            assert compared["profiles"][name]["energy_joules"][side] == levels
-            assert compared["profiles"][name][side] == pytest.approx(levels["mid"])
-    assert sum(compared["answers"].values()) == compared["samples"] == COUNT
-    assert compared["left_out"] == []
+            assert vars(getattr(compared.profiles[name].energy_joules, side)) == levels
+            assert getattr(compared.profiles[name], side) == pytest.approx(levels["mid"])
+    assert sum(vars(compared.answers).values()) == compared.samples == COUNT
+    assert compared.left_out == ()
 
 
 def test_a_report_against_itself_differs_in_nothing(folders):
     same = compare(read_report(folders[0]), read_report(folders[0]))
-    for name, row in same["measures"].items():
-        assert row["difference"]["mean"] == 0
-        assert row["difference"]["excludes_zero"] is False
-        assert name == "accuracy" or row["difference"]["low95"] == row["difference"]["high95"] == 0
+    for name, row in same.measures:
+        assert row.difference.mean == 0
+        assert row.difference.excludes_zero is False
+        assert name == "accuracy" or row.difference.low95 == row.difference.high95 == 0
     assert all("equal" in sentence or "the same energy" in sentence for sentence in conclusions(same))
 
 
@@ -143,9 +152,9 @@ def test_the_intervals_hold_what_they_promise():
 def test_one_sample_has_differences_and_no_intervals(tmp_path):
     one = [report_folder(tmp_path / str(seed), seed, 1, early=False) for seed in (0, 3)]
     found = compare(*map(read_report, one))
-    assert all(row["difference"]["low95"] is None for row in found["measures"].values())
+    assert all(row.difference.low95 is None for _, row in found.measures)
     assert "one sample has no interval" in html(found)
-    json.dumps(found, allow_nan=False)
+    assert json.loads(found.to_text(indent=1)) == found.to_json()
 
 
 def test_profiles_whose_constants_differ_or_that_one_report_lacks_are_left_out(pair):
@@ -155,8 +164,8 @@ def test_profiles_whose_constants_differ_or_that_one_report_lacks_are_left_out(p
     mine["constants"][0]["mid"] *= 2
     change_json(two, profiles=report["profiles"] | {"mine": mine})
     found = compare(read_report(one), read_report(two))
-    assert found["profiles"] == {}
-    assert found["left_out"] == [
+    assert found.profiles == {}
+    assert [entry.to_json() for entry in found.left_out] == [
         {"profile": PROFILES[0], "reason": "not the same in both reports: its constants"},
         {"profile": "mine", "reason": "it is not in report A"},
     ]
@@ -168,26 +177,27 @@ def test_profiles_whose_constants_differ_or_that_one_report_lacks_are_left_out(p
 def test_a_profile_without_energies_of_single_samples_is_left_out(pair):
     change_samples(pair[0], **{f"energy/{PROFILES[0]}": None})
     found = compare(*map(read_report, pair))
-    assert found["left_out"] == [{"profile": PROFILES[0], "reason": "its energies of single samples are not recorded"}]
+    (entry,) = found.left_out
+    assert entry.to_json() == {"profile": PROFILES[0], "reason": "its energies of single samples are not recorded"}
 
 
 def test_early_exits_at_equal_accuracy(folders, compared):
-    early = compared["early_exit"]
+    early = compared.early_exit
     reports = [json.loads((folder / "report.json").read_text())["early_exit"] for folder in folders]
     target = min(max(p["accuracy"] for p in report["curve"]) for report in reports)
-    assert early["equal_accuracy"]["target"] == target
+    assert early.equal_accuracy.target == target
     for side, report in zip("ab", reports):
-        point = early["equal_accuracy"][side]
-        assert point["accuracy"] >= target
+        point = getattr(early.equal_accuracy, side)
+        assert point.accuracy >= target
         good = [p["mean_steps"] for p in report["curve"] if p["accuracy"] >= target]
-        assert point["mean_steps"] == min(good)
-        assert early["chosen"][side]["margin"] == report["chosen"]["margin"]
-        assert len(early["curves"][side]) == len(report["curve"])
+        assert point.mean_steps == min(good)
+        assert getattr(early.chosen, side).margin == report["chosen"]["margin"]
+        assert len(getattr(early.curves, side)) == len(report["curve"])
 
 
 def test_without_early_exit_in_both_reports_there_is_none(pair):
     found = compare(*map(read_report, pair))
-    assert found["early_exit"] is None
+    assert found.early_exit is None
     assert "Early exit" not in html(found)
 
 
@@ -197,7 +207,7 @@ def test_a_network_that_does_nothing_divides_nothing(pair):
         change_json(folder, totals=report["totals"] | {"sops": 0.0}, profiles={})
         change_samples(folder, **{name: np.zeros(COUNT) for name in ("sops", "acs", "macs", "spikes")})
     found = compare(*map(read_report, pair))
-    assert found["measures"]["sops"]["ratio"] is None
+    assert found.measures.sops.ratio is None
     assert not re.search(r"\b(nan|inf)\b", html(found) + markdown(found), re.IGNORECASE)
 
 
@@ -233,8 +243,8 @@ def test_pages_say_what_the_intervals_allow(compared):
 
 def test_names_are_escaped(folders):
     a, b = map(read_report, folders)
-    odd = dataclasses.replace(a, report=dict(a.report) | {"network": "<b>a|b</b>", "data": "<i>"})
-    page = html(compare(odd, dataclasses.replace(b, report=dict(b.report) | {"data": "<i>"})))
+    odd = dataclasses.replace(a, report=changed(a.report, network="<b>a|b</b>", data="<i>"))
+    page = html(compare(odd, dataclasses.replace(b, report=changed(b.report, data="<i>"))))
     assert "<b>a|b</b>" not in page
     assert "&lt;b&gt;" in page
 
@@ -242,7 +252,7 @@ def test_names_are_escaped(folders):
 def test_writing_gives_three_files_of_the_same_bytes(compared, tmp_path):
     first = {path.name: path.read_bytes() for path in write(compared, tmp_path / "new")}
     assert list(first) == ["compare.html", "compare.json", "compare.md"]
-    assert json.loads(first["compare.json"]) == compared
+    assert json.loads(first["compare.json"]) == compared.to_json()
     assert {path.name: path.read_bytes() for path in write(compared, tmp_path / "new")} == first
 
 
@@ -258,7 +268,7 @@ def test_a_write_that_fails_leaves_the_old_comparison_whole(compared, tmp_path, 
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(InputError, match="cannot be written"):
-        write(compared | {"data": "other"}, tmp_path)
+        write(changed(compared, data="other"), tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -301,12 +311,15 @@ def damage_json(text):
 DAMAGED = {
     "no folder": (lambda folder: folder.rename(folder.with_name("gone")), "is not there; give a folder that"),
     "no report": (lambda folder: (folder / "report.json").unlink(), "is not a report: it holds no report.json"),
-    "no JSON": (damage_json("{"), "report.json: not a readable report"),
-    "a list": (damage_json("[]"), "report.json: not a readable report"),
-    "another's": (damage_json('{"created_by": "me"}'), "it was written by another program"),
-    "nested": (damage_json("[" * 100_000), "report.json: not a readable report"),
-    "zero samples": (lambda folder: change_json(folder, samples=0), "samples: found 0, allowed: 1 or more"),
-    "no totals": (lambda folder: change_json(folder, totals={}), "not a readable report ('sops')"),
+    "no JSON": (damage_json("{"), "report.json: not a report (invalid JSON: "),
+    "a list": (damage_json("[]"), "report.json: not a report (the file = []: input should be an object)"),
+    "another's": (damage_json('{"created_by": "me"}'), "created_by = 'me': string should match"),
+    "nested": (damage_json("[" * 100_000), "report.json: not a report (invalid JSON: "),
+    "zero samples": (
+        lambda folder: change_json(folder, samples=0),
+        "samples = 0: input should be greater than or equal to 1",
+    ),
+    "no totals": (lambda folder: change_json(folder, totals={}), "totals.macs: is missing"),
     "older": (lambda folder: (folder / "samples.npz").unlink(), "an older report, without samples.npz"),
     "no zip": (lambda folder: (folder / "samples.npz").write_bytes(b"PK?"), "samples.npz: not a readable .npz file"),
     "pickled": (
@@ -320,6 +333,40 @@ DAMAGED = {
     "NaN": (lambda folder: change_samples(folder, macs=np.full(COUNT, math.nan)), "'macs' holds a number that is"),
     "foreign": (lambda folder: change_samples(folder, sops=np.ones(COUNT)), "they are of different runs"),
 }
+
+
+VALUES = {
+    "a text in a curve": ("early_exit.curve.2", '"x"', "early_exit.curve.2 = 'x': input should be an object"),
+    "a number for a range": (f"profiles.{PROFILES[0]}.energy_joules", "3", "energy_joules = 3: input should be an"),
+    "infinity": (f"profiles.{PROFILES[0]}.energy_joules.high", "1e999", "high = inf: input should be a finite number"),
+    "NaN as a text": (f"profiles.{PROFILES[0]}.energy_joules.mid", '"nan"', "mid = 'nan': input should be a valid"),
+    "beyond all energies": (f"profiles.{PROFILES[0]}.energy_joules.high", "1e308", "low <= mid <= high <= 1e+60"),
+    "a missing key": (f"profiles.{PROFILES[0]}.energy_joules.low", None, "energy_joules.low: is missing"),
+    "no curve": ("early_exit.curve", "[]", "early_exit.curve = []: tuple should have at least 1 item"),
+    "half a character": ("network", r'"\ud800"', "invalid JSON: "),
+    "a share above 1": ("early_exit.curve.0.accuracy", "1.5", "early_exit.curve.0.accuracy = 1.5: input should be"),
+    "a text without end": ("network", '"' + "a" * 20_000 + '"', "network = 'aaa"),
+    "one step too few": ("by_step", "[]", "by_step has 0 entries; expected 4, one for every time step"),
+}
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_a_damaged_value_is_named_by_its_key(folders, tmp_path, capsys, case):
+    key, literal, expected = VALUES[case]
+    spoiled = shutil.copytree(folders[1], tmp_path / "two")
+    report = json.loads((spoiled / "report.json").read_text())
+    *path, last = [int(part) if part.isdigit() else part for part in key.split(".")]
+    place = report
+    for part in path:
+        place = place[part]
+    place[last] = "@"
+    if literal is None:
+        del place[last]
+    (spoiled / "report.json").write_text(json.dumps(report).replace('"@"', str(literal)))
+    said = refusal(capsys, folders[0], spoiled, tmp_path / "out")
+    assert f"{spoiled / 'report.json'}: not a report (" in said
+    assert expected in said
+    assert len(said) < 600
 
 
 @pytest.mark.parametrize("case", DAMAGED)
@@ -342,4 +389,4 @@ def test_networks_of_the_same_name_are_told_apart_by_their_reports_folders(pair)
     for folder in pair:
         change_json(folder, network="run")
     compared = compare(*map(read_report, pair))
-    assert (compared["a"]["name"], compared["b"]["name"]) == ("one", "two")
+    assert (compared.a.name, compared.b.name) == ("one", "two")

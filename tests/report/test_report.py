@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from html_page import Page
 from networks import small_lenet
-from reports import report_of
+from reports import changed, report_of
 
 from asnn_deploy.energy import PARTS
 from asnn_deploy.errors import InputError
 from asnn_deploy.ir.layers import Neuron
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.report import html, markdown, write
+from asnn_deploy.report.figures import Report
 
 STEP_KEYS = {"macs", "acs", "spikes_in", "spikes_out", "neuron_updates"}
 
@@ -56,42 +57,42 @@ def numbers_in(value):
 
 
 def test_totals_are_the_sums_of_layers_and_steps(report):
-    assert len(report["layers"]) == 7
+    assert len(report.layers) == 7
     for key in ("macs", "acs", "neuron_updates"):
-        added = sum(step[key] for layer in report["layers"] for step in layer["per_step"])
-        assert added == pytest.approx(report["totals"][key], rel=1e-9)
-    emitted = sum(step["spikes_out"] for layer in report["layers"] for step in layer["per_step"])
-    assert report["totals"]["spikes"] == pytest.approx(emitted, rel=1e-9)
-    assert report["totals"]["sops"] == report["totals"]["acs"] + report["totals"]["macs"]
-    assert report["spread"]["sops"]["mean"] == pytest.approx(report["totals"]["sops"], rel=1e-9)
-    assert report["by_step"][-1]["sops"] == pytest.approx(report["totals"]["sops"], rel=1e-9)
+        added = sum(getattr(step, key) for layer in report.layers for step in layer.per_step)
+        assert added == pytest.approx(getattr(report.totals, key), rel=1e-9)
+    emitted = sum(step.spikes_out for layer in report.layers for step in layer.per_step)
+    assert report.totals.spikes == pytest.approx(emitted, rel=1e-9)
+    assert report.totals.sops == report.totals.acs + report.totals.macs
+    assert report.spread.sops.mean == pytest.approx(report.totals.sops, rel=1e-9)
+    assert report.by_step[-1].sops == pytest.approx(report.totals.sops, rel=1e-9)
 
 
 def test_every_layer_has_one_entry_per_step_with_the_five_counts(report):
-    for layer in report["layers"]:
-        assert len(layer["per_step"]) == report["time_steps"] == len(report["by_step"]) == 4
-        assert all(step.keys() >= STEP_KEYS for step in layer["per_step"])
-    neurons = {layer["name"]: layer["neurons"] for layer in report["layers"]}
+    for layer in report.layers:
+        assert len(layer.per_step) == report.time_steps == len(report.by_step) == 4
+        assert all(vars(step).keys() >= STEP_KEYS for step in layer.per_step)
+    neurons = {layer.name: layer.neurons for layer in report.layers}
     assert neurons == {"conv1": 0, "lif1": 384, "conv2": 0, "lif2": 128, "fc1": 0, "lif3": 12, "fc2": 0}
 
 
 def test_profiles_and_baselines_have_the_promised_keys(report):
-    for profile in report["profiles"].values():
-        assert profile.keys() >= {"energy_joules", "breakdown", "latency_seconds", "kind", "source"}
-        amounts = profile["energy_joules"]
-        assert amounts["low"] <= amounts["mid"] <= amounts["high"]
-        assert tuple(profile["breakdown"]) == PARTS
-        assert sum(profile["breakdown"].values()) == pytest.approx(amounts["mid"], rel=1e-12)
-    assert report["baselines"]["ann"]["energy_joules"].keys() == report["profiles"].keys()
-    assert report["baselines"]["qnn"]["bits"] == 3
-    assert report["break_even_spike_rate"] > 0
+    for profile in report.profiles.values():
+        assert profile.to_json().keys() >= {"energy_joules", "breakdown", "latency_seconds", "kind", "source"}
+        amounts = profile.energy_joules
+        assert amounts.low <= amounts.mid <= amounts.high
+        assert tuple(vars(profile.breakdown)) == PARTS
+        assert sum(vars(profile.breakdown).values()) == pytest.approx(amounts.mid, rel=1e-12)
+    assert report.baselines.ann.energy_joules.keys() == report.profiles.keys()
+    assert report.baselines.qnn.bits == 3
+    assert report.break_even_spike_rate > 0
 
 
 def test_an_accuracy_given_overrides_the_counted_one():
     graph = small_lenet()
-    assert report_of(graph)["accuracy"] == pytest.approx(4 / 6)
-    assert report_of(graph, accuracy=0.5)["accuracy"] == 0.5
-    assert report_of(graph, labels=False)["accuracy"] is None
+    assert report_of(graph).accuracy == pytest.approx(4 / 6)
+    assert report_of(graph, accuracy=0.5).accuracy == 0.5
+    assert report_of(graph, labels=False).accuracy is None
 
 
 @pytest.mark.parametrize(
@@ -99,23 +100,24 @@ def test_an_accuracy_given_overrides_the_counted_one():
 )
 def test_reports_are_finite_json_and_every_page_can_be_made(graph, tmp_path):
     report = report_of(graph, labels=False)
-    assert all(math.isfinite(x) for x in numbers_in(report))
+    assert all(math.isfinite(x) for x in numbers_in(report.to_json()))
     paths = write(report, tmp_path / "new" / "folder")
     assert [path.name for path in paths] == ["report.html", "report.json", "report.md"]
-    assert json.loads(paths[1].read_text()) == report
+    assert json.loads(paths[1].read_text()) == report.to_json()
+    assert Report.model_validate_json(paths[1].read_bytes()) == report
     assert not re.search(r"\b(nan|inf)\b", paths[0].read_text() + paths[2].read_text(), re.IGNORECASE)
 
 
 def test_a_network_that_never_spikes_says_why_there_is_no_break_even():
     report = report_of(silent_lenet())
-    assert report["break_even_spike_rate"] is None
+    assert report.break_even_spike_rate is None
     assert "no neuron fired" in html(report)
     assert "no neuron fired" in markdown(report)
 
 
 def test_a_report_without_profiles_can_be_made():
     report = report_of(small_lenet(), profiles=[])
-    assert report["profiles"] == {}
+    assert report.profiles == {}
     assert "Synaptic operations" in html(report)
 
 
@@ -153,22 +155,22 @@ def test_charts_take_their_colours_from_the_page(page):
 
 def test_the_heat_map_shows_every_layer_and_its_spikes(report, page):
     svg = page[page.index("<svg") : page.index("</svg>")]
-    for layer in report["layers"]:
-        assert (f">{layer['name']}<" in svg) == (layer["kind"] == "neuron")
+    for layer in report.layers:
+        assert (f">{layer.name}<" in svg) == (layer.kind == "neuron")
     assert "analog" in svg
 
 
 def test_names_that_look_like_numbers_survive_in_charts(report):
-    layers = [{**layer, "name": layer["name"].replace("lif1", "lif1.23456")} for layer in report["layers"]]
-    assert ">lif1.23456<" in html({**report, "layers": layers})
+    layers = [changed(layer, name=layer.name.replace("lif1", "lif1.23456")) for layer in report.layers]
+    assert ">lif1.23456<" in html(changed(report, layers=layers))
 
 
 def test_pages_state_conventions_sources_and_what_is_left_out(report, page):
     text = re.sub(r"\s+", " ", page)
-    for name in report["conventions"]:
+    for name in report.conventions:
         assert f"<dt>{name}</dt>" in text
-    for profile in report["profiles"].values():
-        assert all(sentence in text for sentence in profile["leaves_out"])
+    for profile in report.profiles.values():
+        assert all(sentence in text for sentence in profile.leaves_out)
     for work in ("Lemaire et al. 2022", "Dampfhoffer et al. 2023", "Yan et al. 2024", "Horowitz", "Davies"):
         assert work in text
         assert work in markdown(report)
@@ -177,17 +179,12 @@ def test_pages_state_conventions_sources_and_what_is_left_out(report, page):
 
 def test_a_deep_network_over_many_steps_stays_under_a_megabyte(report):
     layers = [
-        {
-            **layer,
-            "name": f"block{i}.{layer['name']}",
-            "per_step": layer["per_step"] * 4,
-            "intervals": layer["intervals"] * 4,
-        }
+        changed(layer, name=f"block{i}.{layer.name}", per_step=layer.per_step * 4, intervals=layer.intervals * 4)
         for i in range(12)
-        for layer in report["layers"]
+        for layer in report.layers
     ]
-    steps = {"per_step": report["input"]["per_step"] * 4}
-    deep = {**report, "layers": layers, "time_steps": 16, "input": steps, "by_step": report["by_step"] * 4}
+    steps = changed(report.input, per_step=report.input.per_step * 4)
+    deep = changed(report, layers=layers, time_steps=16, input=steps, by_step=report.by_step * 4)
     assert len(html(deep).encode()) < 1_000_000
 
 
@@ -234,7 +231,7 @@ def test_a_write_that_fails_leaves_the_old_report_whole(report, tmp_path, monkey
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)") as caught:
-        write({**report, "network": "another"}, tmp_path)
+        write(changed(report, network="another"), tmp_path)
     assert "\n" not in str(caught.value)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from networks import small_lenet
-from reports import example_of, fit, full_report, report_of, simulated
+from reports import changed, example_of, fit, full_report, report_of, simulated
 
-from asnn_deploy.energy import JouleRange, load_profile
+from asnn_deploy.energy import Breakdown, JouleRange, load_profile
 from asnn_deploy.errors import InputError
 from asnn_deploy.ir.trace import Trace
 from asnn_deploy.report import Example, charts, html, markdown
@@ -28,40 +28,40 @@ def page(report):
 
 def test_the_last_step_costs_what_the_whole_run_costs(report):
     for name in ("horowitz-45nm", "lemaire-2022", "loihi1-davies-2018"):
-        last, whole = report["by_step"][-1], report["profiles"][name]
-        assert last["energy_joules"][name] == pytest.approx(whole["energy_joules"]["mid"], rel=1e-12)
-        assert last["latency_seconds"][name] == whole["latency_seconds"]
-        spent = [step["energy_joules"][name] for step in report["by_step"]]
+        last, whole = report.by_step[-1], report.profiles[name]
+        assert last.energy_joules[name] == pytest.approx(whole.energy_joules.mid, rel=1e-12)
+        assert last.latency_seconds[name] == whole.latency_seconds
+        spent = [step.energy_joules[name] for step in report.by_step]
         assert spent == sorted(spent)
 
 
 def test_energy_by_step_is_that_of_a_network_which_ran_so_long():
     graph = small_lenet()
-    short = report_of(graph)["by_step"][0]["energy_joules"]["horowitz-45nm"]
+    short = report_of(graph).by_step[0].energy_joules["horowitz-45nm"]
     profile = load_profile("horowitz-45nm")
-    first = [layer["per_step"][0] for layer in report_of(graph)["layers"]]
+    first = [layer.per_step[0] for layer in report_of(graph).layers]
     synapses = sum(
-        step["macs"] * profile.constants.multiply_accumulate.mid + step["acs"] * profile.constants.accumulate.mid
+        step.macs * profile.constants.multiply_accumulate.mid + step.acs * profile.constants.accumulate.mid
         for step in first
     )
-    updates, spikes = (sum(step[key] for step in first) for key in ("neuron_updates", "spikes_out"))
+    updates, spikes = (sum(getattr(step, key) for step in first) for key in ("neuron_updates", "spikes_out"))
     neurons = updates * (2 * profile.constants.multiply.mid + 2 * profile.constants.add.mid)
     assert short == pytest.approx(1e-12 * (synapses + neurons + spikes * profile.constants.add.mid), rel=1e-9)
 
 
 def test_a_simulation_stands_beside_its_constants_with_the_ratio(report, page):
-    assert report["simulated"]["loihi1-sanafe"]["ratio"] == pytest.approx(2)
-    assert report["profiles"]["loihi1-sanafe"]["kind"] == "simulated"
+    assert report.simulated["loihi1-sanafe"].ratio == pytest.approx(2)
+    assert report.profiles["loihi1-sanafe"].kind == "simulated"
     assert "Simulated beside constant-based" in page
-    assert report["profiles"]["loihi1-sanafe"]["latency_seconds"] == 1.5e-3
+    assert report.profiles["loihi1-sanafe"].latency_seconds == 1.5e-3
 
 
 def test_a_simulation_beside_nothing_has_no_ratio():
     found, profile, constants = simulated()
     nothing = replace(constants, energy_joules=JouleRange(0.0, 0.0, 0.0))
     report = report_of(small_lenet(), simulated=[(found, profile, nothing)])
-    assert report["simulated"]["loihi1-sanafe"]["ratio"] is None
-    assert report["baselines"]["ann"]["energy_joules"]["loihi1-sanafe"] is None
+    assert report.simulated["loihi1-sanafe"].ratio is None
+    assert report.baselines.ann.energy_joules["loihi1-sanafe"] is None
     assert "Simulated beside" in html(report)
 
 
@@ -93,7 +93,7 @@ def test_break_even_is_told_against_each_network_with_and_without_memory(report,
     rows = re.findall(
         r"<tr><th scope=\"row\">([^<]+)</th><td class=\"word\">(\w+)</td><td class=\"word\">([\w ]+)</td>", table
     )
-    against = report["break_even"]["against"]
+    against = report.break_even.against
     assert len(rows) == len(against) >= 4
     assert {("lemaire-2022", "ANN", "counted"), ("horowitz-45nm", "QNN", "left out")} <= set(rows)
 
@@ -101,12 +101,14 @@ def test_break_even_is_told_against_each_network_with_and_without_memory(report,
 @pytest.mark.parametrize("width", [charts.WIDE, charts.NARROW])
 def test_no_chart_is_wider_than_its_page(report, width):
     example = example_of(small_lenet())
-    deep = {**report, "layers": [{**x, "name": f"stage{i}.{x['name']}"} for i in range(9) for x in report["layers"]]}
+    deep = changed(report, layers=[changed(x, name=f"stage{i}.{x.name}") for i in range(9) for x in report.layers])
     drawn = [
         *(draw(r, width) for r in (report, deep) for draw in (charts.spikes, charts.operations)),
-        *(draw(report, width) for draw in (charts.energies, charts.over_steps, charts.early_exit)),
+        charts.over_steps(report, width),
+        charts.energies(report.profiles, width),
+        charts.early_exit(report, report.early_exit, width),
         charts.logits(example, width),
-        charts.cores(report["fit"]["loihi1"], width),
+        charts.cores(report.fit["loihi1"], width),
     ]
     for svg in drawn:
         assert float(re.search(r'width="([\d.]+)"', svg)[1]) <= width
@@ -118,27 +120,27 @@ def test_no_chart_is_wider_than_its_page(report, width):
 def test_a_map_of_many_cores_stays_small(report, cores):
     found = fit(report, cores)
     svg = charts.cores(found, charts.WIDE)
-    layers = len({entry["layer"] for entry in found["map"]})
+    layers = len({entry.layer for entry in found.map})
     assert svg.count("<rect") <= MOST_TILES + 2 * layers
     assert (cores_per_tile(found) == 1) == (cores <= MOST_TILES)
     assert len(svg) < 110_000
     if cores > MOST_TILES:
-        assert f"cores of a layer, {cores:,} cores" in re.sub(r"\s+", " ", html({**report, "fit": {"loihi1": found}}))
+        assert f"cores of a layer, {cores:,} cores" in re.sub(r"\s+", " ", html(changed(report, fit={"loihi1": found})))
 
 
 def test_bars_hold_for_eight_profiles_of_very_different_magnitude(report):
-    base = report["profiles"]["loihi1-davies-2018"]
+    base = report.profiles["loihi1-davies-2018"]
     names = [f"profile{i}" for i in range(8)]
     scales = dict(zip(names, (1e-6, 1e-3, 1, 1e3, 1e6, 0, 1, 1)))
     profiles = {
-        name: {
-            **base,
-            "energy_joules": {k: v * scale for k, v in base["energy_joules"].items()},
-            "breakdown": {k: v * scale for k, v in base["breakdown"].items()},
-        }
+        name: changed(
+            base,
+            energy_joules=JouleRange(**{k: v * scale for k, v in vars(base.energy_joules).items()}),
+            breakdown=Breakdown(**{k: v * scale for k, v in vars(base.breakdown).items()}),
+        )
         for name, scale in scales.items()
     }
-    svg = charts.energies({"profiles": profiles}, charts.WIDE)
+    svg = charts.energies(profiles, charts.WIDE)
     assert all(f">{name}<" in svg for name in names)
     bars = [float(w) for w in re.findall(r'width="([\d.]+)" height="18"', svg)]
     assert len(bars) >= 7 * 3
@@ -224,10 +226,10 @@ def test_an_example_needs_its_sample_and_its_trace():
 
 def test_odd_names_are_escaped_everywhere(report):
     odd = '<i>&"x'
-    layers = [{**layer, "name": odd + layer["name"]} for layer in report["layers"]]
-    verify = {**report["verify"], "targets": {odd: report["verify"]["targets"]["reference-fixed"]}}
+    layers = [changed(layer, name=odd + layer.name) for layer in report.layers]
+    verify = changed(report.verify, targets={odd: report.verify.targets["reference-fixed"]})
     fits = {odd: fit(report, 4, names=[odd])}
-    page = html({**report, "layers": layers, "verify": verify, "fit": fits, "data": odd, "network": odd})
+    page = html(changed(report, layers=layers, verify=verify, fit=fits, data=odd, network=odd))
     assert "<i>&" not in page
     assert "&lt;i&gt;&amp;" in page
 
@@ -237,23 +239,23 @@ def test_a_deep_networks_page_stays_under_a_megabyte(report, blocks, steps, clas
     rng = np.random.default_rng(0)
     times = steps // 4
     layers = [
-        {**x, "name": f"stage.{i}.{x['name']}", "per_step": x["per_step"] * times, "intervals": x["intervals"] * times}
+        changed(x, name=f"stage.{i}.{x.name}", per_step=x.per_step * times, intervals=x.intervals * times)
         for i in range(blocks)
-        for x in report["layers"][:2]
+        for x in report.layers[:2]
     ]
-    by_class = [{**report["by_class"][0], "class": c} for c in range(classes)]
-    deep = {
-        **{key: report[key] for key in report if key not in ("early_exit", "verify", "quantization")},
-        "early_exit": None,
-        "verify": None,
-        "quantization": None,
-        "layers": layers,
-        "time_steps": steps,
-        "input": {"per_step": report["input"]["per_step"] * times},
-        "by_step": report["by_step"] * times,
-        "by_class": by_class,
-        "fit": {"loihi1": fit(report, 5000, names=[x["name"] for x in layers])},
-    }
+    by_class = [changed(report.by_class[0], label=c) for c in range(classes)]
+    deep = changed(
+        report,
+        early_exit=None,
+        verify=None,
+        quantization=None,
+        layers=layers,
+        time_steps=steps,
+        input=changed(report.input, per_step=report.input.per_step * times),
+        by_step=report.by_step * times,
+        by_class=by_class,
+        fit={"loihi1": fit(report, 5000, names=[x.name for x in layers])},
+    )
     spikes = {f"block{i}": (rng.random((steps, 8, 16, 16)) < 0.2).astype(np.uint8) for i in range(blocks)}
     image = rng.integers(0, 256, (3, 32, 32), dtype=np.uint8)
     frames = np.repeat(image[None], steps, 0)

@@ -1,7 +1,7 @@
 """Sweeps: figures against a count of their own, points read back, what a point rests on, the page and the plot."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import networks
 import numpy as np
@@ -28,7 +28,7 @@ from asnn_deploy.sweep import (
     synapse_bytes,
 )
 
-PLAN = Plan(3, "ptq", None, "0" * 64)
+PLAN = Plan(bits=3, method="ptq", epochs=None, inputs="0" * 64)
 POINT = Point(
     bits=3,
     method="ptq",
@@ -100,7 +100,7 @@ def test_figures_against_a_count_of_their_own(network):
     # One scale for each output channel: conv1 has two weights
     assert point.weight_scales == 2 * 6 + 8 + 12 + 5
     assert point.is_of(PLAN)
-    assert not point.is_of(replace(PLAN, epochs=1))
+    assert not point.is_of(PLAN.model_copy(update={"epochs": 1}))
 
 
 def test_batches_change_nothing(network):
@@ -148,8 +148,8 @@ def test_bits():
 
 
 def test_what_is_published_is_read_back(tmp_path):
-    trained = replace(POINT, method="qat", bits=2, epochs=2, accuracy=1.0)
-    points = [POINT, replace(POINT, bits=8, spike_disagreement=0.0), trained]
+    trained = POINT.model_copy(update={"method": "qat", "bits": 2, "epochs": 2, "accuracy": 1.0})
+    points = [POINT, POINT.model_copy(update={"bits": 8, "spike_disagreement": 0.0}), trained]
     publish(tmp_path / "new" / "out", points[::-1], "a network")
     assert read_points(tmp_path / "new" / "out" / FILE) == points
     assert read_points(tmp_path / "absent.json") == []
@@ -162,27 +162,36 @@ def test_what_is_published_is_read_back(tmp_path):
     assert int.from_bytes(plot[16:20], "big") == 1280
 
 
+def test_points_of_an_older_version_have_no_interval(tmp_path):
+    older = {key: value for key, value in POINT.to_json().items() if not key.startswith("difference")}
+    (tmp_path / FILE).write_text(json.dumps([older]))
+    points = read_points(tmp_path / FILE)
+    assert rows(points)[0][COLUMNS.index("against float")] == "no interval"
+    publish(tmp_path, points, "a network")
+    assert list(json.loads((tmp_path / FILE).read_text())[0]) == list(POINT.to_json())
+
+
 @pytest.mark.parametrize("mean", [0.28, -0.28])
 def test_a_difference_within_its_interval_is_not_stated(mean):
     """Neither a gain nor a loss that these samples do not show."""
-    point = replace(POINT, accuracy=0.5 + mean, accuracy_float=0.5)
+    point = POINT.model_copy(update={"accuracy": 0.5 + mean, "accuracy_float": 0.5})
     column = COLUMNS.index("against float")
-    shown = replace(point, difference_low95=mean - 0.1, difference_high95=mean + 0.1)
+    shown = point.model_copy(update={"difference_low95": mean - 0.1, "difference_high95": mean + 0.1})
     assert rows([shown])[0][column] == f"{100 * mean:+.2f} ({100 * mean - 10:+.2f} to {100 * mean + 10:+.2f})"
-    hidden = replace(point, difference_low95=-0.3, difference_high95=0.3)
+    hidden = point.model_copy(update={"difference_low95": -0.3, "difference_high95": 0.3})
     assert rows([hidden])[0][column] == "none (-30.00 to +30.00)"
-    alone = replace(point, difference_low95=None, difference_high95=None)
-    assert rows([alone])[0][column] == "no interval of one sample"
+    alone = point.model_copy(update={"difference_low95": None, "difference_high95": None})
+    assert rows([alone])[0][column] == "no interval"
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("", "Expecting value"),
-        ("[", "Expecting value"),
-        ('{"bits": 2}', "holds dict, expected a list"),
-        ("[3]", "holds int, expected a point"),
-        ("[" * 100_000, "recursion"),
+        ("", "invalid JSON"),
+        ("[", "invalid JSON"),
+        ('{"bits": 2}', "input should be a valid"),
+        ("[3]", "0 = 3: input should be an object"),
+        ("[" * 100_000, "invalid JSON"),
         ({"bits": 9}, "bits = 9"),
         ({"bits": True}, "bits = True"),
         ({"bits": 4.0}, "bits = 4.0"),
@@ -196,11 +205,11 @@ def test_a_difference_within_its_interval_is_not_stated(mean):
         ({"sops": float("inf")}, "sops = inf"),
         ({"samples": 0}, "samples = 0"),
         ("twice", "holds a point twice"),
-        ("lacking", "a point lacks 'inputs'"),
+        ("lacking", "0.inputs: is missing"),
     ],
 )
 def test_damaged_results(tmp_path, damage, message):
-    entry = asdict(POINT)
+    entry = POINT.to_json()
     if isinstance(damage, dict):
         text = json.dumps([entry | damage])
     elif damage == "twice":

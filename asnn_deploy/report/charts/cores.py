@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from asnn_deploy.fit.document import CoreFit, FitDocument
 from asnn_deploy.report.canvas import Canvas, fitted, text_width
 from asnn_deploy.report.charts.layout import WIDE
 
@@ -14,10 +14,10 @@ ROLES = ("synapses", "neurons", "spikes", "memory", "static")
 PALEST = 0.25
 
 
-def cores(fit: Mapping[str, Any], width: float) -> str:
+def cores(fit: FitDocument, width: float) -> str:
     """One tile a core (or several of a layer), in colour and number its layer, in opacity how full it is."""
-    entries = fit["map"]
-    names = list(dict.fromkeys(entry["layer"] for entry in entries))
+    entries = fit.map
+    names = list(dict.fromkeys(entry.layer for entry in entries))
     each, tiles = _tiles(entries)
     columns = 32 if width >= WIDE else 16
     side = (width - 4) / columns
@@ -37,24 +37,24 @@ def cores(fit: Mapping[str, Any], width: float) -> str:
             canvas.text(x + 16, y, text, "muted", 11)
     shown = "one tile a core" if each == 1 else f"one tile for up to {each} cores of a layer"
     return canvas.svg(
-        f"Map of {fit['cores']} cores on {fit['chips']} chips of {fit['chip']}, {shown}. "
+        f"Map of {fit.cores} cores on {fit.chips} chips of {fit.chip}, {shown}. "
         f"{len(names)} layers; the table below names the cores of each."
     )
 
 
-def cores_per_tile(fit: Mapping[str, Any]) -> int:
+def cores_per_tile(fit: FitDocument) -> int:
     """How many cores a tile of the map stands for."""
-    return _tiles(fit["map"])[0]
+    return _tiles(fit.map)[0]
 
 
-def _tiles(entries: Sequence[Mapping[str, Any]]) -> tuple[int, list[tuple[str, float]]]:
+def _tiles(entries: Sequence[CoreFit]) -> tuple[int, list[tuple[str, float]]]:
     """Cores to a tile, and the tiles: layer and mean utilisation, in the order of the cores."""
-    ordered = sorted(entries, key=lambda entry: entry["core"])
+    ordered = sorted(entries, key=lambda entry: entry.core)
     runs: list[tuple[str, list[float]]] = []
     for entry in ordered:
-        if not runs or runs[-1][0] != entry["layer"]:
-            runs.append((entry["layer"], []))
-        runs[-1][1].append(float(entry["utilisation"] or 0.0))
+        if not runs or runs[-1][0] != entry.layer:
+            runs.append((entry.layer, []))
+        runs[-1][1].append(entry.utilisation)
     each = 1
     while sum(-(-len(run) // each) for _, run in runs) > max(MOST_TILES, len(runs)):
         each *= 2
@@ -70,11 +70,9 @@ def _role(names: Sequence[str], layer: str) -> str:
     return ROLES[names.index(layer) % len(ROLES)]
 
 
-def _key(
-    names: Sequence[str], entries: Sequence[Mapping[str, Any]], width: float
-) -> list[list[tuple[float, str, str]]]:
+def _key(names: Sequence[str], entries: Sequence[CoreFit], width: float) -> list[list[tuple[float, str, str]]]:
     """The legend in lines: x, layer and its text; layers beyond some lines are in the table only."""
-    counts = {name: len({e["core"] for e in entries if e["layer"] == name}) for name in names}
+    counts = {name: len({e.core for e in entries if e.layer == name}) for name in names}
     lines: list[list[tuple[float, str, str]]] = [[]]
     x = 2.0
     for i, name in enumerate(names, start=1):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from asnn_deploy.energy.baselines import BREAK_EVEN_PROFILE
 from asnn_deploy.engine.early_exit import running_logits
 from asnn_deploy.report.canvas import Canvas, text_width
 from asnn_deploy.report.charts.layout import WIDE, Plane, legend, ticks
 from asnn_deploy.report.example import Example
+from asnn_deploy.report.figures import EarlyExit, ExitPoint, Report, StepRow
 from asnn_deploy.report.numbers import interval, joules, share
 
 HEIGHT, TOP, BOTTOM = 250.0, 40.0, 44.0
@@ -17,22 +17,26 @@ NAMED_CLASSES = 12
 """With more classes only the label, the answer and the largest logits are lines, the others a band."""
 
 
-def over_steps(report: Mapping[str, Any], width: float) -> str:
+def over_steps(report: Report, width: float) -> str:
     """What an answer after each step would have been worth, and what it would have cost."""
-    steps = report["by_step"]
+    steps = report.by_step
     xs = [float(t + 1) for t in range(len(steps))]
-    known = steps[0]["accuracy"] is not None
+    known = _accuracies(report)
     panels = _panels(width, 2 if known else 1)
     canvas = Canvas(width, panels[-1][1] + HEIGHT)
     if known:
-        _accuracy_panel(canvas, panels[0], xs, [step["accuracy"] for step in steps], report["samples"])
+        _accuracy_panel(canvas, panels[0], xs, known, report.samples)
     _cost_panel(canvas, panels[-1], xs, report)
-    ends = f"from {share(steps[0]['accuracy'])} after the first step to {share(steps[-1]['accuracy'])} after the last. "
-    return canvas.svg(
-        f"Accuracy and cost of an answer after each of {len(steps)} time steps"
-        + (f", accuracy {ends}" if known else ". ")
-        + "The table below holds every value."
-    )
+    said = f"Accuracy and cost of an answer after each of {len(steps)} time steps"
+    if known:
+        said += f", accuracy from {share(known[0])} after the first step to {share(known[-1])} after the last"
+    return canvas.svg(f"{said}. The table below holds every value.")
+
+
+def _accuracies(report: Report) -> list[float]:
+    """The accuracy of an answer after each step; empty without labels."""
+    known = [step.accuracy for step in report.by_step if step.accuracy is not None]
+    return known if len(known) == len(report.by_step) else []
 
 
 def _panels(width: float, count: int) -> list[tuple[float, float, float]]:
@@ -73,8 +77,8 @@ def _accuracy_panel(
     plane.line(xs, values, "accent", dots=len(xs) <= 40)
 
 
-def _cost_panel(canvas: Canvas, panel: tuple[float, float, float], xs: list[float], report: Mapping[str, Any]) -> None:
-    steps, total = report["by_step"], report["by_step"][-1]["sops"]
+def _cost_panel(canvas: Canvas, panel: tuple[float, float, float], xs: list[float], report: Report) -> None:
+    steps, total = report.by_step, report.by_step[-1].sops
     plane = _plane(canvas, panel, (xs[0], xs[-1]), (0.0, 1.0))
     plane.axes(xs, ticks(0, 1, 4), lambda x: f"{x:g}", _percent, "steps run", "spent, share of all steps")
     shares = _energy_shares(steps)
@@ -85,85 +89,69 @@ def _cost_panel(canvas: Canvas, panel: tuple[float, float, float], xs: list[floa
         canvas.line(pixels, lows, "warm", 1)
         canvas.line(pixels, highs, "warm", 1)
     if total:
-        plane.line(xs, [step["sops"] / total for step in steps], "accent", dots=len(xs) <= 40)
+        plane.line(xs, [step.sops / total for step in steps], "accent", dots=len(xs) <= 40)
     keys = [("accent", "operations"), *([("warm", "energy, all profiles")] if shares else [])]
     legend(canvas, plane.left + 6, plane.top + 4, keys, plane.left + 20)
 
 
-def _energy_shares(steps: Sequence[Mapping[str, Any]]) -> list[list[float]]:
+def _energy_shares(steps: Sequence[StepRow]) -> list[list[float]]:
     """For each step the share of the whole energy spent by then, a number a profile."""
-    last = steps[-1].get("energy_joules", {})
+    last = steps[-1].energy_joules
     names = [name for name, value in last.items() if value]
-    return [[step["energy_joules"][name] / last[name] for name in names] for step in steps] if names else []
+    return [[step.energy_joules[name] / last[name] for name in names] for step in steps] if names else []
 
 
-def early_exit(report: Mapping[str, Any], width: float) -> str:
+def early_exit(report: Report, exits: EarlyExit, width: float) -> str:
     """Accuracy against the mean number of steps and against energy, for every margin of the curve."""
-    curve = sorted(report["early_exit"]["curve"], key=lambda point: point["mean_steps"])
-    panels = _panels(width, 2 if report["profiles"] else 1)
+    curve = sorted(exits.curve, key=lambda point: point.mean_steps)
+    chosen = exits.chosen_point
+    panels = _panels(width, 2 if report.profiles else 1)
     canvas = Canvas(width, panels[-1][1] + HEIGHT)
-    fixed = [step["accuracy"] for step in report["by_step"]]
-    marks = [*[point["accuracy"] for point in curve], *([] if None in fixed else fixed)]
-    span = _accuracy_range(marks)
-    _exit_steps(canvas, _plane(canvas, panels[0], (1.0, float(max(report["time_steps"], 2))), span), curve, report)
-    name = _exit_profile(report)
-    if name is not None and report["profiles"]:
-        _exit_energy(canvas, panels[1], span, curve, report, name)
-    ends = f"{share(curve[0]['accuracy'])} at {curve[0]['mean_steps']:.2f} steps to "
-    ends += f"{share(curve[-1]['accuracy'])} at {curve[-1]['mean_steps']:.2f} steps"
+    span = _accuracy_range([*(point.accuracy for point in curve), *_accuracies(report)])
+    _exit_steps(_plane(canvas, panels[0], (1.0, float(max(report.time_steps, 2))), span), curve, report, chosen)
+    name = _exit_profile(exits)
+    if name is not None and report.profiles:
+        energies = [point.energy_joules[name] for point in curve]
+        whole = [report.profiles[name].energy_joules.mid] if name in report.profiles else []
+        plane = _plane(canvas, panels[1], (0.0, max([*energies, *whole]) or 1.0), span)
+        _exit_energy(plane, curve, energies, name, chosen)
+    ends = f"{share(curve[0].accuracy)} at {curve[0].mean_steps:.2f} steps to "
+    ends += f"{share(curve[-1].accuracy)} at {curve[-1].mean_steps:.2f} steps"
     return canvas.svg(f"Accuracy against mean steps and energy with early exit, from {ends}. A table follows.")
 
 
-def _exit_profile(report: Mapping[str, Any]) -> str | None:
+def _exit_profile(exits: EarlyExit) -> str | None:
     """The profile on the energy axis: that of the break-even rate, or else the first that the curve has."""
-    names = list(report["early_exit"]["curve"][0]["energy_joules"])
+    names = list(exits.curve[0].energy_joules)
     return BREAK_EVEN_PROFILE if BREAK_EVEN_PROFILE in names else next(iter(names), None)
 
 
-def _exit_steps(canvas: Canvas, plane: Plane, curve: Sequence[Mapping[str, Any]], report: Mapping[str, Any]) -> None:
-    steps = [float(t + 1) for t in range(report["time_steps"])]
+def _exit_steps(plane: Plane, curve: Sequence[ExitPoint], report: Report, chosen: ExitPoint | None) -> None:
+    steps, fixed, canvas = [float(t + 1) for t in range(report.time_steps)], _accuracies(report), plane.canvas
     plane.axes(steps, ticks(*plane.y_range, 5), lambda x: f"{x:g}", _percent, "mean steps", "accuracy")
-    fixed = [step["accuracy"] for step in report["by_step"]]
-    if None not in fixed:
+    if fixed:
         canvas.line([plane.x(x) for x in steps], [plane.y(y) for y in fixed], "muted", 1.2, dashed=True)
-    plane.line([point["mean_steps"] for point in curve], [point["accuracy"] for point in curve], "accent")
-    _mark_chosen(plane, curve, report, [point["mean_steps"] for point in curve])
-    legend(
-        canvas,
-        plane.right - 190,
-        plane.bottom - 38,
-        [("accent", "exit at a margin"), *([] if None in fixed else [("muted", "all stop after a step")])],
-        plane.right - 180,
-    )
+    plane.line([point.mean_steps for point in curve], [point.accuracy for point in curve], "accent")
+    _mark_chosen(plane, curve, [point.mean_steps for point in curve], chosen)
+    keys = [("accent", "exit at a margin"), *([("muted", "all stop after a step")] if fixed else [])]
+    legend(canvas, plane.right - 190, plane.bottom - 38, keys, plane.right - 180)
 
 
 def _exit_energy(
-    canvas: Canvas,
-    panel: tuple[float, float, float],
-    span: tuple[float, float],
-    curve: Sequence[Mapping[str, Any]],
-    report: Mapping[str, Any],
-    name: str,
+    plane: Plane, curve: Sequence[ExitPoint], energies: Sequence[float], name: str, chosen: ExitPoint | None
 ) -> None:
-    energies = [point["energy_joules"][name] for point in curve]
-    high = max([*energies, report["profiles"].get(name, {}).get("energy_joules", {}).get("mid", 0.0)])
-    plane = _plane(canvas, panel, (0.0, high or 1.0), span)
     text = lambda value: joules(value).replace(".00 ", " ")  # noqa: E731
-    plane.axes(
-        ticks(0, high, 4) if high else [0.0], ticks(*span, 5), text, _percent, f"energy, {name} (mid)", "accuracy"
-    )
-    plane.line(energies, [point["accuracy"] for point in curve], "accent")
-    _mark_chosen(plane, curve, report, energies)
+    xs = ticks(*plane.x_range, 4) if any(energies) else [0.0]
+    plane.axes(xs, ticks(*plane.y_range, 5), text, _percent, f"energy, {name} (mid)", "accuracy")
+    plane.line(energies, [point.accuracy for point in curve], "accent")
+    _mark_chosen(plane, curve, energies, chosen)
 
 
-def _mark_chosen(
-    plane: Plane, curve: Sequence[Mapping[str, Any]], report: Mapping[str, Any], xs: Sequence[float]
-) -> None:
-    chosen = report["early_exit"]["chosen"]
+def _mark_chosen(plane: Plane, curve: Sequence[ExitPoint], xs: Sequence[float], chosen: ExitPoint | None) -> None:
     for point, x in zip(curve, xs):
-        if chosen is not None and point["margin"] == chosen["margin"]:
-            plane.canvas.dot(plane.x(x), plane.y(point["accuracy"]), 6, "warm", hollow=True)
-            plane.canvas.dot(plane.x(x), plane.y(point["accuracy"]), 2.6, "warm")
+        if point is chosen:
+            plane.canvas.dot(plane.x(x), plane.y(point.accuracy), 6, "warm", hollow=True)
+            plane.canvas.dot(plane.x(x), plane.y(point.accuracy), 2.6, "warm")
 
 
 def logits(example: Example, width: float) -> str:

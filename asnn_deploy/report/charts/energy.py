@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from asnn_deploy.energy.estimate import PARTS
+from asnn_deploy.energy.estimate import PARTS, JouleRange
 from asnn_deploy.report.canvas import Canvas, fitted, text_width
 from asnn_deploy.report.charts.layout import WIDE, legend, ticks
+from asnn_deploy.report.energies import ProfileRow
 from asnn_deploy.report.numbers import joule_range, joules, prefix, seconds
 
 PANEL = 92.0
 BAR = 18.0
 
 
-def energies(report: Mapping[str, Any], width: float) -> str:
+def energies(profiles: Mapping[str, ProfileRow], width: float) -> str:
     """One panel a profile, each on its own scale: they contain different things and are magnitudes apart."""
-    profiles = report["profiles"]
-    present = [part for part in PARTS if any(p["breakdown"][part] > 0 for p in profiles.values())]
+    present = [part for part in PARTS if any(getattr(p.breakdown, part) > 0 for p in profiles.values())]
     panel = PANEL + (16 if width < WIDE else 0)
     head = 30.0 if width >= WIDE or len(present) < 4 else 50.0
     canvas = Canvas(width, head + panel * len(profiles))
@@ -27,10 +26,10 @@ def energies(report: Mapping[str, Any], width: float) -> str:
     return canvas.svg(_label(profiles))
 
 
-def _panel(canvas: Canvas, name: str, profile: Mapping[str, Any], top: float) -> None:
-    energy = profile["energy_joules"]
+def _panel(canvas: Canvas, name: str, profile: ProfileRow, top: float) -> None:
+    energy = profile.energy_joules
     wide = canvas.width >= WIDE
-    said = f"{joules(energy['mid'])}  ({joule_range([energy['low'], energy['high']])})"
+    said = f"{joules(energy.mid)}  ({joule_range([energy.low, energy.high])})"
     room = canvas.width - 12 - (text_width(said) if wide else 0)
     title = fitted(name, room - 90, 13)
     canvas.text(2, top + 10, title, weight=600, size=12.5)
@@ -39,36 +38,37 @@ def _panel(canvas: Canvas, name: str, profile: Mapping[str, Any], top: float) ->
         canvas.width - 2 if wide else 2, top + (10 if wide else 27), said, "muted", ha="right" if wide else "left"
     )
     bar = top + (40 if wide else 56)
-    if not energy["high"]:
+    if not energy.high:
         canvas.text(2, bar, "no energy: nothing that this profile prices took place", "muted", 11)
         return
-    scale = (canvas.width - 6) / energy["high"]
+    scale = (canvas.width - 6) / energy.high
     x = 2.0
     for part in PARTS:
-        length = profile["breakdown"][part] * scale
+        amount = getattr(profile.breakdown, part)
+        length = amount * scale
         if length > 0:
             canvas.box(x, bar, max(length - 1, 0.6), BAR, part, rounding=0.5)
             if length > 40:
-                fraction = profile["breakdown"][part] / energy["mid"]
-                canvas.text(x + length / 2, bar + BAR / 2, f"{100 * fraction:.0f} %", "on-part", 11, ha="center")
+                fraction = f"{100 * (amount / energy.mid):.0f} %"
+                canvas.text(x + length / 2, bar + BAR / 2, fraction, "on-part", 11, ha="center")
             x += length
     _whisker(canvas, energy, scale, bar - 9)
-    _scale(canvas, energy["high"], scale, bar + BAR + 4)
+    _scale(canvas, energy.high, scale, bar + BAR + 4)
 
 
-def _kind(profile: Mapping[str, Any], wide: bool) -> str:
-    time = profile["latency_seconds"]
+def _kind(profile: ProfileRow, wide: bool) -> str:
+    time = profile.latency_seconds
     if time is None or not wide:
-        return str(profile["kind"])
-    return f"{profile['kind']}, latency {'≥ ' if profile.get('latency_is_lower_bound') else ''}{seconds(time)}"
+        return profile.kind
+    return f"{profile.kind}, latency {'≥ ' if profile.latency_is_lower_bound else ''}{seconds(time)}"
 
 
-def _whisker(canvas: Canvas, energy: Mapping[str, float], scale: float, y: float) -> None:
-    low, high = 2 + energy["low"] * scale, 2 + energy["high"] * scale
+def _whisker(canvas: Canvas, energy: JouleRange, scale: float, y: float) -> None:
+    low, high = 2 + energy.low * scale, 2 + energy.high * scale
     canvas.line((low, high), (y, y), "ink", 1.3)
     for end in (low, high):
         canvas.line((end, end), (y - 4, y + 4), "ink", 1.3)
-    canvas.dot(2 + energy["mid"] * scale, y, 3.5, "ink")
+    canvas.dot(2 + energy.mid * scale, y, 3.5, "ink")
 
 
 def _scale(canvas: Canvas, high: float, scale: float, y: float) -> None:
@@ -86,10 +86,9 @@ def _scale(canvas: Canvas, high: float, scale: float, y: float) -> None:
             canvas.text(x, y + 11, text, "muted", 10, ha="center")
 
 
-def _label(profiles: Mapping[str, Any]) -> str:
+def _label(profiles: Mapping[str, ProfileRow]) -> str:
     said = "; ".join(
-        f"{name}: {joules(p['energy_joules']['mid'])}, "
-        f"from {joules(p['energy_joules']['low'])} to {joules(p['energy_joules']['high'])}"
+        f"{name}: {joules(p.energy_joules.mid)}, from {joules(p.energy_joules.low)} to {joules(p.energy_joules.high)}"
         for name, p in profiles.items()
     )
     return f"Energy per sample by part, one bar for each profile, each on its own scale. {said}. A table follows."

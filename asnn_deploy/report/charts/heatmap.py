@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from asnn_deploy.report.canvas import Canvas, fitted, text_width
 from asnn_deploy.report.charts.layout import WIDE, legend
+from asnn_deploy.report.figures import Report
 from asnn_deploy.report.numbers import share, short
 
 GAP = 2.0
@@ -30,15 +30,15 @@ class Row:
     roles: Sequence[str] | None = None
 
 
-def spikes(report: Mapping[str, Any], width: float) -> str:
+def spikes(report: Report, width: float) -> str:
     """Spikes per sample by layer and step, shaded by the share of the layer's neurons that fire."""
-    layers = [layer for layer in report["layers"] if layer["kind"] == "neuron"]
-    counts = {layer["name"]: [step["spikes_out"] for step in layer["per_step"]] for layer in layers}
-    rates = [[count / max(layer["neurons"], 1) for count in counts[layer["name"]]] for layer in layers]
+    layers = report.neuronal
+    counts = {layer.name: [step.spikes_out for step in layer.per_step] for layer in layers}
+    rates = [[count / max(layer.neurons, 1) for count in counts[layer.name]] for layer in layers]
     peak = max((rate for row in rates for rate in row), default=0.0)
-    coded = report["input"]["per_step"]
-    sent = ["analog" if step["analog"] else short(step["spikes"]) for step in coded]
-    rows = [Row("input", sent, None, short(sum(step["spikes"] for step in coded)))]
+    coded = report.input.per_step
+    sent = ["analog" if step.analog else short(step.spikes) for step in coded]
+    rows = [Row("input", sent, None, short(sum(step.spikes for step in coded)))]
     rows += [
         Row(name, [short(v) for v in values], _scaled(rate, peak), short(sum(values)))
         for (name, values), rate in zip(counts.items(), rates)
@@ -46,23 +46,23 @@ def spikes(report: Mapping[str, Any], width: float) -> str:
     return _draw(rows, width, [("accent", f"0 – {share(peak)} of the neurons fire")], _spoken("spikes", report, counts))
 
 
-def operations(report: Mapping[str, Any], width: float) -> str:
+def operations(report: Report, width: float) -> str:
     """Synaptic operations per sample by layer and step, shaded by their number; by colour, adds and multiply-adds."""
-    layers = [layer for layer in report["layers"] if layer["kind"] != "neuron"]
-    counts = {layer["name"]: [step["macs"] + step["acs"] for step in layer["per_step"]] for layer in layers}
+    layers = report.synaptic
+    counts = {layer.name: [step.macs + step.acs for step in layer.per_step] for layer in layers}
     peak = max((value for row in counts.values() for value in row), default=0.0)
     rows = [
         Row(
-            layer["name"],
-            [short(value) for value in counts[layer["name"]]],
-            _scaled(counts[layer["name"]], peak),
-            short(sum(counts[layer["name"]])),
-            ["warm" if step["macs"] > step["acs"] else "accent" for step in layer["per_step"]],
+            layer.name,
+            [short(value) for value in counts[layer.name]],
+            _scaled(counts[layer.name], peak),
+            short(sum(counts[layer.name])),
+            ["warm" if step.macs > step.acs else "accent" for step in layer.per_step],
         )
         for layer in layers
     ]
     keys = [("accent", f"accumulates, 0 – {short(peak)}")]
-    if report["totals"]["macs"]:
+    if report.totals.macs:
         keys.append(("warm", "multiply-accumulates"))
     return _draw(rows, width, keys, _spoken("synaptic operations", report, counts))
 
@@ -140,8 +140,8 @@ def _row(canvas: Canvas, row: Row, place: tuple[float, float, float, float], siz
     canvas.text(width - 2, middle, row.total, "muted", min(12, height - 4), ha="right")
 
 
-def _spoken(what: str, report: Mapping[str, Any], counts: Mapping[str, Sequence[float]]) -> str:
-    sizes = f"Heat map of {what} per sample in {len(counts)} layers over {report['time_steps']} time steps. "
+def _spoken(what: str, report: Report, counts: Mapping[str, Sequence[float]]) -> str:
+    sizes = f"Heat map of {what} per sample in {len(counts)} layers over {report.time_steps} time steps. "
     totals = "; ".join(f"{name} {short(sum(values))}" for name, values in counts.items())
     spoken = f"Over all steps: {totals}. " if len(counts) <= SPOKEN_LAYERS else ""
     return f"{sizes}{spoken}The table below holds every value."

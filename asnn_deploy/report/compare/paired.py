@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from asnn_deploy.energy.running import NORMAL_95, half_width
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.document import Document
 
 METHOD = {
     "difference": "B minus A, sample by sample, then the mean.",
@@ -24,21 +24,22 @@ METHOD = {
 }
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A mean paired difference. standard_error, low95 and high95 are None where there is one sample only."""
+class Difference(Document):
+    """A mean paired difference; all else is None with one sample only. excludes_zero: 0 lies outside the interval."""
 
     mean: float
     standard_error: float | None
     low95: float | None
     high95: float | None
+    excludes_zero: bool | None
 
-    @property
-    def excludes_zero(self) -> bool | None:
-        """Whether 0 lies outside the interval; None where there is none."""
-        if self.low95 is None or self.high95 is None:
-            return None
-        return self.low95 > 0 or self.high95 < 0
+
+def with_interval(
+    mean: float, error: float | None = None, low: float | None = None, high: float | None = None
+) -> Difference:
+    """Return a mean difference with the interval from `low` to `high`; None, None if there is none."""
+    excludes = None if low is None or high is None else bool(low > 0 or high < 0)
+    return Difference(mean=mean, standard_error=error, low95=low, high95=high, excludes_zero=excludes)
 
 
 def difference_of_means(a: Array, b: Array) -> Difference:
@@ -46,10 +47,10 @@ def difference_of_means(a: Array, b: Array) -> Difference:
     apart = b - a
     mean = float(apart.mean())
     if len(apart) < 2:
-        return Difference(mean, None, None, None)
+        return with_interval(mean)
     std = float(apart.std(ddof=1))
     half = half_width(std, len(apart))
-    return Difference(mean, std / math.sqrt(len(apart)), mean - half, mean + half)
+    return with_interval(mean, std / math.sqrt(len(apart)), mean - half, mean + half)
 
 
 def difference_of_shares(a: Array, b: Array) -> Difference:
@@ -58,7 +59,7 @@ def difference_of_shares(a: Array, b: Array) -> Difference:
     only_a, only_b = int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
     mean = (only_b - only_a) / count
     if count < 2:
-        return Difference(mean, None, None, None)
+        return with_interval(mean)
     p, q = (only_b + 1) / (count + 2), (only_a + 1) / (count + 2)
     error = math.sqrt((p + q - (p - q) ** 2) / (count + 2))
-    return Difference(mean, error, max(-1.0, p - q - NORMAL_95 * error), min(1.0, p - q + NORMAL_95 * error))
+    return with_interval(mean, error, max(-1.0, p - q - NORMAL_95 * error), min(1.0, p - q + NORMAL_95 * error))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from asnn_deploy.errors import BundleError, InputError
+from asnn_deploy.report.figures import Report
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.document import LARGEST, read_document
 from asnn_deploy.util.files import DAMAGE, describe
 
 REPORT, SAMPLES = "report.json", "samples.npz"
@@ -26,12 +26,13 @@ SHOWN = 12
 class Recorded:
     """One report.
 
-    report: what report.json holds. labels, predictions: int64 `[N]`. counts: name to what each sample did, float64
+    fingerprint: SHA-256 of the samples. labels, predictions: int64 `[N]`. counts: name to what each sample did, float64
     `[N]`. energies: profile to each sample's joules under the middle constants, float64 `[N]`.
     """
 
     folder: Path
-    report: Mapping[str, Any]
+    report: Report
+    fingerprint: str
     labels: Array
     predictions: Array
     counts: Mapping[str, Array]
@@ -45,18 +46,18 @@ class Recorded:
     @property
     def data(self) -> str:
         """What the samples are, in words."""
-        return f"{len(self.labels):,} samples of {self.report['data'] or 'unnamed data'}"
+        return f"{len(self.labels):,} samples of {self.report.data or 'unnamed data'}"
 
 
 def read_report(folder: Path) -> Recorded:
     """Read a report folder; nothing in it is unpickled. Raises BundleError naming the file and the remedy."""
-    report = _read_json(folder)
+    report, fingerprint = _read_json(folder)
     arrays = _read_arrays(folder)
     file = folder / SAMPLES
     missing = [name for name in ("labels", "predictions", *COUNTS) if name not in arrays]
     if missing:
         raise BundleError(f"{file}: holds no {missing[0]!r}; {AGAIN}")
-    count = report["samples"]
+    count = report.samples
     for name, values in arrays.items():
         allowed = "iu" if name in ("labels", "predictions") else "fiu"
         if values.shape != (count,) or values.dtype.kind not in allowed:
@@ -64,9 +65,9 @@ def read_report(folder: Path) -> Recorded:
                 f"{file}: {name!r} is {values.dtype} of shape {list(values.shape)}; {REPORT} beside it tells of "
                 f"{count} samples, one number each; {AGAIN}"
             )
-        if allowed == "fiu" and not (np.isfinite(values).all() and (values >= 0).all()):
+        if allowed == "fiu" and not (((values >= 0) & (values <= LARGEST)).all()):
             raise BundleError(f"{file}: {name!r} holds a number that is negative or not finite; {AGAIN}")
-    sops, told = float(arrays["sops"].mean()), report["totals"]["sops"]
+    sops, told = float(arrays["sops"].mean()), report.totals.sops
     if not np.isclose(sops, told, rtol=1e-6):
         raise BundleError(
             f"{file}: {sops:,.1f} synaptic operations per sample, {REPORT} beside it tells of {told:,.1f}: "
@@ -75,6 +76,7 @@ def read_report(folder: Path) -> Recorded:
     return Recorded(
         folder,
         report,
+        fingerprint,
         arrays["labels"].astype(np.int64),
         arrays["predictions"].astype(np.int64),
         {name: arrays[name].astype(np.float64) for name in COUNTS},
@@ -82,27 +84,16 @@ def read_report(folder: Path) -> Recorded:
     )
 
 
-def _read_json(folder: Path) -> dict[str, Any]:
+def _read_json(folder: Path) -> tuple[Report, str]:
+    """The report, and the fingerprint of its samples."""
     file = folder / REPORT
     if not file.is_file():
         what = "is not there" if not folder.exists() else f"is not a report: it holds no {REPORT}"
         raise BundleError(f"{folder}: {what}; give a folder that 'asnn-deploy report' wrote")
-    try:
-        report = json.loads(file.read_text(encoding="utf-8"))
-        if not str(report["created_by"]).startswith("asnn-deploy "):
-            raise ValueError("it was written by another program")
-        for key in ("network", "data", "coding", "arithmetic", "time_steps"):
-            report[key]
-        if not (isinstance(report["samples"], int) and report["samples"] > 0):
-            raise ValueError(f"samples: found {report['samples']!r}, allowed: 1 or more")
-        float(report["totals"]["sops"])
-        for profile in report["profiles"].values():
-            [float(profile["energy_joules"][level]) for level in ("low", "mid", "high")]
-    except DAMAGE as error:
-        raise BundleError(f"{file}: not a readable report ({describe(error)}); {AGAIN}") from error
-    if "samples_sha256" not in report or not (folder / SAMPLES).is_file():
+    report = read_document(file, Report, "a report", AGAIN)
+    if report.samples_sha256 is None or not (folder / SAMPLES).is_file():
         raise BundleError(f"{folder}: an older report, without {SAMPLES}, which a comparison needs; {AGAIN}")
-    return dict(report)
+    return report, report.samples_sha256
 
 
 def _read_arrays(folder: Path) -> dict[str, Array]:
@@ -115,7 +106,7 @@ def _read_arrays(folder: Path) -> dict[str, Array]:
 
 def check_same_samples(a: Recorded, b: Recorded) -> None:
     """Raise InputError, saying which, where two reports are not on the same samples in the same order."""
-    prints = [str(recorded.report["samples_sha256"]) for recorded in (a, b)]
+    prints = [recorded.fingerprint for recorded in (a, b)]
     if prints[0] == prints[1] and np.array_equal(a.labels, b.labels):
         return
     shared = min(len(a.labels), len(b.labels))

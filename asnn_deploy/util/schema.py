@@ -1,0 +1,40 @@
+"""What every pydantic schema here shares: the one line that says what is wrong with a file or a configuration."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
+
+
+def explain(error: ValidationError, unknown: Callable[[Sequence[str]], str] | None = None) -> str:
+    """Return the first problem as `key = value found: what is expected`, on one line.
+
+    unknown: what to say of a key that the schema does not have, given its path.
+    """
+    problems = error.errors(include_url=False)
+    # A misspelt key is also a missing one; the spelling is what the user can mend.
+    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    path = [str(part) for part in first["loc"]]
+    if unknown is not None and first["type"] == "extra_forbidden":
+        return unknown(path)
+    key = _printable(".".join(path))
+    if first["type"] == "missing":
+        return f"{key}: is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    message = _printable(message if message[:2].isupper() else message[:1].lower() + message[1:])
+    if first["type"] == "json_invalid":
+        return message
+    found = first["input"]
+    if isinstance(found, (str, int, float, list, type(None))):
+        return f"{key or 'the file'} = {SHORT.repr(found)}: {message}"
+    return f"{key}: {message}" if key else message
+
+
+def _printable(text: str) -> str:
+    """Text that stays on its line, whatever a file's keys hold."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
