@@ -9,6 +9,8 @@ import click
 
 from asnn_deploy.cli.common import data_option, json_option, source_argument
 
+NETWORKS = {"accuracy_float": "float", "accuracy": "integers"}
+
 
 @click.command(epilog="Example: asnn-deploy quantize run --bits 4 --limit 500 --json quantization.json")
 @source_argument
@@ -60,10 +62,16 @@ def print_report(report: dict[str, Any]) -> None:
             for layer in report["layers"]
         ],
     )
-    click.echo(
-        f"accuracy {percent(report['accuracy_float'])} in float, {percent(report['accuracy'])} in integers; "
-        f"{percent(report['spike_disagreement'])} of the spikes differ"
-    )
+    told = [f"{accuracy_text(report[key], report['samples'])} in {what}" for key, what in NETWORKS.items()]
+    click.echo(f"accuracy {', '.join(told)}; {percent(report['spike_disagreement'])} of the spikes differ")
+
+
+def accuracy_text(accuracy: float | None, samples: int) -> str:
+    """An accuracy with its 95 % interval; a dash if there are no labels."""
+    from asnn_deploy.cli.common import percent
+    from asnn_deploy.report.numbers import interval_text
+
+    return percent(accuracy) + ("" if accuracy is None else f" (95 % interval {interval_text(accuracy, samples)})")
 
 
 def scale_text(scales: list[list[float]]) -> str:

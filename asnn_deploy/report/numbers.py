@@ -84,3 +84,9 @@ def interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[float, flo
     reach = z * math.sqrt(accuracy * (1 - accuracy) / samples + z * z / (4 * samples * samples))
     total = 1 + z * z / samples
     return max(0.0, (centre - reach) / total), min(1.0, (centre + reach) / total)
+
+
+def interval_text(accuracy: float, samples: int) -> str:
+    """The same interval as text: `88.6 – 99.7 %`."""
+    low, high = interval(accuracy, samples)
+    return f"{100 * low:.1f} – {100 * high:.1f} %"

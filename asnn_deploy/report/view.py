@@ -79,10 +79,7 @@ def _verified(report: Report) -> Mapping[str, ParityReport]:
 
 
 def _accuracy_interval(report: Report) -> str | None:
-    if report.accuracy is None:
-        return None
-    low, high = numbers.interval(report.accuracy, report.samples)
-    return f"{100 * low:.1f} – {100 * high:.1f} %"
+    return None if report.accuracy is None else numbers.interval_text(report.accuracy, report.samples)
 
 
 def _energy_range(profiles: Mapping[str, ProfileRow]) -> str:

@@ -12,6 +12,7 @@ from networks import small_lenet
 import asnn_deploy
 from asnn_deploy.cli import COMMANDS, run
 from asnn_deploy.deploy.registry import EXPORTERS, TARGETS
+from asnn_deploy.report.numbers import interval_text
 
 LAVA_MISSING = TARGETS.find("lava").unavailable()
 needs_lava = pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))
@@ -246,6 +247,14 @@ def test_inspect(bundles, tmp_path, capsys):
     assert len(layers["conv1_synapses"]["order_free"]) == 2
     assert all(entry["exact"] and entry["bits"] <= 24 for entry in layers["conv1_synapses"]["order_free"])
     assert "2^" in capsys.readouterr().out
+
+
+def test_quantize_gives_each_accuracy_with_its_interval(bundles, tmp_path, capsys):
+    assert asnn("quantize", bundles / "nir", "--limit", 20, "--json", tmp_path / "q.json") == 0
+    result, said = finite_json(tmp_path / "q.json"), capsys.readouterr().out
+    for key, what in (("accuracy_float", "float"), ("accuracy", "integers")):
+        share = result[key]
+        assert f"{100 * share:.2f} % (95 % interval {interval_text(share, 20)}) in {what}" in said
 
 
 def test_list_names_everything(capsys):

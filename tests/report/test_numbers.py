@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from asnn_deploy.report.numbers import count, interval, joule_range, joules, seconds, share, short
+from asnn_deploy.report.numbers import count, interval, interval_text, joule_range, joules, seconds, share, short
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,8 @@ def test_the_interval_holds_the_rates_that_a_score_test_does_not_reject(right, s
     for edge in (low, high):
         if 0 < edge < 1:
             assert abs(right / samples - edge) == pytest.approx(1.96 * math.sqrt(edge * (1 - edge) / samples))
+
+
+def test_an_interval_as_text_is_the_interval():
+    low, high = interval(0.9, 100)
+    assert interval_text(0.9, 100) == f"{100 * low:.1f} – {100 * high:.1f} %"
