@@ -15,6 +15,7 @@ import numpy as np
 
 from asnn_deploy.report.example import Example
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.drawing import plain_style
 
 BLUE, GREY = (43, 134, 197), (128, 128, 128)
 """Both stand out on white and on the dark page."""
@@ -153,6 +154,7 @@ def _painted(values: Array, colour: Array) -> Array:
     return painted
 
 
+@plain_style()
 def _png(pixels: Array) -> str:
     """Pixels uint8 `[H, W, 3 or 4]` as a PNG in a `data:` address."""
     from matplotlib.image import imsave  # takes long to import, and only reports need it

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asnn_deploy.sweep.points import METHODS, Point
+from asnn_deploy.util.drawing import plain_style
 from asnn_deploy.util.files import replacing
 
 if TYPE_CHECKING:
@@ -20,27 +21,26 @@ INCHES, DPI = (10.0, 4.4), 128
 """1280 pixels wide."""
 
 
+@plain_style({"font.size": 13, "axes.titlesize": 14, "text.color": INK, "axes.edgecolor": MUTED})
 def draw(points: Sequence[Point], path: Path) -> None:
     """Write the plot as PNG. points: of one network on one data set, at least one."""
     # matplotlib takes long to import
-    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"font.size": 13, "axes.titlesize": 14, "text.color": INK, "axes.edgecolor": MUTED}):
-        figure = Figure(figsize=INCHES, dpi=DPI)
-        figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08, wspace=0.06)
-        FigureCanvasAgg(figure)
-        left, right = figure.subplots(1, 2)
-        _panel(left, points, "accuracy", "Accuracy, %")
-        _panel(right, points, "spike_disagreement", "Neuron-steps that differ from float, %")
-        _float_line(left, 100 * points[0].accuracy_float)
-        left.set_ylim(top=min(left.get_ylim()[1], 100.5))
-        right.set_ylim(bottom=0)
-        shown = left.get_legend_handles_labels()
-        figure.legend(*shown, loc="outside lower center", ncols=3, frameon=False)
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="png", facecolor="white")
+    figure = Figure(figsize=INCHES, dpi=DPI)
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08, wspace=0.06)
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    _panel(left, points, "accuracy", "Accuracy, %")
+    _panel(right, points, "spike_disagreement", "Neuron-steps that differ from float, %")
+    _float_line(left, 100 * points[0].accuracy_float)
+    left.set_ylim(top=min(left.get_ylim()[1], 100.5))
+    right.set_ylim(bottom=0)
+    shown = left.get_legend_handles_labels()
+    figure.legend(*shown, loc="outside lower center", ncols=3, frameon=False)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", facecolor="white")
 
 
 def _panel(axes: Axes, points: Sequence[Point], figure_of: str, title: str) -> None:

@@ -9,11 +9,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from asnn_deploy.util.drawing import plain_style
 from asnn_deploy.util.files import replacing
 
 COLOURS = {"train": "#8a8f98", "test": "#0b6e8a", "validation": "#d55e00"}
 
 
+@plain_style()
 def draw_curve(rows: Sequence[dict[str, float]], path: Path) -> None:
     """Loss and accuracy over the epochs, training in grey, test and validation (if there is any) in colour."""
     figure = Figure(figsize=(8, 3.2), dpi=120, layout="constrained")
