@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+from markdown_it import MarkdownIt
 from networks import random_images, small_lenet
 
 from asnn_deploy.energy import Breakdown, Counter, Energy, JouleRange, load_profiles
@@ -14,6 +17,11 @@ from asnn_deploy.report.figures import PlacedFit
 from asnn_deploy.verify.document import Verification
 
 EVERYTHING = Record(spikes=True, step_logits=True)
+ODD_NAMES = (
+    *("a|b", "*a* **b**", "_a_ __init__ b_", "`a`", "<b>a</b> <a@b.c>", "[a](b) ![a](b)", "~~a~~", "&amp; a", "# a #"),
+    *(r"a\|b\*c\_", "a\\", "a > b"),
+)
+"""Names that Markdown would read as markup."""
 
 
 def report_of(graph, labels=True, profiles=None, samples=6, **sections):
@@ -29,6 +37,19 @@ def report_of(graph, labels=True, profiles=None, samples=6, **sections):
 def changed(model, **values):
     """A copy of a report or a part of it with other values."""
     return model.model_copy(update=values)
+
+
+def renamed(document, names, name):
+    """A document in which each of `names` is another name, wherever it stands."""
+    text = json.dumps(document.to_json())
+    for old in names:
+        text = text.replace(old, json.dumps(name)[1:-1])
+    return type(document).model_validate_json(text)
+
+
+def seen(text):
+    """A Markdown page as HTML."""
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text)
 
 
 def example_of(graph, labels=True):

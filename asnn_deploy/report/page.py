@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_eval_context, select_autoescape
+from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
 from asnn_deploy.energy.running import Interval
@@ -16,6 +18,7 @@ from asnn_deploy.report import charts, numbers
 from asnn_deploy.report.example import Example
 from asnn_deploy.report.figures import Report
 from asnn_deploy.report.folder import write_files
+from asnn_deploy.report.markdown import escaped
 from asnn_deploy.report.pictures import pictures
 from asnn_deploy.report.view import differing_shares, range_text, view
 from asnn_deploy.util.arrays import Array
@@ -91,6 +94,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_shown,
     )
     environment.filters |= {
         "count": numbers.count,
@@ -98,11 +102,16 @@ def environment() -> Environment:
         "joules": lambda value: _unbroken(numbers.joules(value)),
         "seconds": lambda value: _unbroken(numbers.seconds(value)),
         "share": lambda value: _unbroken(numbers.share(value)),
-        "cell": lambda text: str(text).replace("|", "\\|").replace("\n", " "),
         "signif": lambda value: "–" if value is None else numbers.significant(value, 3),
         "interval": _interval,
     }
     return environment
+
+
+@pass_eval_context
+def _shown(context: EvalContext, value: Any) -> Any:
+    """Every value in a Markdown page, escaped; HTML pages escape by themselves."""
+    return value if context.autoescape else escaped(str(value))
 
 
 def _unbroken(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from asnn_deploy.report.markdown import escaped
 from asnn_deploy.sweep.chart import draw
 from asnn_deploy.sweep.points import FILE, Point, ordered, to_json
 from asnn_deploy.util.files import write_text
@@ -53,11 +54,11 @@ def markdown(points: Sequence[Point], title: str) -> str:
     scales = " or ".join(f"{count:,}" for count in sorted({p.weight_scales for p in listed}))
     epochs = " or ".join(str(count) for count in sorted({p.epochs for p in listed if p.epochs is not None}))
     lines = [
-        f"# {title}: accuracy against weight bits",
+        f"# {escaped(title)}: accuracy against weight bits",
         "",
         f"{first.samples:,} test samples; accuracy of the float network: {100 * first.accuracy_float:.2f} %.",
         "",
-        *("| " + " | ".join(cells) + " |" for cells in table),
+        *("| " + " | ".join(map(escaped, cells)) + " |" for cells in table),
         "",
         f"![Accuracy and spike disagreement against weight bits]({PLOT})",
         "",

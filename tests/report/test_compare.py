@@ -7,6 +7,7 @@ import math
 import os
 import re
 import shutil
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from html_page import Page
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import random_images, small_lenet
-from reports import changed
+from reports import ODD_NAMES, changed, renamed, seen
 from scipy.stats import t as student
 
 from asnn_deploy.cli import run as command_line
@@ -390,3 +391,10 @@ def test_networks_of_the_same_name_are_told_apart_by_their_reports_folders(pair)
         change_json(folder, network="run")
     compared = compare(*map(read_report, pair))
     assert (compared.a.name, compared.b.name) == ("one", "two")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_markdown_shows_names_as_they_are(compared, name):
+    names = ("digits", "hybrid", "direct", *PROFILES)
+    plain = seen(markdown(renamed(compared, names, "plain")))
+    assert seen(markdown(renamed(compared, names, name))) == plain.replace("plain", escape(name))

@@ -4,13 +4,14 @@ import json
 import math
 import os
 import re
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import pytest
 from html_page import Page
 from networks import small_lenet
-from reports import changed, report_of
+from reports import ODD_NAMES, changed, full_report, renamed, report_of, seen
 
 from asnn_deploy.energy import PARTS
 from asnn_deploy.errors import InputError
@@ -192,6 +193,14 @@ def test_names_are_escaped():
     report = report_of(small_lenet(), network="<b>a|b</b>", data="<i>")
     assert "<b>a|b</b>" not in html(report)
     assert "&lt;b&gt;" in html(report)
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_markdown_shows_names_as_they_are(name):
+    """Of the network, the data, a layer, a chip, a target and a profile."""
+    report, names = full_report(), ("digits", "conv1", "loihi2", "lava", "horowitz-45nm")
+    plain = seen(markdown(renamed(report, names, "plain")))
+    assert seen(markdown(renamed(report, names, name))) == plain.replace("plain", escape(name))
 
 
 def test_markdown_tables_are_rectangular(report):

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from html import escape
 
 import networks
 import numpy as np
 import pytest
+from reports import ODD_NAMES, seen
 
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError
@@ -160,6 +162,12 @@ def test_what_is_published_is_read_back(tmp_path):
     plot = (tmp_path / "new" / "out" / "sweep.png").read_bytes()
     assert plot.startswith(b"\x89PNG")
     assert int.from_bytes(plot[16:20], "big") == 1280
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_the_page_shows_a_name_as_it_is(tmp_path, name):
+    publish(tmp_path, [POINT], name)
+    assert f"<h1>{escape(name)}: " in seen((tmp_path / "sweep.md").read_text())
 
 
 def test_points_of_an_older_version_have_no_interval(tmp_path):
