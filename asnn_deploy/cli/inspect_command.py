@@ -22,14 +22,15 @@ def command(source: Path, json_file: Path | None) -> None:
     """Show a network's layers, step tables, and the grid on which each layer's sums are exact."""
     from asnn_deploy.cli.common import table, write_json
     from asnn_deploy.deploy.source import open_source
+    from asnn_deploy.ir.inputs import described
 
     opened = open_source(source)
     with opened.deployment:
         result = inspection(opened.graph)
     write_json(json_file, result)
     table(
-        f"{result['coding']['name']} coding, {result['time_steps']} time steps, {result['parameters']:,} parameters, "
-        f"input {shape_text(opened.graph.input_shape)}",
+        f"{described(result['coding']['name'])}, {result['time_steps']} time steps, "
+        f"{result['parameters']:,} parameters, input {shape_text(opened.graph.input_shape)}",
         ["layer", "kind", "in", "out", "parameters", "grid", "bits", "step tables"],
         [
             (

@@ -145,3 +145,8 @@ class SequenceInput(Input):
                 f"{where}: frames lie in {low:g}..{high:g}; "
                 f"the network takes {self.values} from {least:g} to {self.most:g}"
             )
+
+
+def described(name: str) -> str:
+    """Return what enters, from the name of the input: `latency coding`; a sequence is not coded."""
+    return "a sequence, given as it is" if name == SequenceInput.name else f"{name} coding"

@@ -14,6 +14,7 @@ from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
 from asnn_deploy.energy.running import Interval
+from asnn_deploy.ir.inputs import described
 from asnn_deploy.report import charts, numbers
 from asnn_deploy.report.example import Example
 from asnn_deploy.report.figures import Report
@@ -98,6 +99,7 @@ def environment() -> Environment:
     )
     environment.filters |= {
         "count": numbers.count,
+        "described": described,
         "joule_range": range_text,
         "joules": lambda value: _unbroken(numbers.joules(value)),
         "seconds": lambda value: _unbroken(numbers.seconds(value)),

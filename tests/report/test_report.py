@@ -203,6 +203,13 @@ def test_markdown_shows_names_as_they_are(name):
     assert seen(markdown(renamed(report, names, name))) == plain.replace("plain", escape(name))
 
 
+def test_a_sequence_is_not_called_a_coding(report):
+    sequence = changed(report, coding="sequence")
+    for page in (html(sequence), markdown(sequence)):
+        assert "a sequence, given as it is" in page
+        assert "sequence coding" not in page
+
+
 def test_markdown_tables_are_rectangular(report):
     rows = [line for line in markdown(report).splitlines() if line.startswith("|")]
     widths = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
