@@ -64,7 +64,7 @@ def main() -> None:
         results = tuner.fit()
     finally:
         ray.shutdown()
-    keys = ("accuracy", "energy_joules")
+    keys = ("accuracy", "test_accuracy", "energy_joules")
     points = [{**r.config, **{key: r.metrics[key] for key in keys}} for r in results if r.error is None]
     if not points:
         sys.exit("error: no trial ended well; Ray has printed why")

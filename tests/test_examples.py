@@ -46,11 +46,31 @@ def test_searches(script, package, tmp_path):
     started(script, "--trials", "2", "--epochs", "1", "--train-limit", "100", "--out", out)
     points = json.loads((tmp_path / "search.json").read_text())
     assert len(points) == 2
-    assert all(point.keys() >= {"time_steps", "coding", "width", "price", "energy_joules"} for point in points)
+    assert all(
+        point.keys() >= {"time_steps", "coding", "width", "price", "energy_joules", "test_accuracy"} for point in points
+    )
     assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
     if package == "optuna":  # it goes on where it was
         started(script, "--trials", "3", "--epochs", "1", "--train-limit", "100", "--out", out)
         assert json.loads((tmp_path / "search.json").read_text())[:2] == points
+
+
+def test_a_search_chooses_by_images_of_the_training_split(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import trial
+
+    seen = []
+
+    def train(config, data, folder, progress):
+        seen.append(config.training.validation)
+        folder.mkdir()
+        (folder / "metrics.csv").write_text("energy_joules\n1e-6\n")
+        return {"validation_accuracy": 0.5, "test_accuracy": 0.75}
+
+    monkeypatch.setattr(trial, "train", train)
+    found = trial.trial({"time_steps": 2, "coding": "direct", "width": 1, "price": 0.1}, "digits-lenet", None, 1, None)
+    assert found == {"accuracy": 0.5, "test_accuracy": 0.75, "energy_joules": 1e-6}
+    assert seen[0] > 0
 
 
 def test_the_front_is_what_nothing_beats(monkeypatch):
