@@ -219,6 +219,7 @@ LAYERS = {
     "scale": scale,
     "readout": readout,
     "add": add,
+    "concat": lambda graph, layer, t, inputs, number, state, current: np.concatenate(inputs),
     "product": product,
     "reshape": lambda graph, layer, t, inputs, number, state, current: inputs[0].reshape(layer.shape),
     "flatten": lambda graph, layer, t, inputs, number, state, current: inputs[0].ravel(),

@@ -13,7 +13,7 @@ from networks import grid_weights
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.ir.inputs import SequenceInput
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.layers import Add, Concat, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.ir.step_table import StepTable
 
 CODINGS = [("direct", 2), ("latency", 3), ("hybrid-latency", 3), ("embedding", 4), ("hybrid-embedding", 5)]
@@ -92,6 +92,11 @@ class Drawing:
     def block(self, i):
         """Synapses, perhaps a scale, perhaps recurrence, neurons, perhaps a residual, perhaps a pooling."""
         draw = self.draw
+        if draw(st.booleans()):  # a convolution over time, too
+            delays = draw(st.lists(st.integers(0, 2), min_size=2, max_size=3, unique=True))
+            recent = Concat(f"recent{i}")
+            self.put(recent, *(Edge(self.last, recent.name, delay) for delay in delays))
+            self.shape = (len(delays) * self.shape[0], *self.shape[1:])
         self.shape = self.convolution(f"conv{i}", 2 * draw(st.integers(1, 2)))
         if draw(st.booleans()):
             self.put(Scale(f"scale{i}", self.real(0.5, 1.5, *([self.shape[0]] if draw(st.booleans()) else []))))

@@ -23,6 +23,7 @@ from asnn_deploy.ir.graph import DeployGraph, Edge
 from asnn_deploy.ir.layers import (
     LAYERS,
     Add,
+    Concat,
     Conv,
     Flatten,
     Layer,
@@ -55,7 +56,7 @@ def with_layer(layer):
         Neuron("lif", "lif", {"leak": constant(0.5), "gain": constant(0.5)}),
         layer,
         Flatten("flat"),
-        Linear("fc", constant(grid_weights(rng, (3, 8)))),
+        Linear("fc", constant(grid_weights(rng, (3, 16 if layer.kind == "concat" else 8)))),
         Readout("readout", constant(1.0)),
     )
     names_of = ["input", *(part.name for part in layers)]
@@ -85,6 +86,7 @@ KINDS = {
     "scale": lambda: Scale("odd", constant(0.5)),
     "pool": lambda: Pool("odd", "sum", (1, 1), (1, 1)),
     "reshape": lambda: Reshape("odd", (2, 4)),
+    "concat": lambda: Concat("odd"),
     "add": lambda: Add("odd"),
     "product": lambda: Product("odd", "chw,chw->chw"),
     **{f"neuron {model}": (lambda model=model: neuron(model)) for model in MODELS if model != "loihi-lif"},

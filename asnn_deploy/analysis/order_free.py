@@ -18,7 +18,7 @@ import numpy as np
 
 from asnn_deploy.analysis.flow import Track, flow
 from asnn_deploy.ir.graph import DeployGraph, remembered
-from asnn_deploy.ir.layers import Add, Layer, Synapses
+from asnn_deploy.ir.layers import Layer, Synapses
 from asnn_deploy.ir.signals import FLOAT32_BITS, NO_LIMIT, Kind
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
@@ -121,7 +121,7 @@ def analyse(graph: DeployGraph) -> dict[str, list[Exactness]]:
             result[layer.name] = [_of_weight(graph, layer, k, x[0]) for k in range(len(layer.weight.values))]
         elif layer.synaptic:
             result[layer.name] = [_of_product(x, found[layer.name])]
-        elif isinstance(layer, Add) and found[layer.name].grid is None and len(x) > 2:
+        elif layer.adds and found[layer.name].grid is None and len(x) > 2:
             reason = f"adds {len(x)} currents; more than two have an order"
             result[layer.name] = [Exactness(None, None, reason)]
     return result

@@ -72,21 +72,25 @@ class Executor:
             self._past[name] = deque((signals[:, samples] for signals in past), past.maxlen)
 
     def blocks(self) -> list[range]:
-        """The steps that can be run together: all of them, but where an edge is delayed."""
+        """The steps that can be run together: all of them, but where signals come back."""
         steps = range(self.graph.time_steps)
-        return [range(t, t + 1) for t in steps] if self._past else [steps]
+        return [range(t, t + 1) for t in steps] if self._past and self.graph.cycles else [steps]
 
     def advance(self, steps: range, signals: dict[str, Array]) -> dict[str, Array]:
         """Run some steps: `signals` holds what enters, `[steps, B, ...]`, and gains what is wanted of the layers."""
         for unit in self.units:
             self.advance_unit(unit, steps, signals)
-        for name, past in self._past.items():
-            past.append(signals[name])
+        self._remember(signals)
         return signals
+
+    def _remember(self, signals: dict[str, Array]) -> None:
+        """Keep what delayed edges will read, step by step."""
+        for name, past in self._past.items():
+            past.extend(signals[name][i : i + 1] for i in range(len(signals[name])))
 
     def advance_unit(self, unit: Unit, steps: range, signals: dict[str, Array]) -> None:
         """Run one unit for some steps."""
-        inputs = [self._signal(e.source, e.delay, signals) for e in self.graph.inputs_of[unit.layers[0]]]
+        inputs = [self._signal(e.source, e.delay, len(steps), signals) for e in self.graph.inputs_of[unit.layers[0]]]
         signals.update(unit.advance(steps, *inputs))
 
     def step(self, t: int, signals: dict[str, Array]) -> dict[str, Array]:
@@ -95,13 +99,16 @@ class Executor:
         signals.update({name: signal[0] for name, signal in found.items()})
         return signals
 
-    def _signal(self, source: str, delay: int, signals: dict[str, Array]) -> Array:
+    def _signal(self, source: str, delay: int, steps: int, signals: dict[str, Array]) -> Array:
+        """What arrives over an edge in so many steps: of what was sent before them, then of what is sent in them."""
         if not delay:
             return signals[source]
         past = self._past[source]
-        if delay > len(past):
-            return np.zeros((1, self._batch, *self.graph.shapes[source]), self.types[source])
-        return past[-delay]
+        silent = np.zeros((1, self._batch, *self.graph.shapes[source]), self.types[source])
+        arriving = [past[-back] if back <= len(past) else silent for back in range(delay, max(delay - steps, 0), -1)]
+        if steps > delay:
+            arriving.append(signals[source][: steps - delay])
+        return _joined(arriving)
 
     def potentials(self) -> dict[str, Array]:
         """The neuron layers' membrane potentials after each of the latest steps, `[steps, B, ...]`."""
@@ -131,8 +138,7 @@ class Executor:
                 start = perf_counter()
                 self.advance_unit(unit, range(t, t + 1), signals)
                 seconds[unit.layers[0]] += perf_counter() - start
-            for name, past in self._past.items():
-                past.append(signals[name])
+            self._remember(signals)
         return {name: time / self.graph.time_steps for name, time in seconds.items()}
 
     def run(self, images: Array, record: Record = LOGITS_ONLY) -> Trace:

@@ -221,9 +221,9 @@ def infer_shapes(graph: DeployGraph) -> dict[str, Shape]:
         waiting = []
         for layer in unknown:
             known = [shapes[e.source] for e in graph.inputs_of[layer.name] if e.source in shapes]
-            if layer.inputs is None and known:  # what adds up has the shape of any summand
+            if layer.adds and known:  # what adds up has the shape of any summand
                 shapes[layer.name] = known[0]
-            elif known and len(known) == layer.inputs:
+            elif len(known) == len(graph.inputs_of[layer.name]):
                 shapes[layer.name] = layer.output_shape(*known)
             else:
                 waiting.append(layer)

@@ -10,13 +10,13 @@ either.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.ir.graph import DeployGraph, Edge
-from asnn_deploy.ir.layers import Add, Flatten, Layer, Pool, Reshape, Scale, Synapses
+from asnn_deploy.ir.layers import Layer, Synapses
 from asnn_deploy.ir.quantization import weight_units
 from asnn_deploy.ir.signals import Kind
 from asnn_deploy.ir.worth import ROUNDINGS, Worth
@@ -27,12 +27,13 @@ from asnn_deploy.util.arrays import Array
 class Branch:
     """The way of one layer's currents into a sum: `factor [T, C]` or `[T, 1]`, by the step at which they are sent.
 
-    by_channel: whether the sum's channels are the layer's.
+    by_channel: whether its weights may have one unit a channel. aligned: whether the sum's channels are the layer's.
     """
 
     layer: str
     factor: Array
     by_channel: bool
+    aligned: bool = True
 
 
 class Scales:
@@ -62,7 +63,7 @@ class Scales:
 
     def _common(self, group: tuple[Branch, ...]) -> dict[str, Array]:
         """The units of a group's weights for which all their currents have the same."""
-        by_channel = all(b.by_channel for b in group)
+        by_channel = all(b.by_channel and b.aligned for b in group)
         needed, arriving = [], {}
         for branch in group:
             layer, (edge,) = self.graph.by_name[branch.layer], self.graph.inputs_of[branch.layer]
@@ -109,8 +110,7 @@ def has_channel_scales(graph: DeployGraph, name: str) -> bool:
 def _for_channels(graph: DeployGraph, reader: Layer) -> bool:
     if reader.fires or reader.answers:
         return True
-    keeps = isinstance(reader, (Add, Flatten, Pool, Scale))
-    return keeps and all(_for_channels(graph, x) for x in graph.readers(reader.name))
+    return reader.keeps_channels and all(_for_channels(graph, x) for x in graph.readers(reader.name))
 
 
 def groups(graph: DeployGraph) -> list[tuple[Branch, ...]]:
@@ -118,7 +118,7 @@ def groups(graph: DeployGraph) -> list[tuple[Branch, ...]]:
     found: list[tuple[Branch, ...]] = []
     kinds = flow(graph)
     for layer in reversed(graph.layers):
-        if not isinstance(layer, Add) or kinds[layer.name].kind != Kind.CURRENTS:
+        if not layer.adds or kinds[layer.name].kind != Kind.CURRENTS:
             continue
         branches = _branches(graph, layer.name)
         names = {b.layer for b in branches}
@@ -139,21 +139,21 @@ def _behind(graph: DeployGraph, edge: Edge) -> list[Branch]:
     layer, steps = graph.by_name.get(edge.source), graph.time_steps
     if isinstance(layer, Synapses):
         found = [Branch(layer.name, np.ones((steps, 1)), has_channel_scales(graph, layer.name))]
-    elif layer is None or not (layer.passes or isinstance(layer, Scale)):
+    elif layer is None or not layer.carries:
         return []
     else:
-        found = [_through(layer, b) for b in _branches(graph, layer.name)]
-    return [Branch(b.layer, _sooner(b.factor, edge.delay), b.by_channel) for b in found]
+        found = [_through(graph, layer, b) for b in _branches(graph, layer.name)]
+    return [replace(b, factor=_sooner(b.factor, edge.delay)) for b in found]
 
 
-def _through(layer: Layer, branch: Branch) -> Branch:
+def _through(graph: DeployGraph, layer: Layer, branch: Branch) -> Branch:
     """A branch behind one more layer."""
-    if isinstance(layer, Scale):
-        values = layer.factor.expanded().astype(np.float64)
-        return Branch(branch.layer, branch.factor * values.reshape(len(values), -1), branch.by_channel)
-    if isinstance(layer, Pool) and layer.mode == "average":
-        return Branch(branch.layer, branch.factor / layer.window, branch.by_channel)
-    return Branch(branch.layer, branch.factor, branch.by_channel and not isinstance(layer, (Flatten, Reshape)))
+    factor = layer.factors()
+    if factor.shape[1] > 1 and not branch.aligned:
+        raise layer.refuse("has a factor for each channel, and their sums mix channels; no weight units serve them all")
+    entering = graph.shapes[graph.inputs_of[layer.name][0].source]
+    aligned = branch.aligned and layer.keeps_channels and graph.shapes[layer.name][0] == entering[0]
+    return replace(branch, factor=branch.factor * factor, aligned=aligned)
 
 
 def _sooner(factor: Array, delay: int) -> Array:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+
 from asnn_deploy.errors import GraphError, UnsupportedError
 from asnn_deploy.ir import granularity
 from asnn_deploy.ir.granularity import Shape
@@ -27,7 +29,10 @@ class Layer:
     kind: its name in files and reports. inputs: how many signals it takes; None means two or more.
     synaptic: its work is counted in synaptic operations. weighted: it has weights, `weight [K, out, ...]`.
     fires: it has neurons. answers: it is what the network answers with.
-    passes: it only joins, moves or pools what arrives; it has no weights and no state.
+    carries: it joins, moves, pools or scales what arrives, currents too; it has no synapses and no state.
+    passes: it carries without factors, so that what leaves is of the type that arrived.
+    adds: what leaves is the sum of what arrives.
+    keeps_channels: no element that leaves is made of two channels; so each may have its own unit.
     """
 
     name: str
@@ -37,7 +42,10 @@ class Layer:
     weighted: ClassVar[bool] = False
     fires: ClassVar[bool] = False
     answers: ClassVar[bool] = False
+    carries: ClassVar[bool] = False
     passes: ClassVar[bool] = False
+    adds: ClassVar[bool] = False
+    keeps_channels: ClassVar[bool] = False
 
     def tables(self) -> dict[str, StepTable]:
         """Return the layer's step tables by name."""
@@ -67,6 +75,10 @@ class Layer:
     def fan_out(self, shape: Shape) -> Array:
         """Return how many synapses leave each element of an input of that shape, `[K, *shape]` int64."""
         raise self.refuse("does not say which synapses it has (its method `fan_out`)")
+
+    def factors(self) -> Array:
+        """Return by what it multiplies the currents that it carries, `[T, C]`, `[T, 1]` or `[1, 1]` float64."""
+        return np.ones((1, 1))
 
     def check_window(self, **sizes: tuple[int, ...]) -> None:
         """Raise GraphError unless kernel, stride and dilation are at least 1, and padding at least 0."""

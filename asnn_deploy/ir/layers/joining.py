@@ -1,4 +1,4 @@
-"""Layers that join signals: sums and products."""
+"""Layers that join signals: sums, products, and channels put together."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class Add(Layer):
 
     kind: ClassVar[str] = "add"
     inputs: ClassVar[int | None] = None
+    carries: ClassVar[bool] = True
     passes: ClassVar[bool] = True
+    adds: ClassVar[bool] = True
+    keeps_channels: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if len(set(shapes)) != 1:
@@ -46,6 +49,51 @@ class Add(Layer):
         biases = [s.bias for s in x if s.bias is not None]
         unit = max((s.unit for s in x), key=np.size)
         return self, Worth(unit, reduce(np.add, biases) if biases else None)
+
+
+@dataclass(frozen=True)
+class Concat(Layer):
+    """The channels of two or more signals, one after another: `(C1, H, W)` and `(C2, H, W)` to `(C1 + C2, H, W)`.
+
+    Reading one signal over edges of delay 0, 1, .. D - 1, it holds the last D steps, and a convolution behind it is one
+    over time and space, causal in time.
+    """
+
+    kind: ClassVar[str] = "concat"
+    inputs: ClassVar[int | None] = None
+    carries: ClassVar[bool] = True
+    passes: ClassVar[bool] = True
+    keeps_channels: ClassVar[bool] = True
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if len({shape[1:] for shape in shapes}) != 1:
+            raise self.refuse(f"joins the channels of signals of different sizes: {', '.join(map(str, shapes))}")
+        return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+    def output_signal(self, t: int, x: Sequence[Signal], tracker: Tracker) -> Signal:
+        low, high = (_side_by_side(ends, tracker.shapes) for ends in ([s.low for s in x], [s.high for s in x]))
+        return Signal(max(s.kind for s in x), low, high, on_grid(common_grid(x), max(s.largest for s in x)))
+
+    def compute(self, t: int, *x: Array) -> Array:
+        last = np.concatenate([np.moveaxis(signal, 1, -1) for signal in x], axis=-1)  # as signals lie in memory
+        return np.moveaxis(last, -1, 1)
+
+    def quantized(self, x: Sequence[Worth], choices: Choices) -> tuple[Layer, Worth]:
+        """Every channel keeps its unit; neurons and readouts can read several, synapses one."""
+        alike = all(s.unit.shape[1] == 1 and s.same_unit(x[0]) for s in x)
+        unit = x[0].unit if alike else _side_by_side([s.unit for s in x], choices.shapes)
+        none = np.zeros((choices.time_steps, 1))
+        biases = [none if s.bias is None else s.bias for s in x]
+        return self, Worth(unit, None if all(s.bias is None for s in x) else _side_by_side(biases, choices.shapes))
+
+
+def _side_by_side(values: Sequence[Array], shapes: Sequence[Shape]) -> Array:
+    """Values of channels, `[..., C]` or `[..., 1]` along the last axis, of several signals as those of their channels
+    together; one value for all if they share it."""
+    if all(v.shape[-1] == 1 and np.array_equal(v, values[0]) for v in values):
+        return values[0]
+    wide = [v if v.shape[-1] > 1 else v.repeat(shape[0], axis=-1) for v, shape in zip(values, shapes)]
+    return np.concatenate(wide, axis=-1)
 
 
 @dataclass(frozen=True)

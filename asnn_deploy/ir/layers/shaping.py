@@ -23,6 +23,8 @@ class Scale(Layer):
 
     factor: StepTable
     kind: ClassVar[str] = "scale"
+    carries: ClassVar[bool] = True
+    keeps_channels: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -39,12 +41,15 @@ class Scale(Layer):
     def compute(self, t: int, *x: Array) -> Array:
         return x[0] * self.factor.at(t, over=x[0].shape[1:])  # type: ignore[no-any-return]
 
+    def factors(self) -> Array:
+        values = self.factor.expanded().astype(np.float64)
+        return values.reshape(len(values), -1)  # type: ignore[no-any-return]
+
     def quantized(self, x: Sequence[Worth], choices: Choices) -> tuple[Layer, Worth]:
         """The factor goes into the unit; what passes is what arrived."""
-        factor, channels = self.factor.expanded().astype(np.float64), choices.shape[0]
-        if factor[0].size not in (1, channels):
+        factor = self.factors()
+        if factor.shape[1] not in (1, choices.shape[0]):
             raise self.refuse(f"its factor has shape {self.factor.shape}; integers take one, or one for each channel")
-        factor = factor.reshape(len(factor), -1)
         passing = replace(self, factor=StepTable.constant(np.int32(1), choices.time_steps))
         bias = None if x[0].bias is None else x[0].bias * factor
         return passing, Worth(x[0].unit * factor, bias)
@@ -59,7 +64,9 @@ class Pool(Layer):
     stride: tuple[int, ...] = (2, 2)
     padding: tuple[int, ...] = (0, 0)
     kind: ClassVar[str] = "pool"
+    carries: ClassVar[bool] = True
     passes: ClassVar[bool] = True
+    keeps_channels: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -94,6 +101,9 @@ class Pool(Layer):
         grid = total - halvings if exact and total is not None else None
         return Signal(max(signal.kind, Kind.VALUES), signal.low, signal.high, grid)
 
+    def factors(self) -> Array:
+        return np.full((1, 1), 1 / self.window if self.mode == "average" else 1.0)
+
     def quantized(self, x: Sequence[Worth], choices: Choices) -> tuple[Layer, Worth]:
         """A mean becomes a sum of smaller unit."""
         (arriving,) = x
@@ -111,7 +121,9 @@ class Flatten(Layer):
     """All axes into one, in C order."""
 
     kind: ClassVar[str] = "flatten"
+    carries: ClassVar[bool] = True
     passes: ClassVar[bool] = True
+    keeps_channels: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -136,6 +148,7 @@ class Reshape(Layer):
 
     shape: Shape
     kind: ClassVar[str] = "reshape"
+    carries: ClassVar[bool] = True
     passes: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:

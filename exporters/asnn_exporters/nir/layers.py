@@ -3,6 +3,7 @@
 max pool   of spikes Threshold(0.5)(SumPool2d): OR; of counts the sum of that over all levels: Threshold(level - 0.5)
 average    AvgPool2d where the window has 2**n elements, else SumPool2d and Scale(1 / elements), as the graph defines
 1-D pools  NIR has none: the same with a Conv1d that adds each channel's window up
+concat     each signal's channels in their place by a Conv of ones (or a Linear), and the sum of these
 readout    Scale(scale[0])(x[0]) + Scale(scale[1])(x[1]) + ..., from step 0 on
 """
 
@@ -17,8 +18,23 @@ import numpy as np
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.layers import (
+    Add,
+    Concat,
+    Conv,
+    Flatten,
+    Layer,
+    Linear,
+    Neuron,
+    Pool,
+    Product,
+    Readout,
+    Reshape,
+    Scale,
+    Shape,
+)
 from asnn_deploy.ir.signals import Kind
+from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.extension import PRODUCT, RESHAPE
 from asnn_exporters.nir.neurons import neuron_problem, write_neuron
 from asnn_exporters.nir.nodes import integers, text
@@ -190,6 +206,28 @@ def write_add(u: Unrolling, layer: Add, t: int, sources: Sequence[str]) -> str:
     return total
 
 
+def write_concat(u: Unrolling, layer: Concat, t: int, sources: Sequence[str]) -> str:
+    """Each signal moved to its channels by weights of one, and their sum: all but one of its summands are zero."""
+    shapes = [u.graph.shapes[edge.source] for edge in u.graph.inputs_of[layer.name]]
+    everything = np.eye(u.graph.shapes[layer.name][0], dtype=np.float32)
+    total, first = "", 0
+    for i, (source, shape) in enumerate(zip(sources, shapes)):
+        placed = _placed(u, layer, t, f"placed{i}", source, shape, everything[:, first : first + shape[0]])
+        role = "output" if i == len(sources) - 1 else f"partial{i}"
+        total = u.total(layer, t, role, total, placed) if total else placed
+        first += shape[0]
+    return total
+
+
+def _placed(u: Unrolling, layer: Layer, t: int, role: str, source: str, shape: Shape, channels: Array) -> str:
+    """A signal of that shape with its channels mapped by `[out, in]`."""
+    if len(shape) == 1:
+        return u.node("Linear", layer.name, t, role, [source], weight=channels)
+    spatial = (1,) * (len(shape) - 1)
+    weight, bias = channels.reshape(*channels.shape, *spatial), np.zeros(len(channels), np.float32)
+    return u.convolution(layer.name, t, role, source, shape, weight=weight, bias=bias, stride=spatial)
+
+
 def write_readout(u: Unrolling, layer: Readout, t: int, sources: Sequence[str]) -> str:
     """This step's summand, which is what other layers would read, and the answer so far, in `u.memory`."""
     summand = u.table("Scale", layer, "scale", t, sources)
@@ -222,5 +260,6 @@ WRITERS: dict[type[Layer], Writer] = {
     Product: write_product,
     Neuron: write_neuron,
     Add: write_add,
+    Concat: write_concat,
     Readout: write_readout,
 }

@@ -8,7 +8,20 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Pool, Product, Readout, Reshape, Scale, Shape
+from asnn_deploy.ir.layers import (
+    Add,
+    Concat,
+    Conv,
+    Flatten,
+    Layer,
+    Linear,
+    Pool,
+    Product,
+    Readout,
+    Reshape,
+    Scale,
+    Shape,
+)
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.onnx.scope import Scope, Signal
 
@@ -112,6 +125,12 @@ def add(scope: Scope, layer: Add, shape: Shape, inputs: list[Signal]) -> Signal:
     return Signal(layer.name, shape, steps=total)
 
 
+def concat(scope: Scope, layer: Concat, shape: Shape, inputs: list[Signal]) -> Signal:
+    """One Concat along the channels."""
+    joined = scope.op("Concat", [scope.in_steps(x) for x in inputs], f"{layer.name}/out", axis=2)
+    return Signal(layer.name, shape, steps=joined)
+
+
 def product(scope: Scope, layer: Product, shape: Shape, inputs: list[Signal]) -> Signal:
     """Einsum with an axis for step and sample in front."""
     terms, _, result = layer.equation.replace(" ", "").partition("->")
@@ -139,6 +158,7 @@ EMITTERS: dict[type[Layer], Callable[[Scope, Any, Shape, list[Signal]], Signal]]
     Flatten: reshape,
     Reshape: reshape,
     Add: add,
+    Concat: concat,
     Product: product,
     Readout: readout,
 }
