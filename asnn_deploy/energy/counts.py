@@ -22,7 +22,7 @@ from asnn_deploy.engine.runner import Runner
 from asnn_deploy.engine.signals import channels_last
 from asnn_deploy.errors import InputError
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Layer, Neuron, Product, Synapses
+from asnn_deploy.ir.layers import Layer, Neuron, Product
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 
@@ -66,12 +66,11 @@ class Counter:
         }
         self._fans: dict[str, Array] = {}
         self._biases: dict[str, Array] = {}
-        for layer in self._counted:
-            if isinstance(layer, Synapses):
-                fans = layer.fan_out(graph.input_shape_of(layer.name))
-                narrow = np.int32 if fits_narrow(fans) else np.int64
-                self._fans[layer.name] = channels_last(fans[:, None].astype(narrow))[:, 0]
-                self._biases[layer.name] = layer.bias_reads(graph.shapes[layer.name])
+        for synapses in graph.synapses:
+            fans = synapses.fan_out(graph.input_shape_of(synapses.name))
+            narrow = np.int32 if fits_narrow(fans) else np.int64
+            self._fans[synapses.name] = channels_last(fans[:, None].astype(narrow))[:, 0]
+            self._biases[synapses.name] = synapses.bias_reads(graph.shapes[synapses.name])
         shape = (len(self._counted), graph.time_steps)
         self._sums: dict[float, _Sums] = {}
         self._sent = np.zeros(graph.time_steps, dtype=np.int64)

@@ -20,24 +20,10 @@ from asnn_deploy.fit.paths import Path, boxed, folded, joined, table_of, windows
 from asnn_deploy.fit.reach import Window
 from asnn_deploy.ir.fixed_point import STATE_BITS
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.ir.layers import (
-    Add,
-    Conv,
-    Flatten,
-    Layer,
-    Linear,
-    Neuron,
-    Pool,
-    Product,
-    Readout,
-    Reshape,
-    Scale,
-    Shape,
-)
+from asnn_deploy.ir.layers import Layer, Neuron, Shape, Synapses
 
-PASSING = (Add, Flatten, Reshape, Scale, Pool)
-"""Layers that pass currents on, or events to synapses, and need no neurons of their own."""
 PRODUCT, MAXIMUM, REMAINDER = "product of signals", "maximum of values", "signals of different layouts"
+JOINED = "signals whose channels are joined"
 
 
 def build(graph: DeployGraph) -> Network:
@@ -46,7 +32,7 @@ def build(graph: DeployGraph) -> Network:
     Raises UnsupportedError naming the layer if signals of different layouts meet, or if nothing is known of its kind.
     """
     for layer in graph.layers:
-        if not isinstance(layer, (*PASSING, Conv, Linear, Neuron, Product, Readout)):
+        if not (layer.carries or layer.synaptic or layer.fires or layer.answers):
             raise layer.unsupported("no chip is known to place this kind of layer")
     return _Builder(graph).network()
 
@@ -55,31 +41,26 @@ class _Builder:
     def __init__(self, graph: DeployGraph) -> None:
         self.graph = graph
         self.still = (0,) * graph.time_steps
+        self.synapses = {layer.name: layer for layer in graph.synapses}
+        self.products = {layer.name for layer in graph.layers if layer.synaptic and not layer.weighted}
         self.relays = {layer.name for layer in graph.layers if self._is_relay(layer)}
 
     def network(self) -> Network:
         graph = self.graph
-        found = [layer for layer in graph.layers if isinstance(layer, (Neuron, Readout)) or layer.name in self.relays]
+        found = [layer for layer in graph.layers if layer.fires or layer.answers or layer.name in self.relays]
         populations = _in_step([self._population(layer) for layer in found])
         payload = {INPUT: int(graph.code.largest.max()).bit_length()}
         payload |= {p.name: STATE_BITS for p in populations if p.kind == "relay"}
-        obstacles = [Obstacle(x.name, PRODUCT) for x in graph.layers if isinstance(x, Product)]
+        obstacles = [Obstacle(x.name, PRODUCT) for x in graph.layers if x.name in self.products]
         obstacles += [Obstacle(p.name, MAXIMUM) for p in populations if p.kind == "pool" and not self._binary(p.name)]
         return Network(tuple(populations), graph.time_steps, graph.quantization.bits, payload, tuple(obstacles))
 
     def _is_relay(self, layer: Layer) -> bool:
-        if isinstance(layer, Pool):
-            return layer.mode == "max"
-        return isinstance(layer, (Conv, Linear)) and self._read_by_synapses(layer.name)
+        return layer.takes_largest or (layer.weighted and self._read_by_synapses(layer.name))
 
     def _read_by_synapses(self, name: str) -> bool:
         readers = self.graph.readers(name)
-        return any(
-            isinstance(x, (Conv, Linear, Product))
-            or (isinstance(x, Pool) and x.mode == "max")
-            or (isinstance(x, PASSING) and self._read_by_synapses(x.name))
-            for x in readers
-        )
+        return any(x.synaptic or x.takes_largest or (x.carries and self._read_by_synapses(x.name)) for x in readers)
 
     def _binary(self, name: str) -> bool:
         """Whether what a layer reads is one event or none at each place."""
@@ -87,13 +68,14 @@ class _Builder:
 
     def _population(self, layer: Layer) -> Population:
         shape = self.graph.shapes[layer.name]
-        if isinstance(layer, (Conv, Linear)):
-            projections, kind = self._synapses(layer), "relay"
-        elif isinstance(layer, Pool):
+        neuron = layer if isinstance(layer, Neuron) else None
+        if layer.name in self.synapses:
+            projections, kind = self._synapses(self.synapses[layer.name]), "relay"
+        elif layer.name in self.relays:
             projections, kind = self._pooled(layer), "pool"
         else:
             projections = self._currents(self.graph.inputs_of[layer.name][0], layer)
-            kind = "neuron" if isinstance(layer, Neuron) else "readout"
+            kind = "neuron" if neuron else "readout"
         geometry = self._geometry(layer, shape, projections)
         tables = [table_of(layer, key, t, shape, geometry) for key, t in layer.tables().items() if key != "weight"]
         tables += [t for name in {p.layer: None for p in projections} for t in self._biases(name, layer, geometry)]
@@ -102,16 +84,16 @@ class _Builder:
             kind,
             shape,
             geometry,
-            states=len(layer.definition.states) if isinstance(layer, Neuron) else int(kind == "readout"),
-            reset=layer.reset if isinstance(layer, Neuron) else "",
+            states=len(neuron.definition.states) if neuron else int(kind == "readout"),
+            reset=neuron.reset if neuron else "",
             tables=tuple(tables),
             projections=tuple(projections),
         )
 
     def _biases(self, name: str, reader: Layer, geometry: Geometry) -> list[Table]:
         """The bias that synapses bring to the neurons that they drive: one for each channel."""
-        layer = self.graph.by_name[name]
-        if layer is reader or not isinstance(layer, (Conv, Linear)) or layer.bias is None:
+        layer = self.synapses.get(name)
+        if layer is None or layer is reader or layer.bias is None:
             return []
         index = tuple(layer.bias.index.tolist())
         return [Table(name, "bias", STATE_BITS, (geometry[0] > 1, False, False), index)]
@@ -130,23 +112,21 @@ class _Builder:
         layer = self.graph.by_name.get(name)
         if layer is None or name in self.relays or not self._carries_currents(name):
             return [self._identity(path, reader) for path in self._paths(name)]
-        if isinstance(layer, (Conv, Linear)):
-            return self._synapses(layer)
+        if name in self.synapses:
+            return self._synapses(self.synapses[name])
         below = [p for edge in self.graph.inputs_of[name] for p in self._currents(edge, reader)]
-        if isinstance(layer, Pool):
-            rows, cols = windows_of(layer.kernel, layer.stride, layer.padding, (1, 1), below[0].rows, below[0].cols)
+        if layer.sliding:
+            rows, cols = windows_of(layer, below[0].rows, below[0].cols)
             return [replace(p, rows=rows.after(p.rows), cols=cols.after(p.cols)) for p in below]
-        if isinstance(layer, Scale):
-            return [replace(p, index=joined(p.index, layer.factor)) for p in below]
-        return below
+        return [replace(p, index=joined(p.index, *layer.tables().values())) for p in below]
 
     def _carries_currents(self, name: str) -> bool:
         layer = self.graph.by_name.get(name)
         if layer is None or name in self.relays:
             return False
-        if isinstance(layer, PASSING):
+        if layer.carries:
             return any(self._carries_currents(e.source) for e in self.graph.inputs_of[name])
-        return isinstance(layer, (Conv, Linear))
+        return layer.weighted
 
     def _identity(self, path: Path, reader: Layer) -> Projection:
         c = path.channels
@@ -163,38 +143,38 @@ class _Builder:
             unit=True,
         )
 
-    def _synapses(self, layer: Conv | Linear) -> list[Projection]:
+    def _synapses(self, layer: Synapses) -> list[Projection]:
         (edge,) = self.graph.inputs_of[layer.name]
+        groups = layer.sliding.groups if layer.sliding else 1
         found = []
         for path in self._paths(edge.source):
-            if isinstance(layer, Conv):
-                kernel = layer.weight.shape[2:]
-                windows = windows_of(kernel, layer.stride, layer.padding, layer.dilation, path.rows, path.cols)
-                groups = layer.groups
-            else:
-                windows = Window.whole(path.rows.outputs), Window.whole(path.cols.outputs)
-                groups = 1
+            if groups > 1 and path.channels != self.graph.shapes[edge.source][0]:
+                raise layer.unsupported(f"reads {JOINED} in groups")
+            rows, cols = windows_of(layer, path.rows, path.cols)
             found.append(
                 Projection(
                     layer.name,
                     path.source,
-                    folded(windows[0], path.rows),
-                    folded(windows[1], path.cols),
+                    folded(rows, path.rows),
+                    folded(cols, path.cols),
                     inputs=path.channels,
                     outputs=layer.weight.shape[0],
                     groups=groups,
                     index=joined(path.index, layer.weight),
                     steps_late=path.late + edge.delay,
-                    dense=isinstance(layer, Linear) and path.plain,
+                    dense=not layer.sliding and path.plain,
+                    first=path.first,
                 )
             )
         return found
 
-    def _pooled(self, layer: Pool) -> list[Projection]:
+    def _pooled(self, layer: Layer) -> list[Projection]:
         (edge,) = self.graph.inputs_of[layer.name]
         found = []
         for path in self._paths(edge.source):
-            windows = windows_of(layer.kernel, layer.stride, layer.padding, (1, 1), path.rows, path.cols)
+            if path.channels != self.graph.shapes[edge.source][0]:
+                raise layer.unsupported(f"takes the largest of {JOINED}; pool each of them before they are joined")
+            windows = windows_of(layer, path.rows, path.cols)
             rows, cols = folded(windows[0], path.rows).of_ones(), folded(windows[1], path.cols).of_ones()
             c, late = path.channels, path.late + edge.delay
             found.append(Projection(layer.name, path.source, rows, cols, c, c, c, path.index, late, unit=True))
@@ -203,32 +183,26 @@ class _Builder:
     def _paths(self, name: str) -> list[Path]:
         """What a signal without synapses reads, source by source."""
         layer = self.graph.by_name.get(name)
-        if layer is None or name in self.relays or isinstance(layer, (Neuron, Product)):
+        if layer is None or name in self.relays or not layer.carries:
             channels, rows, cols = self._laid_out(name)
             return [Path(name, channels, Window.same(rows), Window.same(cols), self.still)]
-        paths = [
-            replace(path, late=path.late + edge.delay)
-            for edge in self.graph.inputs_of[name]
-            for path in self._paths(edge.source)
-        ]
-        if isinstance(layer, Scale):
-            return [replace(p, index=joined(p.index, layer.factor)) for p in paths]
-        if isinstance(layer, Reshape):
-            return self._reshaped(layer, paths)
-        if isinstance(layer, Pool):
-            pooled = []
-            for p in paths:
-                windows = windows_of(layer.kernel, layer.stride, layer.padding, (1, 1), p.rows, p.cols)
-                pooled.append(replace(p, rows=folded(windows[0], p.rows), cols=folded(windows[1], p.cols)))
-            return pooled
-        return paths
+        paths, first = [], 0
+        for edge in self.graph.inputs_of[name]:
+            for path in self._paths(edge.source):
+                late, index = path.late + edge.delay, joined(path.index, *layer.tables().values())
+                paths.append(replace(path, late=late, index=index, first=path.first + first))
+            first += 0 if layer.adds else self.graph.shapes[edge.source][0]
+        if layer.sliding:
+            windows = [windows_of(layer, p.rows, p.cols) for p in paths]
+            return [replace(p, rows=folded(r, p.rows), cols=folded(c, p.cols)) for p, (r, c) in zip(paths, windows)]
+        return paths if layer.keeps_channels else self._reshaped(layer, paths)
 
-    def _reshaped(self, layer: Reshape, paths: list[Path]) -> list[Path]:
+    def _reshaped(self, layer: Layer, paths: list[Path]) -> list[Path]:
         """What the host multiplies it can also send in another order; neurons stay where they are."""
-        channels, rows, cols = boxed(layer.shape)
+        channels, rows, cols = boxed(self.graph.shapes[layer.name])
         if all((p.channels, p.rows.outputs, p.cols.outputs) == (channels, rows, cols) for p in paths):
             return paths
-        if all(isinstance(self.graph.by_name.get(p.source), Product) and p.plain for p in paths):
+        if all(p.source in self.products and p.plain for p in paths):
             return [replace(p, channels=channels, rows=Window.same(rows), cols=Window.same(cols)) for p in paths]
         raise UnsupportedError(str(layer.refuse(f"gives synapses {REMAINDER}; only products can be reshaped")))
 
@@ -236,7 +210,7 @@ class _Builder:
         """The geometry of a source: of flattened currents, what they were before."""
         layer = self.graph.by_name.get(name)
         shape = self.graph.shapes[name]
-        while isinstance(layer, (Neuron, Flatten, Add)) and len(shape) == 1:
+        while layer is not None and (layer.fires or layer.passes) and len(shape) == 1:
             before = next((e.source for e in self.graph.inputs_of[layer.name] if not e.delay), None)
             if before is None:
                 break

@@ -32,6 +32,7 @@ class Projection:
     steps_late: time steps between a spike's arrival and its effect beyond the usual one.
     dense: a linear layer's synapses, which can be stored without the targets' indices.
     unit: weights are all 1 (relays, identity).
+    first: the synapses' first input channel that the source is; signals whose channels are joined are several sources.
     """
 
     layer: str
@@ -45,6 +46,7 @@ class Projection:
     steps_late: int = 0
     dense: bool = False
     unit: bool = False
+    first: int = 0
 
     @property
     def tables(self) -> int:
@@ -54,7 +56,7 @@ class Projection:
     @cached_property
     def store(self) -> tuple[object, ...]:
         """Equal for projections whose synapses a core stores once: the same weights read in the same way."""
-        return (self.layer, self.rows.key, self.cols.key, self.steps_late)
+        return (self.layer, self.rows.key, self.cols.key, self.steps_late, self.first)
 
     def overlaps(self, start: int, stop: int) -> dict[int, int]:
         """Output channels from start to stop: how many of them an input channel drives -> how many such channels."""

@@ -33,7 +33,10 @@ UNKNOWN_BITS = 32
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """A signal without synapses: what it reads of one source, linearly. index: `[T]`, which scaling holds."""
+    """A signal without synapses: what it reads of one source, linearly.
+
+    index: `[T]`, which scaling holds. first: the signal's first channel that this source gives.
+    """
 
     source: str
     channels: int
@@ -41,6 +44,7 @@ class Path:
     cols: Window
     index: tuple[int, ...]
     late: int = 0
+    first: int = 0
 
     @property
     def plain(self) -> bool:
@@ -48,12 +52,12 @@ class Path:
         return all(np.array_equal(w.touches, np.eye(w.outputs, dtype=bool)) for w in (self.rows, self.cols))
 
 
-def windows_of(
-    kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, rows: Window, cols: Window
-) -> tuple[Window, Window]:
+def windows_of(layer: Layer, rows: Window, cols: Window) -> tuple[Window, Window]:
     """The two windows of a layer that reads signals of so many rows and columns; a 1-D one leaves columns alone."""
     sizes = (rows.outputs, cols.outputs)
-    found = [Window.sliding(*x) for x in zip(sizes, kernel, stride, padding, dilation)]
+    if layer.sliding is None:
+        return Window.whole(sizes[0]), Window.whole(sizes[1])
+    found = [Window.sliding(*x) for x in zip(sizes, *layer.sliding[:4])]
     return found[0], found[1] if len(found) > 1 else Window.same(sizes[1])
 
 
@@ -62,11 +66,11 @@ def folded(window: Window, path: Window) -> Window:
     return window if np.array_equal(path.touches, np.eye(path.outputs, dtype=bool)) else window.before(path)
 
 
-def joined(index: tuple[int, ...], table: StepTable) -> tuple[int, ...]:
-    """Which pair of two tables' values holds at each step."""
-    pairs = list(zip(index, table.index.tolist()))
-    places = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
-    return tuple(places[pair] for pair in pairs)
+def joined(index: tuple[int, ...], *tables: StepTable) -> tuple[int, ...]:
+    """Which set of all tables' values holds at each step."""
+    sets = list(zip(index, *(table.index.tolist() for table in tables)))
+    places = {values: i for i, values in enumerate(dict.fromkeys(sets))}
+    return tuple(places[values] for values in sets)
 
 
 def boxed(shape: Shape) -> Geometry:

@@ -20,7 +20,7 @@ import numpy as np
 
 from asnn_deploy.ir.fixed_point import STATE_BITS, answer_unit, largest
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Conv, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.layers import Layer, Neuron, Pool, Readout, Synapses
 from asnn_deploy.ir.neurons.loihi_lif import ALIGNMENT, EXPONENTS, MANTISSAS, THRESHOLDS, UNITY, LoihiLIF
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.loihi.rules import check_line, check_loihi
@@ -40,7 +40,7 @@ class Currents:
     most: the largest input. They stand for `layer`.
     """
 
-    layer: Conv | Linear
+    layer: Synapses
     weight: Array
     bias: Array
     most: float
@@ -62,11 +62,11 @@ def to_loihi(graph: DeployGraph, bits: int = WEIGHT_BITS) -> DeployGraph:
     unit, most = 1.0, float(graph.code.largest.max())  # of what flows: value = integer * unit
     currents: Currents | None = None
     for layer in graph.layers:
-        if isinstance(layer, (Conv, Linear)):
+        if isinstance(layer, Synapses):
             weight = layer.weight.at(0).astype(np.float64) * unit
             bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.at(0).astype(np.float64)
             currents = Currents(layer, weight, bias, most)
-        elif isinstance(layer, (Neuron, Readout)):
+        elif layer.fires or layer.answers:
             assert currents is not None, "check_line: synapses stand before it"
             convert = _neuron if isinstance(layer, Neuron) else _readout
             layers += convert(graph, layer, currents, bits)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from asnn_deploy.analysis.flow import flow
 from asnn_deploy.analysis.order_free import row_sums
 from asnn_deploy.ir.fixed_point import STATE_BITS
 from asnn_deploy.ir.graph import INPUT, DeployGraph
-from asnn_deploy.ir.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout, Synapses
 from asnn_deploy.loihi.synapses import MESSAGE_BITS, exponent_of
 
 CARRIED = (Conv, Linear, Pool, Flatten, Neuron, Readout)
@@ -47,14 +47,13 @@ def check_line(graph: DeployGraph) -> None:
 
 def check_synapses(layer: Layer, before: Layer | None, graph: DeployGraph) -> None:
     """Synapses read events and feed neurons; convolutions are 2-D."""
-    if isinstance(layer, (Neuron, Readout)) != isinstance(before, (Conv, Linear)):
-        expected = (
-            "must follow a convolution or linear layer" if isinstance(layer, (Neuron, Readout)) else "reads a current"
-        )
+    summing = layer.fires or layer.answers
+    if summing != (before is not None and before.weighted):
+        expected = "must follow a convolution or linear layer" if summing else "reads a current"
         raise layer.unsupported(
             f"{expected}; stock Processes carry synapses into neurons or the answer, and spikes out"
         )
-    if isinstance(layer, (Conv, Pool)) and len(graph.shapes[layer.name]) != 3:
+    if layer.sliding and len(graph.shapes[layer.name]) != 3:
         raise layer.unsupported(f"works on shape {graph.shapes[layer.name]}; Lava's Conv is 2-D")
 
 
@@ -72,26 +71,32 @@ def check_loihi(graph: DeployGraph) -> None:
             if neuron.parameters[key].shape:
                 raise neuron.unsupported(f"{key} has shape {neuron.parameters[key].shape}; Lava's LIF has one value")
     check_line(graph)
+    most = {layer.name: float(flow(graph).arriving(layer.name)[0].largest.max()) for layer in graph.layers}
+    for synapses in graph.synapses:
+        check_weights(synapses, most[synapses.name])
     for layer in graph.layers:
-        (x,) = flow(graph).arriving(layer.name)
-        check_values(layer, float(x.largest.max()))
+        check_reading(layer, most[layer.name])
 
 
-def check_values(layer: Layer, most: float) -> None:
-    """What a layer holds and reads fits Loihi. most: of what arrives."""
-    if isinstance(layer, (Conv, Linear)):
-        weight = layer.weight.at(0)
-        if weight.dtype.kind not in "iu" or exponent_of(weight) is None:
-            raise layer.unsupported("its weights are not such as Loihi can store (-128 to 127, or even, -256 to 254)")
-        if layer.bias is not None:
-            raise layer.unsupported("has a bias; Loihi's synapses have none, its neurons do")
-        if row_sums(weight).max() * most >= 1 << (STATE_BITS - 1):
-            raise layer.unsupported(f"its sums can leave the {STATE_BITS} bits of Lava's Conv")
-    if isinstance(layer, (Conv, Linear, Pool)) and most >= 1 << MESSAGE_BITS:
+def check_weights(layer: Synapses, most: float) -> None:
+    """Loihi can store a layer's weights, and its sums of inputs up to `most` fit."""
+    weight = layer.weight.at(0)
+    if weight.dtype.kind not in "iu" or exponent_of(weight) is None:
+        raise layer.unsupported("its weights are not such as Loihi can store (-128 to 127, or even, -256 to 254)")
+    if layer.bias is not None:
+        raise layer.unsupported("has a bias; Loihi's synapses have none, its neurons do")
+    if row_sums(weight).max() * most >= 1 << (STATE_BITS - 1):
+        raise layer.unsupported(f"its sums can leave the {STATE_BITS} bits of Lava's Conv")
+
+
+def check_reading(layer: Layer, most: float) -> None:
+    """What a layer reads, inputs up to `most`, and how, fits Loihi."""
+    if (layer.weighted or layer.sliding) and most >= 1 << MESSAGE_BITS:
         raise layer.unsupported(f"reads counts up to {most:g}, a graded spike carries {MESSAGE_BITS} bits")
     for what in ("stride", "padding", "dilation"):
-        if max(getattr(layer, what, (0,))) > LARGEST_NUMBER:
-            raise layer.unsupported(f"{what} {getattr(layer, what)}; Lava's Conv holds at most {LARGEST_NUMBER}")
+        if layer.sliding and max(getattr(layer.sliding, what)) > LARGEST_NUMBER:
+            found = getattr(layer.sliding, what)
+            raise layer.unsupported(f"{what} {found}; Lava's Conv holds at most {LARGEST_NUMBER}")
     if isinstance(layer, Pool):
         if layer.mode == "average":
             raise layer.unsupported("averages; in integers only sums and maxima can be taken")

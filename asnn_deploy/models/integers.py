@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from asnn_deploy.ir.layers import Conv, Neuron, Readout, Synapses
+from asnn_deploy.ir.layers import Neuron, Readout, Synapses
 from asnn_deploy.ir.neurons import Parameters, State
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.models.operations import TorchIntegers
@@ -40,10 +40,11 @@ class IntegerSynapses(nn.Module):
     def at(self, t: int, x: Tensor) -> Tensor:
         """The sums at step t, `[B, ...]`."""
         layer, weight = self.layer, self.weights[self.layer.weight.index[t]]
-        if not isinstance(layer, Conv):
+        if layer.sliding is None:
             return functional.linear(x, weight)
         convolve = functional.conv1d if weight.dim() == 3 else functional.conv2d
-        return convolve(x, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)  # type: ignore[arg-type]
+        _, stride, padding, dilation, groups = layer.sliding
+        return convolve(x, weight, None, stride, padding, dilation, groups)  # type: ignore[arg-type]
 
 
 class IntegerNeuron(nn.Module):

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from asnn_deploy.ir.layers import Conv, Synapses
+from asnn_deploy.ir.layers import Shape, Synapses
+from asnn_deploy.ir.layers.base import Sliding
 from asnn_deploy.ir.quantization import integer_weight, weight_units
 from asnn_deploy.util.arrays import Array
 
@@ -31,24 +32,24 @@ def second_moments(layer: Synapses, x: Array) -> Array:
 
     x: what enters the layer, `[M, ...]`; where that is more than needed, a fixed random choice of samples.
     """
-    patches = _patches(layer, x) if isinstance(layer, Conv) else x.astype(np.float32)[None]
+    patches = x.astype(np.float32)[None] if layer.sliding is None else _patches(layer.sliding, layer.weight.shape, x)
     moments = np.matmul(patches.transpose(0, 2, 1), patches)
     return moments.astype(np.float64) / max(patches.shape[1], 1)  # type: ignore[no-any-return]
 
 
-def _patches(layer: Conv, x: Array) -> Array:
-    """What each output position reads, `[groups, samples * positions, n]` float32."""
-    kernel = layer.weight.shape[2:]
+def _patches(window: Sliding, weight: Shape, x: Array) -> Array:
+    """What each output position reads, `[groups, samples * positions, n]` float32; weight: its shape."""
+    kernel, stride, padding, dilation, groups = window
     axes = len(kernel)
-    inputs = math.prod(layer.weight.shape[1:])
-    kept = max(1, PATCH_NUMBERS // (inputs * layer.groups * math.prod(x.shape[2:])))
+    inputs = math.prod(weight[1:])
+    kept = max(1, PATCH_NUMBERS // (inputs * groups * math.prod(x.shape[2:])))
     x = x[np.random.default_rng(0).permutation(len(x))[:kept]].astype(np.float32)
-    padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in layer.padding)))
-    reach = tuple(d * (k - 1) + 1 for d, k in zip(layer.dilation, kernel))
+    padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)))
+    reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel))
     windows: Array = np.lib.stride_tricks.sliding_window_view(padded, reach, tuple(range(2, 2 + axes)))  # type: ignore[call-overload]
-    cut = [slice(None), slice(None), *(slice(None, None, step) for step in (*layer.stride, *layer.dilation))]
+    cut = [slice(None), slice(None), *(slice(None, None, step) for step in (*stride, *dilation))]
     windows = np.moveaxis(windows[tuple(cut)], 1, 1 + axes)
-    return windows.reshape(-1, layer.groups, inputs).transpose(1, 0, 2)  # type: ignore[no-any-return]
+    return windows.reshape(-1, groups, inputs).transpose(1, 0, 2)  # type: ignore[no-any-return]
 
 
 def grid(weights: int, inputs: int, bits: int) -> Array:

@@ -42,6 +42,7 @@ class Scales:
     def __init__(self, graph: DeployGraph, worths: Mapping[str, Worth]) -> None:
         self.graph, self.worths = graph, worths
         self.units: dict[str, Array] = {}
+        self._synapses = {layer.name: layer for layer in graph.synapses}
         self._groups = groups(graph)
 
     def together(self, name: str) -> tuple[str, ...]:
@@ -66,8 +67,7 @@ class Scales:
         by_channel = all(b.by_channel and b.aligned for b in group)
         needed, arriving = [], {}
         for branch in group:
-            layer, (edge,) = self.graph.by_name[branch.layer], self.graph.inputs_of[branch.layer]
-            assert isinstance(layer, Synapses)
+            layer, (edge,) = self._synapses[branch.layer], self.graph.inputs_of[branch.layer]
             unit = arriving[branch.layer] = self.worths[edge.source].later(edge.delay).unit
             own = np.abs(own_units(self.graph, layer) * unit * branch.factor)
             needed.append(own.max(axis=0) if by_channel else own.max(keepdims=True)[0])
@@ -137,7 +137,7 @@ def _branches(graph: DeployGraph, name: str) -> list[Branch]:
 def _behind(graph: DeployGraph, edge: Edge) -> list[Branch]:
     """The ways of synapses over an edge."""
     layer, steps = graph.by_name.get(edge.source), graph.time_steps
-    if isinstance(layer, Synapses):
+    if layer is not None and layer.weighted:
         found = [Branch(layer.name, np.ones((steps, 1)), has_channel_scales(graph, layer.name))]
     elif layer is None or not layer.carries:
         return []

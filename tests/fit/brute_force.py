@@ -122,6 +122,8 @@ def step(graph, layer, inputs):
         for e in np.ndindex(*out.shape):
             out[e] = [o for x in inputs for o in x[e]]
         return out
+    if layer.kind == "concat":
+        return np.concatenate(inputs)
     if layer.kind == "pool":
         return windowed(layer, inputs[0])
     out = np.empty(graph.shapes[layer.name], dtype=object)
@@ -279,9 +281,10 @@ class Content:
         """Each kernel of a channel that has a neuron here, whole."""
         _name, layer, _source, delay, _ = key
         channels = {t[0] for targets in lists.values() for t, _ in targets}
-        kernel = 1 if unit else math.prod(self.graph.by_name[layer].weight.shape[1:])
+        read = frozenset(w[1] for targets in lists.values() for _, weight in targets for w in weight if not unit)
+        kernel = 1 if unit else len(read) * math.prod(self.graph.by_name[layer].weight.shape[2:])
         for c in channels:
-            stored[core, (layer, delay)][c] = bits * kernel
+            stored[core, (layer, delay)][c, read] = bits * kernel
 
     def _parameters(self, name, here):
         """The values that the neurons on one core need, K of each, and the selectors."""

@@ -1,11 +1,13 @@
 """Small networks of the kinds that the random ones leave out."""
 
+from itertools import pairwise
+
 import numpy as np
 from networks import random_neuron
 
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
+from asnn_deploy.ir.layers import Add, Concat, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.ir.step_table import StepTable
 
 STEPS = 3
@@ -122,3 +124,23 @@ def synapses_on_synapses():
         Linear("fc", table(2, 64)),
         readout(),
     )
+
+
+def over_time():
+    """A convolution that reads three steps of one layer and one of another, their channels joined."""
+    layers = [
+        Conv("first_synapses", table(2, 1, 3, 3), None, padding=(1, 1)),
+        neurons("first"),
+        Conv("second_synapses", table(3, 2, 3, 3), None, padding=(1, 1)),
+        neurons("second"),
+        Concat("recent"),
+        Conv("third_synapses", table(2, 9, 3, 3)),
+        neurons("third"),
+        Flatten("flat"),
+        Linear("fc", table(2, 8)),
+        readout(),
+    ]
+    names = [INPUT, *(layer.name for layer in layers)]
+    edges = [Edge(a, b) for a, b in pairwise(names)]
+    edges += [Edge("first", "recent", delay) for delay in range(3)]
+    return DeployGraph((1, 4, 4), input_code("latency", STEPS), tuple(layers), tuple(edges))

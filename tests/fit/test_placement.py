@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from fit.brute_force import Content
 from fit.chips import chip
+from fit.networks import over_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_graph, small_lenet
@@ -98,6 +99,21 @@ def test_the_lenet_too(sharing):
         assert {key: getattr(core.load, key) for key in KEYS} == {key: figures[core.number][key] for key in KEYS}
     assert not placement.broken
     check_limits(small, figures, set())
+
+
+@pytest.mark.parametrize("sharing", SHARING)
+def test_a_convolution_over_time_stores_the_weights_of_each_step_and_source(sharing):
+    graph = integers(over_time())
+    small = chip(sharing, None, neurons=16)
+    placement = place(graph, small)
+    figures = Content(graph, small, placement).numbers()
+    for core in placement.content:
+        assert {key: getattr(core.load, key) for key in KEYS} == {key: figures[core.number][key] for key in KEYS}
+    network = placement.network
+    assert [(p.source, p.first, p.inputs) for p in network.by_name["third"].projections] == [
+        ("second", 0, 3), ("first", 3, 2), ("first", 5, 2), ("first", 7, 2),
+    ]  # fmt: skip
+    assert len({p.store for p in network.by_name["third"].projections}) == 4
 
 
 def test_every_neuron_has_one_core_and_cores_are_numbered_through():

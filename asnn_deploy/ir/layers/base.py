@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,16 @@ from asnn_deploy.util.arrays import Array
 
 if TYPE_CHECKING:
     from asnn_deploy.ir.worth import Choices, Worth
+
+
+class Sliding(NamedTuple):
+    """A window that slides over the spatial axes, one entry for each; its outputs read groups of channels apart."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,16 @@ class Layer:
     passes: ClassVar[bool] = False
     adds: ClassVar[bool] = False
     keeps_channels: ClassVar[bool] = False
+
+    @property
+    def takes_largest(self) -> bool:
+        """Whether it gives the largest of what it reads, which no sum can."""
+        return False
+
+    @property
+    def sliding(self) -> Sliding | None:
+        """The window over which it reads; None if each element reads its own place, or all places."""
+        return None
 
     def tables(self) -> dict[str, StepTable]:
         """Return the layer's step tables by name."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from asnn_deploy.ir.granularity import Shape, by_channel
-from asnn_deploy.ir.layers.base import Layer
+from asnn_deploy.ir.layers.base import Layer, Sliding
 from asnn_deploy.ir.signals import Kind, Signal, Tracker, grid_exponent, on_grid
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.worth import Choices, Worth
@@ -81,6 +81,14 @@ class Pool(Layer):
         if min(spatial) < 1:
             raise self.refuse(f"kernel {self.kernel} does not fit into input {shape}")
         return (shape[0], *spatial)
+
+    @property
+    def takes_largest(self) -> bool:
+        return self.mode == "max"
+
+    @property
+    def sliding(self) -> Sliding:
+        return Sliding(self.kernel, self.stride, self.padding, (1,) * len(self.kernel))
 
     @property
     def window(self) -> int:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from asnn_deploy.ir.granularity import Shape, over
-from asnn_deploy.ir.layers.base import Layer
+from asnn_deploy.ir.layers.base import Layer, Sliding
 from asnn_deploy.ir.quantization import integer_weight
 from asnn_deploy.ir.signals import Kind, Signal, Tracker, grid_exponent, on_grid
 from asnn_deploy.ir.step_table import StepTable
@@ -129,6 +129,10 @@ class Conv(Synapses):
     dilation: tuple[int, ...] = (1, 1)
     groups: int = 1
     kind: ClassVar[str] = "conv"
+
+    @property
+    def sliding(self) -> Sliding:
+        return Sliding(self.weight.shape[2:], self.stride, self.padding, self.dilation, self.groups)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes

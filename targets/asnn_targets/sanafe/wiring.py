@@ -19,7 +19,7 @@ from asnn_deploy.analysis.flow import flow
 from asnn_deploy.energy.signals import Replay
 from asnn_deploy.errors import InputError, UnsupportedError
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Scale
+from asnn_deploy.ir.layers import Layer, Neuron, Readout, Synapses
 from asnn_deploy.ir.trace import Trace
 from asnn_deploy.util.arrays import Array
 
@@ -98,13 +98,13 @@ class _Wirer:
 
     def wiring(self) -> Wiring:
         for layer in self.graph.layers:
-            if isinstance(layer, Product):
+            if layer.synaptic and not layer.weighted:
                 raise UnsupportedError(
-                    f"layer {layer.name!r} (product): Loihi has no synapse whose weight is a signal, so its spikes "
-                    "cannot be replayed; leave this simulator out for this network"
+                    f"layer {layer.name!r} ({layer.kind}): Loihi has no synapse whose weight is a signal, so its "
+                    "spikes cannot be replayed; leave this simulator out for this network"
                 )
-            if isinstance(layer, (Conv, Linear)):
-                self._project(layer)
+        for synapses in self.graph.synapses:
+            self._project(synapses)
         idle = 1 + max(population.late for population in self.populations.values())
         cores = self.placement.cores + ceil(prod(self.graph.input_shape) / NEURONS_PER_CORE)
         populations = tuple(self.populations.values())
@@ -127,14 +127,14 @@ class _Wirer:
             raise InputError(f"the placement gives cores {found} to layer {layer.name!r}, it has neurons {shape}")
         return np.asarray(self.placement.core_of[layer.name]).ravel()
 
-    def _project(self, layer: Conv | Linear) -> None:
+    def _project(self, layer: Synapses) -> None:
         (edge,) = self.graph.inputs_of[layer.name]
         target = self._target(layer)
         used = list(_used(layer))
         for mask, steps in used:
             pairs = connections(layer, mask, self.graph.shapes[edge.source], self.graph.shapes[layer.name])
             for source in self._sources(layer, edge, steps, always=len(used) == 1):
-                self.projections.append(Projection(source, target, pairs, isinstance(layer, Conv)))
+                self.projections.append(Projection(source, target, pairs, layer.sliding is not None))
 
     def _sources(self, layer: Layer, edge: Edge, steps: Array, always: bool) -> list[str]:
         """The populations that send what a layer reads in the given steps `[T]`: neurons themselves, or relays.
@@ -156,8 +156,12 @@ class _Wirer:
         return names
 
     def _behind_flatten(self, name: str) -> str:
-        while isinstance(self.graph.by_name.get(name), Flatten) and not self.graph.inputs_of[name][0].delay:
-            name = self.graph.inputs_of[name][0].source
+        """What a signal is when flattening and reshaping, which leave every element in its order, are undone."""
+        while name != INPUT:
+            layer, edges = self.graph.by_name[name], self.graph.inputs_of[name]
+            if not layer.passes or layer.sliding or len(edges) > 1 or edges[0].delay:
+                break
+            name = edges[0].source
         return name
 
     def _at_once(self, name: str) -> list[str]:
@@ -168,7 +172,7 @@ class _Wirer:
         """Neuron layers up to and including a signal's own."""
         if name == INPUT:
             return 0
-        own = isinstance(self.graph.by_name[name], Neuron)
+        own = self.graph.by_name[name].fires
         return own + max((self._depth(source) for source in self._at_once(name)), default=0)
 
     def _home(self, name: str) -> Array:
@@ -178,33 +182,35 @@ class _Wirer:
         layer, shape = self.graph.by_name[name], self.graph.shapes[name]
         if name in self.placement.core_of:
             return np.asarray(self.placement.core_of[name]).reshape(shape)
-        if isinstance(layer, (Conv, Linear)):
+        if layer.weighted:
             return self.populations[self._target(layer)].cores.reshape(shape)
+        if layer.inputs is None and not layer.adds:  # channels put together
+            return np.concatenate([self._home(edge.source) for edge in self.graph.inputs_of[name]])
         cores = self._home(self._at_once(name)[0])
-        if not isinstance(layer, Pool):
+        if layer.sliding is None:
             return cores.reshape(shape)
         firsts = [
             np.clip(np.arange(n) * s - p, 0, size - 1)
-            for n, s, p, size in zip(shape[1:], layer.stride, layer.padding, cores.shape[1:])
+            for n, s, p, size in zip(shape[1:], layer.sliding.stride, layer.sliding.padding, cores.shape[1:])
         ]
         return cores[np.ix_(np.arange(shape[0]), *firsts)]
 
     def _target(self, layer: Layer) -> str:
         """The population that adds up a synaptic layer's sums."""
-        name = layer.name
+        name, size = layer.name, prod(self.graph.shapes[layer.name])
         while True:
-            name = next(e.target for e in self.graph.edges if e.source == name)
-            reader = self.graph.by_name[name]
-            if isinstance(reader, (Neuron, Readout)):
+            reader = self.graph.readers(name)[0]
+            name = reader.name
+            if reader.fires or reader.answers:
                 return name
-            if not isinstance(reader, (Add, Scale, Flatten)):
+            if not reader.carries or reader.sliding or prod(self.graph.shapes[name]) != size:
                 raise UnsupportedError(
                     f"layer {layer.name!r} ({layer.kind}): its sums reach {name!r} ({reader.kind}) before any neuron, "
                     "which Loihi cannot hold; leave this simulator out for this network"
                 )
 
 
-def _used(layer: Conv | Linear) -> Iterator[tuple[Array, Array]]:
+def _used(layer: Synapses) -> Iterator[tuple[Array, Array]]:
     """Which weights are not zero, and the steps `[T]` bool in which it is these; one entry for each such set."""
     masks = layer.weight.values != 0
     _, firsts, kinds = np.unique(masks.reshape(len(masks), -1), axis=0, return_index=True, return_inverse=True)
@@ -212,20 +218,21 @@ def _used(layer: Conv | Linear) -> Iterator[tuple[Array, Array]]:
         yield masks[first], kinds.ravel()[layer.weight.index] == kind
 
 
-def connections(layer: Conv | Linear, used: Array, shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Pairs:
+def connections(layer: Synapses, used: Array, shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Pairs:
     """Every synapse of a layer as flat indices of its input and output, each `[synapses]`.
 
     used: bool, of one weight's shape; shape, out_shape: of input and output for one sample.
     """
-    if isinstance(layer, Linear):
+    if layer.sliding is None:
         outputs, inputs = np.nonzero(used)
         return inputs, outputs
+    _, *geometry, groups = layer.sliding
     area, out_area = prod(shape[1:]), prod(out_shape[1:])
-    per_group, outs = used.shape[1], used.shape[0] // layer.groups
+    per_group, outs = used.shape[1], used.shape[0] // groups
     places = np.indices(out_shape[1:]).reshape(len(out_shape) - 1, -1)
     sources, targets = [], []
     for at, offset in enumerate(np.ndindex(used.shape[2:])):
-        window = zip(places, layer.stride, layer.padding, layer.dilation, offset)
+        window = zip(places, *geometry, offset)
         moved = [place * s - pad + d * o for place, s, pad, d, o in window]
         inside = np.all([(m >= 0) & (m < n) for m, n in zip(moved, shape[1:])], axis=0)
         read = np.ravel_multi_index([m[inside] for m in moved], shape[1:])
