@@ -26,6 +26,7 @@ import feature_networks as features  # noqa: E402
 import loihi_networks  # noqa: E402
 import networks  # noqa: E402
 import numpy as np  # noqa: E402
+from strategies import samples  # noqa: E402
 
 from asnn_deploy.cli import COMMANDS  # noqa: E402
 from asnn_deploy.cli.common import console  # noqa: E402
@@ -49,10 +50,16 @@ FEATURES = {
     "residual sums of spikes": features.residual,
     "delayed edges": features.delayed_edges,
     "recurrence": features.recurrent,
+    "convolution over time and space": features.over_time,
     "products of signals": features.attention,
     "self-attention, residual counts": features.transformer_block,
     "scaled currents": features.scaled_currents,
     "synaptic current": features.currents_that_leak,
+    "integrate-and-fire, leaky integrator": features.integrators,
+    "largest of counts": features.largest_counts,
+    "sequence of spikes": lambda: features.sequence("spikes"),
+    "sequence of counts": lambda: features.sequence("counts", 3),
+    "sequence of values": lambda: features.sequence("values", 2),
     "reset to zero, bias": features.hard_reset_with_bias,
     "static LIF, direct coding": lambda: loihi_networks.static_lenet(coding="direct"),
     "static LIF, latency coding, sum-pool": lambda: loihi_networks.static_lenet(pool="sum"),
@@ -90,7 +97,7 @@ def capabilities() -> str:
 def cell(graph, name: str, refused: dict[str, str]) -> str:
     """One feature on one target: exact, differs, yes, or a note's number."""
     target = TARGETS.find(name)
-    images = networks.random_images(graph, 3)
+    images = samples(graph, 3)
     record = Record(spikes=True)
     try:
         fixed = to_loihi(graph) if name == "lava-stock" else None

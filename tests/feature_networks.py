@@ -9,7 +9,8 @@ from networks import grid_weights, random_neuron
 
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.inputs import SequenceInput
+from asnn_deploy.ir.layers import Add, Concat, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.ir.step_table import StepTable
 
 STEPS = 4
@@ -292,6 +293,37 @@ def currents_that_leak():
     return m.chain([m.conv("a", 4, 2), Neuron("cuba", "cuba-lif", parameters)], 4 * SIZE * SIZE)
 
 
+def over_time():
+    """Convolutions over time and space: each reads the last three steps of what is before it."""
+    m = Maker(18)
+    layers = [m.conv("a", 4, 2), m.lif("lif1"), Concat("recent"), m.conv("b", 4, 12), m.lif("lif2"), *m.tail(144)]
+    return linked((2, SIZE, SIZE), m.code(), layers, {"recent": ["lif1", ("lif1", 1), ("lif1", 2)]})
+
+
+def integrators():
+    """Integrate-and-fire neurons, and leaky integrators, which the answer reads."""
+    m = Maker(19)
+    fires = Neuron("if1", "if", {"gain": m.real(0.3, 1.0), "threshold": m.real(0.7, 1.3, 4)})
+    read = Neuron("li", "li", {"leak": m.real(0.2, 0.9), "gain": m.real(0.3, 1.0, 3)})
+    inputs = 4 * SIZE * SIZE
+    layers = [m.conv("a", 4, 2), fires, Flatten("flat"), m.linear("out", 3, inputs), read, m.readout()]
+    return linked((2, SIZE, SIZE), m.code(), layers, {})
+
+
+def largest_counts():
+    """The largest of sums of spikes."""
+    m = Maker(20)
+    layers = [m.conv("a", 4, 2), m.lif("lif1"), m.conv("b", 4, 4), m.lif("lif2"), Add("add"), Pool("pool"), *m.tail(36)]
+    return linked((2, SIZE, SIZE), m.code(), layers, {"add": ["lif1", "lif2", "lif1"]})
+
+
+def sequence(kind, most=1):
+    """Frames as they are given: spikes, counts up to `most`, or values."""
+    m = Maker(21)
+    layers = [m.conv("a", 4, 2), m.lif("lif1"), *m.tail(4 * SIZE * SIZE)]
+    return linked((2, SIZE, SIZE), SequenceInput(STEPS, kind, most), layers, {})
+
+
 def hard_reset_with_bias():
     m = Maker(15)
     parameters = {
@@ -327,6 +359,9 @@ def awkward_names():
 
 
 NETWORKS = [
+    over_time,
+    integrators,
+    largest_counts,
     strides_groups_dilation,
     weights_at_each_step,
     padded_maximum_of_currents,

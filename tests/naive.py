@@ -21,6 +21,8 @@ def run(graph, image):
     history, answers, potentials = [], [], {n.name: [] for n in graph.neurons}
     for t in range(graph.time_steps):
         frame = image[t] if graph.code.kind == "sequence" else graph.code.table[t][image]
+        if whole and graph.code.kind == "sequence" and graph.code.values == "values":
+            frame = np.array([round(float(v) / graph.code.unit) for v in frame.ravel()]).reshape(frame.shape)
         signals = {"input": np.array([number(v) for v in frame.ravel()], dtype=object).reshape(frame.shape)}
         history.append(signals)
         for layer in graph.layers:

@@ -24,7 +24,7 @@ RULES = ("sum", "mean", "maximum", "last", "most-spikes", "first-spike")
 class Drawing:
     """A network under construction; `last` is the layer that the next one reads, `shape` what leaves it."""
 
-    def __init__(self, draw, values):
+    def __init__(self, draw):
         self.draw = draw
         self.rng = np.random.default_rng(draw(st.integers(0, 999)))
         self.layers, self.edges, self.last = [], [], INPUT
@@ -33,7 +33,7 @@ class Drawing:
             self.code = input_code(coding, self.steps)
         else:
             self.steps = draw(st.integers(1, 4))
-            kind, most = draw(st.sampled_from([("spikes", 1), ("counts", 3), *([("values", 2)] if values else [])]))
+            kind, most = draw(st.sampled_from([("spikes", 1), ("counts", 3), ("values", 2)]))
             self.code = SequenceInput(self.steps, kind, most)
         self.shape = self.input_shape = (draw(st.integers(1, 2)), draw(st.integers(2, 4)), draw(st.integers(2, 4)))
 
@@ -135,9 +135,9 @@ class Drawing:
 
 
 @st.composite
-def graphs(draw, values=False):
-    """Any network of one or two blocks; `values`: also on sequences of values, which have no integer version."""
-    drawing = Drawing(draw, values)
+def graphs(draw):
+    """Any network of one or two blocks."""
+    drawing = Drawing(draw)
     for i in range(draw(st.integers(1, 2))):
         drawing.block(i)
     return drawing.answer()

@@ -31,8 +31,6 @@ CHOICES = st.builds(Quantization, st.integers(2, 8), st.sampled_from(["channel",
 
 def integers(graph, choices):
     """The integer version; None if the network's numbers leave their registers, which is said by layer."""
-    if graph.code.kind == "sequence" and graph.code.values == "values":
-        return None
     try:
         return quantize(replace(graph, quantization=choices))
     except GraphError as error:
@@ -117,7 +115,7 @@ def stages_check(graph, choices):
 
 
 @QUIET
-@given(graphs(values=True))
+@given(graphs())
 def test_floats_equal_plain_numbers(graph):
     float_check(graph)
 
@@ -135,13 +133,13 @@ def test_compiled_units_equal_numpy(graph, choices):
 
 
 @settings(QUIET, max_examples=40)
-@given(graphs(values=True), CHOICES)
+@given(graphs(), CHOICES)
 def test_stages_equal_the_reference(graph, choices):
     stages_check(graph, choices)
 
 
 @settings(QUIET, max_examples=40)
-@given(graphs(values=True), st.sampled_from(["nir", "onnxruntime"]))
+@given(graphs(), st.sampled_from(["nir", "onnxruntime"]))
 def test_files_equal_the_reference(graph, name):
     assert_a_target_is_exact(graph, name)
 
@@ -150,8 +148,8 @@ def test_files_equal_the_reference(graph, name):
 @pytest.mark.timeout(7200)
 def test_ten_thousand_networks():
     """Each of the checks on 2,500 networks."""
-    MANY(given(graphs(values=True))(float_check))()
+    MANY(given(graphs())(float_check))()
     MANY(given(graphs(), CHOICES)(fixed_check))()
     MANY(given(graphs(), CHOICES)(compiled_check))()
     MANY(given(graphs(), CHOICES)(stages_check))()
-    MANY(given(graphs(values=True), st.sampled_from(["nir", "onnxruntime"]))(assert_a_target_is_exact))()
+    MANY(given(graphs(), st.sampled_from(["nir", "onnxruntime"]))(assert_a_target_is_exact))()

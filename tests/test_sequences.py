@@ -80,6 +80,7 @@ CASES = [
     ("counts", 3.0, "first-spike", "lif"),
     ("spikes", 1.0, "most-spikes", "cuba-lif"),
     ("spikes", 1.0, "maximum", "lif"),
+    ("values", 2.0, "sum", "lif"),
 ]
 
 
@@ -96,7 +97,7 @@ def test_the_executors_equal_plain_numbers(values, most, rule, model):
         assert trace.spikes["lif2"].any()
 
 
-@pytest.mark.parametrize(("values", "most", "rule", "model"), [*CASES, ("values", 2.0, "sum", "lif")])
+@pytest.mark.parametrize(("values", "most", "rule", "model"), CASES)
 @pytest.mark.parametrize("name", [*FLOATS, *FIXED])
 def test_every_target_is_exact(values, most, rule, model, name):
     target = TARGETS.find(name)
@@ -106,10 +107,6 @@ def test_every_target_is_exact(values, most, rule, model, name):
     if name == "nir" and rule == "maximum":
         with pytest.raises(UnsupportedError, match="'readout'.*the largest value over time"), Deployment(graph) as d:
             d.file("nir")
-        return
-    if name in FIXED and values == "values":
-        with pytest.raises(GraphError, match="a sequence of values; in integers"):
-            quantize(graph)
         return
     expected = run(quantize(graph) if name in FIXED else graph, x, Record(spikes=True))
     with Deployment(graph) as deployment, target.open(deployment, len(x)) as session:
@@ -199,3 +196,25 @@ def test_rules_of_the_answer(rule):
 def test_frames_that_the_network_does_not_take(given, message):
     with pytest.raises(DataError, match=message):
         asnn_deploy.run(network("counts", 3.0), given)
+
+
+def test_values_are_rounded_to_eight_bits_for_integers():
+    """Half of a unit goes to the even neighbour; the largest value takes the largest integer."""
+    code, unit = SequenceInput(1, "values", 31.75).whole()
+    assert unit == 0.25
+    x = np.array([31.75, -31.75, 0.0, 0.49 * unit, -0.51 * unit, 1.5 * unit], np.float32).reshape(1, 1, 6)
+    assert code.frames(x).ravel().tolist() == [127, -127, 0, 0, -1, 2]
+    assert code.largest.tolist() == [127]
+    assert code.whole() == (code, unit)
+
+
+def test_a_network_of_values_in_integers_survives_its_file(tmp_path):
+    fixed = quantize(network("values", 2.0))
+    save_graph(tmp_path / "net.npz", fixed)
+    assert load_graph(tmp_path / "net.npz") == fixed
+
+
+@pytest.mark.parametrize(("values", "unit"), [("spikes", 1.0), ("values", 0.0), ("values", 3.0)])
+def test_units_that_cannot_be(values, unit):
+    with pytest.raises(GraphError, match="unit .*; only values have one"):
+        SequenceInput(T, values, 2.0 if values == "values" else 1.0, unit)

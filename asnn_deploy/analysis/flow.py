@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge, remembered
+from asnn_deploy.ir.inputs import Input
 from asnn_deploy.ir.layers import Layer
 from asnn_deploy.ir.signals import SILENCE, Kind, Signal, Tracker, common_grid
 from asnn_deploy.util.arrays import Array
@@ -98,12 +99,14 @@ class Flow:
 class Follower:
     """Follows a graph's signals; `layer` may stand for the graph's layer of its name, such as its integer version.
 
+    fixed: whether they are integers. code: what enters, if it is not the graph's.
     expected: what leaves a layer, if it is asked for before the layer was.
     """
 
-    def __init__(self, graph: DeployGraph, fixed: bool) -> None:
+    def __init__(self, graph: DeployGraph, fixed: bool, code: Input | None = None) -> None:
         self.graph, self.fixed = graph, fixed
-        self.leaving: dict[str, list[Signal]] = {INPUT: [graph.code.signal(t) for t in range(graph.time_steps)]}
+        code = code or graph.code
+        self.leaving: dict[str, list[Signal]] = {INPUT: [code.signal(t) for t in range(graph.time_steps)]}
         self.expected: dict[str, Signal] = {}
         self.trackers: dict[str, Tracker] = {}
 

@@ -7,7 +7,7 @@ An image enters as 8-bit pixels `[B, C, H, W]` and is coded into T frames (`imag
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +20,9 @@ from asnn_deploy.util.arrays import Array
 LARGEST_COUNT = 255
 """Counts travel in bytes."""
 KINDS = ("spikes", "counts", "values")
+LEVELS = 127
+"""Into so many steps on either side of zero integers cut values: 8 bits with a sign, as a graded spike of Loihi 2 can
+carry them."""
 
 
 class Input(ABC):
@@ -57,6 +60,10 @@ class Input(ABC):
     def frames(self, samples: Array) -> Array:
         """The frames `[T, B, ...]` of a batch of samples."""
 
+    def whole(self) -> tuple[Input, float]:
+        """Return what enters the network's integer version, whole numbers, and what one of them is worth."""
+        return self, 1.0
+
     @abstractmethod
     def sent(self, samples: Array) -> Array:
         """How many spikes, or at an analog step how many values other than 0, a batch sends at each step, `[T]`."""
@@ -71,7 +78,7 @@ class SequenceInput(Input):
     """Frames as they are, one for each time step.
 
     steps: T; None for any number. values: "spikes" (0 or 1), "counts" (whole numbers up to `most`) or "values" (float32
-    numbers of a magnitude up to `most`).
+    numbers of a magnitude up to `most`). unit: of values that enter an integer network, rounded to multiples of it.
 
     Raises GraphError for another kind, or counts that do not fit a byte.
     """
@@ -79,6 +86,7 @@ class SequenceInput(Input):
     steps: int | None
     values: str = "spikes"
     most: float = 1.0
+    unit: float | None = None
     kind: ClassVar[str] = "sequence"
     name: ClassVar[str] = "sequence"  # type: ignore[misc]
 
@@ -89,6 +97,10 @@ class SequenceInput(Input):
             raise GraphError(f"sequence of {self.steps} time steps; allowed: at least 1, or None for any number")
         if self.values == "counts" and not (1 <= self.most <= LARGEST_COUNT and self.most == int(self.most)):
             raise GraphError(f"sequence of counts up to {self.most:g}; allowed: whole numbers, 1 to {LARGEST_COUNT}")
+        if self.unit is not None and not (self.values == "values" and 0 < self.unit <= self.most):
+            raise GraphError(
+                f"sequence of {self.values} up to {self.most:g} with unit {self.unit}; only values have one"
+            )
         if not 0 < self.most < np.inf or (self.values == "spikes" and self.most != 1):
             raise GraphError(f"sequence of {self.values} up to {self.most:g}; spikes are 0 or 1, values are finite")
 
@@ -98,7 +110,7 @@ class SequenceInput(Input):
 
     @property
     def largest(self) -> Array:
-        return np.full(self.steps or 1, self.most)
+        return np.full(self.steps or 1, self.most if self.unit is None else np.rint(self.most / self.unit))
 
     @property
     def analog(self) -> Array:  # type: ignore[override]
@@ -106,7 +118,8 @@ class SequenceInput(Input):
 
     def signal(self, step: int) -> Signal:
         if self.values == "values":
-            return Signal(Kind.VALUES, np.full(1, -self.most), np.full(1, self.most))
+            most = self.largest[:1]
+            return Signal(Kind.VALUES, -most, most, None if self.unit is None else 0)
         return spikes(self.most)
 
     @property
@@ -114,7 +127,13 @@ class SequenceInput(Input):
         return np.dtype(np.float32) if self.values == "values" else np.dtype(np.uint8)
 
     def frames(self, samples: Array) -> Array:
-        return np.ascontiguousarray(samples.swapaxes(0, 1), self.dtype)
+        frames = np.ascontiguousarray(samples.swapaxes(0, 1), self.dtype)
+        return frames if self.unit is None else np.rint(frames.astype(np.float64) / self.unit).astype(np.int64)
+
+    def whole(self) -> tuple[Input, float]:
+        if self.values != "values" or self.unit is not None:
+            return self, self.unit or 1.0
+        return replace(self, unit=self.most / LEVELS), self.most / LEVELS
 
     def sent(self, samples: Array) -> Array:
         frames = self.frames(samples).reshape(samples.shape[1], -1)

@@ -82,12 +82,15 @@ def load_graph(path: Path) -> DeployGraph:
 
 def sequence_fields(code: Input) -> dict[str, Any] | None:
     """Return what a sequence is, as JSON values; None for an image."""
-    return {"steps": code.steps, "values": code.values, "most": code.most} if isinstance(code, SequenceInput) else None
+    if not isinstance(code, SequenceInput):
+        return None
+    unit = {} if code.unit is None else {"unit": code.unit}
+    return {"steps": code.steps, "values": code.values, "most": code.most, **unit}
 
 
 def sequence_from(values: dict[str, Any] | None) -> SequenceInput | None:
     """Return the inverse of `sequence_fields`."""
-    return None if values is None else SequenceInput(values["steps"], values["values"], values["most"])
+    return None if values is None else SequenceInput(**values)
 
 
 def static_fields(layer: Layer) -> dict[str, Any]:

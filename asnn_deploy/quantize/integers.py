@@ -1,6 +1,7 @@
 """A float DeployGraph to one in integers, with the proof that nothing overflows.
 
-Every signal is an integer times a unit. Input frames and spikes have unit 1. A synaptic layer's weights become integers
+Every signal is an integer times a unit. Frames of images and spikes have unit 1; the values of a sequence are rounded
+to 8 bits (`Input.whole`). A synaptic layer's weights become integers
 by `asnn_deploy.ir.quantization`, with units for each of its K weights (so that the analog step's small weights keep
 their own scale) and, if what reads it allows, for each output channel (`scales.py`); its bias moves behind the gain of
 the neuron that it feeds. A neuron's membrane unit is `threshold / 2**k` with the largest k for which interval
@@ -36,13 +37,11 @@ def quantize(graph: DeployGraph) -> DeployGraph:
     """
     if graph.arithmetic == "fixed":
         return graph
-    if graph.code.kind == "sequence" and graph.code.analog.any():
-        raise GraphError("its input is a sequence of values; in integers a network reads images, spikes or counts")
     made = _Integers(graph)
     for layer in made.in_order():
         made.add(layer)
     layers = tuple(made.layers[layer.name] for layer in graph.layers)
-    result = replace(graph, layers=layers, arithmetic="fixed")
+    result = replace(graph, code=made.code, layers=layers, arithmetic="fixed")
     remember(result, flow, made.follower.flow(result))
     remember(result, weight_units, made.scales.units)
     prove(result)
@@ -61,9 +60,10 @@ class _Integers:
     def __init__(self, graph: DeployGraph) -> None:
         self.graph = graph
         self.layers: dict[str, Layer] = {}
-        self.follower = Follower(graph, fixed=True)
+        self.code, unit = graph.code.whole()
+        self.follower = Follower(graph, fixed=True, code=self.code)
         ones = Worth(np.ones((graph.time_steps, 1)))
-        self.worths: dict[str, Worth] = {INPUT: ones}
+        self.worths: dict[str, Worth] = {INPUT: Worth(ones.unit * unit)}
         # Spikes are known before the neurons that send them, so loops through neurons have a beginning.
         for neuron in graph.spiking:
             self.worths[neuron.name] = ones
