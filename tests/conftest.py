@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; what they start inherits it
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -35,3 +36,22 @@ def run_folder(tmp_path_factory, digits):
     folder = tmp_path_factory.mktemp("runs") / "run"
     train(tiny_config(), digits, folder, progress=False)
     return folder
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs examples of CONTRIBUTING.md for this process, and for others given `installed.folder` (contributed.asnn)."""
+    from contributed import found_again, install, module_of
+
+    def add(example, name=None, text=None):
+        names.append(module_of(example))
+        parts = install(add.folder, example, name, text)
+        found_again(monkeypatch, parts)
+        return parts
+
+    names, add.folder = [], tmp_path / "installed"
+    add.folder.mkdir()
+    monkeypatch.syspath_prepend(str(add.folder))
+    yield add
+    for name in names:
+        sys.modules.pop(name, None)

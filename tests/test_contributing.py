@@ -1,76 +1,37 @@
-"""CONTRIBUTING.md's five examples, run as they stand there."""
+"""CONTRIBUTING.md's examples, run as they stand there; those that train: training/test_contributed.py."""
 
-import importlib
 import re
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from contributed import EXAMPLES, KINDS, asnn, module_of
 from networks import random_images, small_lenet
 
-import asnn_deploy.input.coding
-import asnn_deploy.ir.neurons
 from asnn_deploy.analysis.overflow import prove
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
-from asnn_deploy.errors import InputError, UnsupportedError
-from asnn_deploy.input.coding import CODINGS
+from asnn_deploy.errors import DataError, InputError, MissingDependency, UnsupportedError
+from asnn_deploy.fit import chip_names, fit, load_chip
+from asnn_deploy.fit.chip import FOLDER
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.input.data import load_data
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import quantize
-from asnn_deploy.util.discover import Parts
-
-ROOT = Path(__file__).parent.parent
-EXAMPLES = dict(re.findall(r"```python (\S+)\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL))
+from asnn_deploy.training.config import make_config, merge
+from asnn_deploy.training.presets import PRESETS, preset
 
 
 @pytest.fixture
-def example(tmp_path, monkeypatch):
-    """Imports an example's file from a folder of its own."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def load(name):
-        file = tmp_path / f"contributed_{Path(name).name}"
-        file.write_text(EXAMPLES[name])
-        sys.modules.pop(file.stem, None)
-        return importlib.import_module(file.stem)
-
-    return load
-
-
-@pytest.fixture
-def installed(tmp_path, monkeypatch):
-    """Installs an example as a user's package would be: a module, and an entry point that names it."""
-
-    def install(name, group, entry):
-        module = f"contributed_{Path(name).stem}"
-        (tmp_path / f"{module}.py").write_text(EXAMPLES[name])
-        info = tmp_path / f"{module}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[{group}]\n{entry} = {module}:{entry_of[group]}\n")
-        monkeypatch.syspath_prepend(str(tmp_path))
-
-    entry_of = {"asnn_deploy.neurons": "model", "asnn_deploy.codings": "coding"}
-    yield install
-    for name in [name for name in sys.modules if name.startswith("contributed_")]:
-        del sys.modules[name]
-
-
-@pytest.fixture
-def inhibited(installed, monkeypatch):
+def inhibited(installed):
     """The example neuron, found by its entry point."""
-    installed("neurons/inhibited.py", "asnn_deploy.neurons", "inhibited")
-    fresh = Parts(MODELS.what, MODELS.group, asnn_deploy.ir.neurons.__name__, asnn_deploy.ir.neurons.__path__, "model")
-    monkeypatch.setattr(MODELS, "__dict__", vars(fresh))
-    return MODELS.find("inhibited")
+    return installed("neurons/inhibited.py").find("inhibited")
 
 
 def inhibited_network():
@@ -130,34 +91,90 @@ def test_a_neuron_without_integers_names_the_method(inhibited, monkeypatch):
         quantize(graph)
 
 
-def test_two_neurons_of_one_name_are_both_named(installed):
-    installed("neurons/inhibited.py", "asnn_deploy.neurons", "lif")
-    fresh = Parts(MODELS.what, MODELS.group, asnn_deploy.ir.neurons.__name__, asnn_deploy.ir.neurons.__path__, "model")
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_two_parts_of_one_name_are_both_named(installed, example):
+    parts, _ = KINDS[example.split("/")[0]]
+    taken = next(iter(parts))
+    assert installed(example, taken) is parts
     with pytest.raises(
-        InputError, match="neuron model 'lif' is defined twice, by .*neurons.lif and by contributed_inhi"
+        InputError, match=f"{parts.what} '{taken}' is defined twice, by asnn_.* and by .*{module_of(example)}"
     ):
-        fresh.find("lif")
+        parts.find(taken)
+    assert next(name for name in parts if parts.problem(name) is None)
 
 
-def test_a_coding_is_one_file(installed, monkeypatch):
-    installed("coding/complement.py", "asnn_deploy.codings", "complement")
-    package = asnn_deploy.input.coding
-    fresh = Parts(CODINGS.what, CODINGS.group, package.__name__, package.__path__, "coding")
-    monkeypatch.setattr(CODINGS, "__dict__", vars(fresh))
-    code = package.input_code("complement", 3)
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_what_is_something_else_is_refused(installed, example):
+    parts = installed(example, "seven", f"{KINDS[example.split('/')[0]][1]} = 7")
+    with pytest.raises(
+        InputError, match=f"{parts.what} 'seven' is a int; it must be an instance of a class that inherits"
+    ):
+        parts.find("seven")
+
+
+def test_parts_that_raise_at_import_are_listed_and_hinder_nothing(installed):
+    for example in EXAMPLES:
+        parts = installed(example, "broken", "raise RuntimeError('out of order')")
+        with pytest.raises(MissingDependency, match=f"{parts.what} 'broken' cannot be loaded from .*: out of order"):
+            parts.find("broken")
+    listed = asnn(installed.folder, "list")
+    assert listed.returncode == 0, listed.stderr
+    assert " ".join(listed.stdout.split()).count("'broken' cannot be loaded") == len(EXAMPLES)
+    for name in PRESETS:
+        make_config(merge(preset(name), {"training.epochs": 1}), name)
+    assert load_data("digits").classes == 10
+    assert load_chip("loihi2").name == "loihi2"
+    assert input_code("hybrid-latency", 3).time_steps == 3
+    with Deployment(small_lenet()) as deployment, TARGETS.find("reference").open(deployment, 2) as session:
+        assert session.run(random_images(small_lenet(), 2)).logits.shape == (2, 5)
+
+
+def test_a_coding_is_one_file(installed):
+    installed("coding/complement.py")
+    code = input_code("complement", 3)
     assert code.table[:, [0, 127, 128, 255]].tolist() == [[1, 1, 0, 0], [0, 0, 1, 1], [1, 1, 0, 0]]
 
 
-def test_an_exporter_is_one_file(example, tmp_path):
-    exporter = example("exporters/layer_list.py").exporter
+def test_a_data_set_is_one_file(installed, tmp_path):
+    installed("data/table.py")
+    rows = [[n % 3, *(25 * n + k for k in range(4))] for n in range(10)]
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join(",".join(map(str, row)) for row in rows))
+    data = load_data(f"table:{file}")
+    assert (data.spec, data.classes, data.shape) == (f"table:{file}", 3, (1, 2, 2))
+    assert data.images["test"].reshape(-1, 4).tolist() == [row[1:] for row in (rows[0], rows[5])]
+    assert data.labels["train"].tolist() == [n % 3 for n in range(10) if n % 5]
+    with pytest.raises(DataError, match="data table: needs a file, as in table:PATH"):
+        load_data("table")
+    for text in ("0", "1,2,x", "0,1,2", "0,1,2,3,256"):
+        file.write_text(text)
+        with pytest.raises(DataError, match=r"mine\.csv: "):
+            load_data(f"table:{file}")
+
+
+def test_a_chip_is_one_file(installed):
+    installed("chips/my_chip.py")
+    mine = installed.folder / f"{module_of('chips/my_chip.py')}.toml"
+    mine.write_text((FOLDER / "generic.toml").read_text().replace("A chip to copy", "My chip"))
+    assert "my-chip" in chip_names()
+    assert load_chip("my-chip").title == "My chip"
+    mine, generic = (fit(small_lenet(), load_chip(name)).to_json() for name in ("my-chip", "generic"))
+    assert mine.pop("chip") != generic.pop("chip")
+    assert mine == generic
+    listed = asnn(installed.folder, "list").stdout
+    assert re.search(r"^my-chip +My chip", listed, re.MULTILINE)
+
+
+def test_an_exporter_is_one_file(installed, tmp_path):
+    exporter = installed("exporters/layer_list.py").find("layer-list")
     (tmp_path / "out").mkdir()
     assert exporter.unavailable() is None
     assert exporter.write(small_lenet(), tmp_path / "out") == ["layers.txt"]
     assert (tmp_path / "out" / "layers.txt").read_text().split() == [layer.name for layer in small_lenet().layers]
 
 
-def test_a_target_is_one_file(example):
-    target = example("targets/slow_reference.py").target
+def test_a_target_is_one_file(installed):
+    target = installed("targets/slow_reference.py").find("slow-reference")
     graph = small_lenet()
     images = random_images(graph, 5)
     with Deployment(graph) as deployment, target.open(deployment, 5) as session:
@@ -182,10 +199,5 @@ def test_an_energy_profile_is_one_file(tmp_path):
     assert ours == pytest.approx(2 * theirs)
 
 
-def test_every_example_is_used():
-    assert set(EXAMPLES) == {
-        "neurons/inhibited.py",
-        "coding/complement.py",
-        "exporters/layer_list.py",
-        "targets/slow_reference.py",
-    }
+def test_every_way_to_extend_has_an_example():
+    assert sorted(example.split("/")[0] for example in EXAMPLES) == sorted(KINDS)

@@ -91,7 +91,7 @@ def test_bad_npz_files(tmp_path):
         ("digit", "unknown data set 'digit'; did you mean 'digits'"),
         ("mnist", "data mnist: needs a folder, as in mnist:PATH"),
         ("npz:", "needs a file"),
-        ("digits:here", "take no path"),
+        ("digits:here", "takes no path"),
     ],
 )
 def test_bad_specs(spec, message):

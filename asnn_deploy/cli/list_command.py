@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
 import click
+
+if TYPE_CHECKING:
+    from asnn_deploy.util.discover import Parts
+
+T = TypeVar("T")
 
 
 @click.command("list", epilog="Example: asnn-deploy list")
 def command() -> None:
-    """Show presets, codings, exporters, targets, simulators (available or why not), chips and energy profiles."""
+    """Show presets, data sets, codings, networks, neurons, losses, chips and energy profiles; exporters, targets and
+    simulators (available or why not).
+    """
     from asnn_deploy.cli.common import table
     from asnn_deploy.deploy.registry import EXPORTERS, SIMULATORS, TARGETS
     from asnn_deploy.energy import NO_PROFILE, load_profile, profile_names
-    from asnn_deploy.fit import chip_names, load_chip
+    from asnn_deploy.fit.chip import CHIPS, load_chip
     from asnn_deploy.input.coding import CODINGS
+    from asnn_deploy.input.data import SOURCES
+    from asnn_deploy.ir.neurons import MODELS
+    from asnn_deploy.models.config import ALIASES
+    from asnn_deploy.models.networks import NETWORKS
+    from asnn_deploy.training.losses import LOSSES
     from asnn_deploy.training.presets import PRESETS
 
     table(
@@ -20,12 +35,17 @@ def command() -> None:
         ["name", "coding", "steps", "data"],
         [(n, p["coding"], p["time_steps"], p["data"]) for n, p in PRESETS.items()],
     )
-    table("Codings", ["name", ""], [(c.name, c.summary) for c in CODINGS.values()])
+    table("Data sets", ["name", ""], part_rows(SOURCES, lambda source: source.summary))
+    table("Codings", ["name", ""], part_rows(CODINGS, lambda coding: coding.summary))
+    table("Networks", ["name", ""], part_rows(NETWORKS, lambda network: network.summary))
+    trained = [(name, f"{model} that learns its parameters for each time step") for name, model in ALIASES.items()]
+    table("Neurons", ["name", ""], [*trained, *part_rows(MODELS, lambda model: model.summary)])
+    table("Losses", ["name", ""], part_rows(LOSSES, lambda loss: loss.summary))
     for plugins in (EXPORTERS, TARGETS, SIMULATORS):
         reasons = {name: plugins.reason(name) for name in plugins}
         rows = [(name, f"not available: {reason}" if reason else "available") for name, reason in reasons.items()]
         table(f"{plugins.what.capitalize()}s", ["name", ""], rows)
-    table("Chips", ["name", ""], [(n, load_chip(n).title) for n in chip_names()])
+    table("Chips", ["name", ""], part_rows(CHIPS, lambda file: load_chip(file).title))
     table(
         "Energy profiles",
         ["name", "kind", ""],
@@ -33,3 +53,16 @@ def command() -> None:
     )
     for chip, reason in NO_PROFILE.items():
         click.echo(f"{chip}: no profile: {reason}")
+
+
+def part_rows(parts: Parts[T], said: Callable[[T], str]) -> list[tuple[str, str]]:
+    """Each part and what is said of it, or why it cannot be used."""
+    rows = []
+    for name in parts:
+        problem = parts.problem(name)
+        try:
+            text = f"not available: {problem}" if problem else said(parts[name])
+        except Exception as error:  # whatever is wrong with a stranger's part
+            text = f"not available: {' '.join(str(error).split())}"
+        rows.append((name, text))
+    return rows

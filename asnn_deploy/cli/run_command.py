@@ -106,9 +106,9 @@ def run_all(
     import numpy as np
 
     from asnn_deploy.cli.common import batches
-    from asnn_deploy.deploy.plugins import adopted
     from asnn_deploy.deploy.protocols import Session
     from asnn_deploy.ir.trace import Record, Trace
+    from asnn_deploy.util.discover import adopted
 
     traces, steps = [], []
     opened = target.open(deployment, min(batch_size, len(images)))

@@ -33,7 +33,7 @@ OPTIONS = {
 @click.option("--batch-size", type=int)
 @click.option("--time-steps", type=int, help="Number of time steps T.")
 @click.option("--coding", metavar="NAME", help="Input coding; see 'asnn-deploy list'.")
-@click.option("--neuron", type=click.Choice(["asnn", "lif"]), help="Adaptive neurons, or plain LIF.")
+@click.option("--neuron", metavar="NAME", help="asnn (adaptive), lif (plain), or another of 'asnn-deploy list'.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--devices", type=int, help="Devices that share each batch.")
 @click.option("--precision", type=click.Choice(["32", "bf16", "64"]))
@@ -104,7 +104,7 @@ def configuration(
     """The configuration: a file, a preset, or that of the run to start from; then options, then --set."""
     from asnn_deploy.errors import ConfigError
     from asnn_deploy.input.coding import input_code
-    from asnn_deploy.training.config import make_config, merge, parse_settings, read_config
+    from asnn_deploy.training.config import make_config, merge, parse_settings, read_config, unread
     from asnn_deploy.training.presets import preset
 
     if file is not None and preset_name is not None:
@@ -123,7 +123,11 @@ def configuration(
         if isinstance(value, int) and value < (0 if key == "training.seed" else 1):
             name = next(option for option, target in OPTIONS.items() if target == key).replace("_", "-")
             raise ConfigError(f"--{name} {value}: must be at least {0 if name == 'seed' else 1}")
-    config = make_config(merge(values, given | parse_settings(settings)), "the command line")
+    changes = given | parse_settings(settings)
+    config = make_config(merge(values, changes), "the command line")
+    for key in unread(config, changes):
+        section = key.split(".")[0]
+        click.echo(f"note: {key} has no effect on {section}.name = {getattr(config, section).name}", err=True)
     input_code(config.coding, config.time_steps)
     return config
 

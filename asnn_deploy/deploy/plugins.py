@@ -6,10 +6,9 @@ Ours and others' register alike, by the entry-point groups `asnn_deploy.exporter
 
 from __future__ import annotations
 
-from types import new_class
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from asnn_deploy.errors import InputError, MissingDependency
+from asnn_deploy.errors import MissingDependency
 from asnn_deploy.util.discover import Parts
 
 
@@ -24,7 +23,6 @@ class Plugin:
 
 
 P = TypeVar("P", bound=Plugin)
-B = TypeVar("B")
 
 
 class Plugins(Parts[P]):
@@ -32,19 +30,7 @@ class Plugins(Parts[P]):
 
     def __init__(self, base: type[P]) -> None:
         what = base.__name__.lower()
-        super().__init__(what, f"asnn_deploy.{what}s")
-        self.base = base
-
-    def find(self, name: str) -> P:
-        """Return the plug-in of that name, whether or not it can be used here; see `Parts.find`."""
-        part = super().find(name)
-        try:
-            return adopted(part, self.base)
-        except TypeError:
-            raise InputError(
-                f"{self.what} {name!r} is a {type(part).__name__}; it must be an instance of a class that inherits "
-                f"from {self.base.__module__}.{self.base.__name__}"
-            ) from None
+        super().__init__(what, f"asnn_deploy.{what}s", base=base)
 
     def available(self, name: str) -> P:
         """Return the plug-in of that name. Raises MissingDependency with the reason if it cannot be used here."""
@@ -57,12 +43,3 @@ class Plugins(Parts[P]):
     def reason(self, name: str) -> str | None:
         """Return why a plug-in cannot be loaded or used here, in one line; None if it can."""
         return self.problem(name) or self.find(name).unavailable()
-
-
-def adopted(part: Any, base: type[B]) -> B:
-    """Return an object as one of `base`: others' classes need not inherit, and get its defaults for what they lack."""
-    if not isinstance(part, base):
-        kind = type(part)
-        grown = new_class(kind.__name__, (kind, base))
-        object.__setattr__(part, "__class__", grown)
-    return part  # type: ignore[no-any-return]

@@ -1,19 +1,20 @@
 """Chips: what one core can hold, one TOML file each in `chips/`.
 
-How to add one: copy `chips/generic.toml` to `chips/NAME.toml`, or pass a FILE.toml of your own; nothing else knows the
-list. Every limit has a value, a unit, and either its source or the reason why it has none (`unverified`). A limit that
-is left out is not checked; `unpublished` says which of them exist without a published value.
+How to add one: copy `chips/generic.toml` to `chips/NAME.toml`, pass a FILE.toml, or register the path of one by the
+entry-point group `asnn_deploy.chips`; nothing else knows the list. Every limit has a value, a unit, and either its
+source or the reason why it has none (`unverified`). A limit that is left out is not checked; `unpublished` says which
+of them exist without a published value.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from asnn_deploy.errors import InputError
+from asnn_deploy.util.discover import Parts
 from asnn_deploy.util.suggest import unknown_name
 from asnn_deploy.util.toml_schema import Section, Text, read_toml
 
@@ -239,20 +240,26 @@ class Chip(Section):
         return lines + [f"limits.{x.limit}: {x.why}; not checked" for x in self.unpublished]
 
 
-@cache
+CHIPS: Parts[Path] = Parts(
+    WHAT, "asnn_deploy.chips", __name__, own={path.stem: path for path in FOLDER.glob("*.toml")}, base=Path
+)
+"""The files of the chips that are known by name."""
+
+
 def chip_names() -> tuple[str, ...]:
-    """The names of the built-in chips: the files in `chips/`."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+    """The names of the chips that are known: the files in `chips/`, and others' by entry point."""
+    return tuple(CHIPS)
 
 
 def load_chip(name_or_path: str | Path) -> Chip:
-    """A built-in chip by name, or anyone's by the path of a .toml file.
+    """A chip by name, or anyone's by the path of a .toml file.
 
-    Raises InputError for an unknown name or an unreadable file, ConfigError for a file that breaks the schema.
+    Raises InputError for an unknown name or an unreadable file, ConfigError for a file that breaks the schema, and
+    MissingDependency if the package that registers it cannot be imported.
     """
     text = str(name_or_path)
-    if text in chip_names():
-        return read_toml(FOLDER / f"{text}.toml", WHAT, Chip)
+    if text in CHIPS:
+        return read_toml(CHIPS.find(text), WHAT, Chip)
     if text.endswith(".toml"):
         return read_toml(Path(text), WHAT, Chip)
-    raise InputError(f"{unknown_name(WHAT, text, chip_names())}; a file of your own must end in .toml")
+    raise InputError(f"{unknown_name(WHAT, text, CHIPS)}; a file of your own must end in .toml")

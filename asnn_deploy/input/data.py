@@ -14,6 +14,7 @@ from asnn_deploy.ir.images import PIXEL_MAX
 from asnn_deploy.ir.inputs import KINDS
 from asnn_deploy.ir.preprocessing import prepare
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.discover import Parts
 from asnn_deploy.util.files import DAMAGE, describe, making_folder
 from asnn_deploy.util.suggest import unknown_name
 
@@ -43,6 +44,20 @@ class Data:
         return self.images[split][:limit], self.labels[split][:limit]
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from; others register theirs by the entry-point group `asnn_deploy.data`.
+
+    read: the path that is given to the arrays x_train, y_train, x_test and y_test by name (images as in `as_images`,
+    labels integers from 0), and the number of classes, None for as many as there are labels. Raises DataError.
+    summary: one line for `asnn-deploy list`. needs: what the path names, "a file" or "a folder"; None if it takes none.
+    """
+
+    read: Callable[[Path], tuple[dict[str, Array], int | None]]
+    summary: str = ""
+    needs: str | None = "a folder"
+
+
 def prepared(data: Data, preparation: str) -> Data:
     """The data as a network reads it that has its images prepared so."""
     return replace(data, images={split: prepare(preparation, images) for split, images in data.images.items()})
@@ -53,13 +68,13 @@ def load_data(spec: str) -> Data:
     name, _, path = spec.partition(":")
     if name not in SOURCES:
         raise DataError(unknown_name("data set", name, SOURCES))
-    if name != "digits" and not path:
-        what = "a file" if name == "npz" else "a folder"
-        raise DataError(f"data {spec}: needs {what}, as in {name}:PATH")
-    if name == "digits" and path:
-        raise DataError(f"data {spec}: digits come with scikit-learn and take no path")
+    source = SOURCES.find(name)
+    if source.needs and not path:
+        raise DataError(f"data {spec}: needs {source.needs}, as in {name}:PATH")
+    if path and not source.needs:
+        raise DataError(f"data {spec}: {name} is complete by itself and takes no path")
     where = Path(path).expanduser()
-    arrays, classes = SOURCES[name](where)
+    arrays, classes = source.read(where)
     # A run folder remembers its data, also when it is used from another folder.
     return _checked(f"{name}:{where.resolve()}" if path else name, arrays, classes)
 
@@ -226,11 +241,17 @@ def _download(name: str, root: Path, folder: Path) -> None:
         ) from None
 
 
-SOURCES: dict[str, Callable[[Path], tuple[dict[str, Array], int | None]]] = {
-    "digits": _digits,
-    "npz": _npz,
-    "mnist": _idx_reader("MNIST"),
-    "fashion-mnist": _idx_reader("FashionMNIST"),
-    "cifar10": _cifar_reader("CIFAR10"),
-    "cifar100": _cifar_reader("CIFAR100"),
-}
+SOURCES: Parts[Source] = Parts(
+    "data set",
+    "asnn_deploy.data",
+    __name__,
+    own={
+        "digits": Source(_digits, "scikit-learn's 1,797 digits, 8x8", needs=None),
+        "npz": Source(_npz, "anyone's arrays", needs="a file"),
+        "mnist": Source(_idx_reader("MNIST"), "torchvision's MNIST"),
+        "fashion-mnist": Source(_idx_reader("FashionMNIST"), "torchvision's Fashion-MNIST"),
+        "cifar10": Source(_cifar_reader("CIFAR10"), "torchvision's CIFAR-10"),
+        "cifar100": Source(_cifar_reader("CIFAR100"), "torchvision's CIFAR-100"),
+    },
+    base=Source,
+)

@@ -16,8 +16,9 @@ from asnn_deploy.errors import ConfigError
 from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Shape
-from asnn_deploy.models.cells import AdaptiveLIFCell, LIFParameters, MultiStep
-from asnn_deploy.models.config import ModelConfig
+from asnn_deploy.ir.neurons import MODELS
+from asnn_deploy.models.cells import MultiStep, cell
+from asnn_deploy.models.config import READOUT, UNTRAINED, ModelConfig, definition
 from asnn_deploy.models.layers import Multiply, PerStep, Reshaped, Scaled, Sum, Synapses, WeightedMean, pixel_scales
 from asnn_deploy.models.network import SpikingNetwork
 
@@ -30,7 +31,8 @@ class Builder:
 
     def __init__(self, config: ModelConfig, code: InputCode, input_shape: Shape) -> None:
         self.config, self.code, self.steps = config, code, code.time_steps
-        self.learned = set(config.learned) if config.neuron == "asnn" else set()
+        self.neuron = definition(config.neuron)
+        self.learned = set() if config.neuron == UNTRAINED else set(config.learned)
         self.layers: dict[str, nn.Module] = {}
         self.sources: dict[str, tuple[str, ...]] = {}
         self.shapes: dict[str, Shape] = {INPUT: input_shape}
@@ -55,13 +57,15 @@ class Builder:
         scales = [scale * s for s in pixel_scales(self.code)] if stem else [scale] * self.steps
         return self.put(name, Synapses(make, shape[0] if norm else None, index, scales), shape, source)
 
-    def neurons(self, name: str, source: str) -> str:
-        """Spiking neurons, ASNN or LIF as configured."""
+    def neurons(self, name: str, source: str, model: str | None = None) -> str:
+        """Neurons of a model, such as "li" for a readout with memory; None: as configured."""
         shape = self.shapes[source]
         per_channel = (shape[0], *(1,) * (len(shape) - 1))
         granularity = {"layer": (), "channel": per_channel, "neuron": shape}[self.config.granularity]
-        parameters = LIFParameters(self.steps, granularity, self.learned, self.config.reset)
-        return self.put(name, MultiStep(AdaptiveLIFCell(parameters)), shape, source)
+        neuron = self.neuron if model is None else MODELS.find(model)
+        return self.put(
+            name, MultiStep(cell(neuron, self.steps, granularity, self.learned, self.config.reset)), shape, source
+        )
 
     def conv(self, name: str, source: str, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = False) -> str:
         """A block: square convolution with padding `kernel // 2`, batch norm, neurons."""
@@ -122,8 +126,11 @@ class Builder:
     def answer(self, source: str, name: str, classes: int, scale: float = 1.0) -> SpikingNetwork:
         """The network, ended by a linear layer (without neurons) and the weighted mean over time."""
         make = partial(nn.Linear, self.shapes[source][0], classes)
-        source = self.synapses(f"{name}_synapses", source, make, (classes,), norm=False, scale=scale)
-        self.put("readout", WeightedMean(self.steps, "readout" in self.learned), (classes,), source)
+        return self.readout(self.synapses(f"{name}_synapses", source, make, (classes,), norm=False, scale=scale))
+
+    def readout(self, source: str) -> SpikingNetwork:
+        """The network, ended by the weighted mean over time of what arrives, `[classes]`."""
+        self.put("readout", WeightedMean(self.steps, READOUT in self.learned), self.shapes[source], source)
         return SpikingNetwork(self.code, self.shapes[INPUT], self.layers, self.sources)
 
     def _windows(self, name: str, source: str, size: int, kernel: int, stride: int, padding: int | None = None) -> int:

@@ -1,44 +1,84 @@
-"""Norse cells: adaptive LIF (ASNN) with its own leak and gain at every step, and plain LIF for comparison.
+"""Norse cells: any neuron model (`asnn_deploy.ir.neurons`), with parameters for every step.
 
-Both compute what `asnn_deploy.ir.neurons.lif` states, as Norse-style feed-forward cells: a named-tuple state,
-parameters in a module, an activation `(input, state, parameters, dt) -> (spikes, state)` inside
-`norse.torch.module.snn.SNNCell`.
+They compute the model's `step` as Norse-style feed-forward cells: a named-tuple state, parameters in a module, an
+activation `(input, state, parameters, dt) -> (sent, state)` inside `norse.torch.module.snn.SNNCell`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from types import SimpleNamespace
+from functools import partial
 from typing import Any, NamedTuple
 
 import norse.torch.module.snn
 import torch
 from torch import Tensor, nn
 
-from asnn_deploy.ir.neurons import MODELS, State
+from asnn_deploy.errors import ConfigError
+from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameters, State
 from asnn_deploy.models.kernels import available, fused_lif
 from asnn_deploy.models.operations import TorchFloats
 
-LEAK = GAIN = 0.5
-"""Initial leak and gain; source: the reference code of ASNN, arXiv 2408.12407."""
 
+class CellState(NamedTuple):
+    """A model's states in its order, `[B, ...]` each, and the index of the step to come."""
 
-class LIFState(NamedTuple):
-    """Membrane potential `[B, ...]` and the index of the step to come."""
-
-    v: Tensor
+    values: tuple[Tensor, ...]
     step: int
 
 
-class LIFParameters(nn.Module):
-    """Leak, gain and threshold for each step, `[T, *granularity]`.
+class NeuronParameters(nn.Module):
+    """A neuron model's parameters for each step, `[T, *granularity]`.
 
-    learned: which of "leak", "gain" and "threshold" training moves (ASNN: leak and gain); the others stay at 0.5, 0.5
-    and 1 for good (plain LIF). A threshold that is not learned is no part of the weights.
+    learned: which of them training moves; the others keep what training would begin with (`Parameter.first`). One that
+    has a default and is not learned is no part of the weights.
     granularity: `()` per layer, `(C, 1, 1)` per channel, or the layer's whole shape per neuron.
     reset: "subtract" or "zero". attached: the reset passes gradients to the spikes, None: where it subtracts.
+    Raises ConfigError naming a parameter that has nothing to begin with.
     """
 
+    def __init__(
+        self,
+        model: NeuronModel,
+        time_steps: int,
+        granularity: tuple[int, ...] = (),
+        learned: Collection[str] = (),
+        reset: str = "subtract",
+        attached: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.reset = model, reset
+        self.attached = reset == "subtract" if attached is None else attached
+        self.keys: list[str] = []
+        for key, parameter in model.parameters.items():
+            if parameter.first is None:
+                raise ConfigError(
+                    f"neuron model {model.name!r}: parameter {key!r} has no value to begin training with; "
+                    "give it an `initial`"
+                )
+            if key in learned or parameter.default is None:
+                values = torch.full((time_steps, *granularity), float(parameter.first))
+                self.register_parameter(key, nn.Parameter(values, requires_grad=key in learned))
+            elif parameter.first:  # one of 0 adds nothing
+                self.register_buffer(key, torch.full((time_steps,), float(parameter.first)), persistent=False)
+            else:
+                continue
+            self.keys.append(key)
+
+    def tables(self) -> dict[str, Tensor]:
+        """Return the parameters by name, `[T, *granularity]`; those that are left out are 0."""
+        return {key: getattr(self, key) for key in self.keys}
+
+    def at(self, t: int) -> Parameters:
+        """Return the parameters in force at a step, as `NeuronModel.step` takes them."""
+        return Parameters({key: table[t] for key, table in self.tables().items()}, self.reset)
+
+
+class LIFParameters(NeuronParameters):
+    """Leak, gain and threshold of LIF; ASNN learns leak and gain, plain LIF nothing. See NeuronParameters."""
+
+    leak: Tensor
+    gain: Tensor
     threshold: Tensor
 
     def __init__(
@@ -49,65 +89,83 @@ class LIFParameters(nn.Module):
         reset: str = "subtract",
         attached: bool | None = None,
     ) -> None:
-        super().__init__()
-        self.reset = reset
-        self.attached = reset == "subtract" if attached is None else attached
-        self.leak = nn.Parameter(torch.full((time_steps, *granularity), LEAK), requires_grad="leak" in learned)
-        self.gain = nn.Parameter(torch.full((time_steps, *granularity), GAIN), requires_grad="gain" in learned)
-        if "threshold" in learned:
-            self.threshold = nn.Parameter(torch.ones(time_steps, *granularity))
-        else:
-            self.register_buffer("threshold", torch.ones(time_steps), persistent=False)
+        super().__init__(MODELS["lif"], time_steps, granularity, learned, reset, attached)
 
 
-def lif_step(x: Tensor, state: LIFState, p: LIFParameters, _dt: float) -> tuple[Tensor, LIFState]:
-    """One step of the LIF definition in torch (`asnn_deploy.ir.neurons.lif`).
+def neuron_step(x: Tensor, state: CellState, p: NeuronParameters, _dt: float) -> tuple[Tensor, CellState]:
+    """One step of a neuron model in torch.
 
-    Norse hands every activation its dt; leak and gain are per step already.
+    Norse hands every activation its dt; parameters are per step already.
     """
-    now = SimpleNamespace(
-        leak=p.leak[state.step], gain=p.gain[state.step], threshold=p.threshold[state.step], bias=None, reset=p.reset
-    )
     ops: Any = TorchFloats(p.attached)
-    spikes, after = MODELS["lif"].step(ops, State(v=state.v), x, now)
-    return spikes, LIFState(after.v, state.step + 1)
+    names = p.model.states
+    sent, after = p.model.step(ops, State(**dict(zip(names, state.values))), x, p.at(state.step))
+    return sent, CellState(tuple(getattr(after, name) for name in names), state.step + 1)
 
 
-class AdaptiveLIFCell(norse.torch.module.snn.SNNCell):  # type: ignore[misc]
-    """The ASNN neuron as a Norse cell: `cell(x, state) -> (spikes, state)`; the state counts the steps."""
+def initial_state(states: int, x: Tensor) -> CellState:
+    """All states 0 before step 0."""
+    return CellState(tuple(torch.zeros_like(x) for _ in range(states)), 0)
 
-    def __init__(self, p: LIFParameters, dt: float = 1e-3) -> None:
-        super().__init__(lif_step, self.initial_state, p, dt)
 
-    @staticmethod
-    def initial_state(x: Tensor) -> LIFState:
-        """Membrane potential 0 before step 0."""
-        return LIFState(torch.zeros_like(x), 0)
+class NeuronCell(norse.torch.module.snn.SNNCell):  # type: ignore[misc]
+    """A neuron model as a Norse cell: `cell(x, state) -> (sent, state)`; the state counts the steps."""
+
+    p: NeuronParameters
+
+    def __init__(self, p: NeuronParameters, dt: float = 1e-3) -> None:
+        super().__init__(neuron_step, partial(initial_state, len(p.model.states)), p, dt)
+
+
+class AdaptiveLIFCell(NeuronCell):
+    """The ASNN neuron as a Norse cell. It has fused kernels, so its parameters have no bias."""
+
+    p: LIFParameters
+
+
+def cell(
+    model: NeuronModel, time_steps: int, granularity: tuple[int, ...], learned: Collection[str], reset: str
+) -> NeuronCell:
+    """Return the cell of a neuron model, the one with fused kernels if there is one. See NeuronParameters."""
+    if model.name == "lif" and "bias" not in learned:
+        return AdaptiveLIFCell(LIFParameters(time_steps, granularity, learned, reset))
+    return NeuronCell(NeuronParameters(model, time_steps, granularity, learned, reset))
 
 
 class MultiStep(nn.Module):
-    """A cell run over all steps of a layer: `[T, B, ...]` to spikes `[T, B, ...]`.
+    """A cell run over all steps of a layer: `[T, B, ...]` to what it sends, `[T, B, ...]`.
 
     kernel: "norse" calls the cell step by step, "fused" computes the same in one pass, "auto" does so where it can.
     """
 
-    def __init__(self, cell: AdaptiveLIFCell, kernel: str = "auto") -> None:
+    def __init__(self, cell: NeuronCell, kernel: str = "auto") -> None:
         super().__init__()
         self.cell, self.kernel = cell, kernel
+
+    @property
+    def model(self) -> NeuronModel:
+        """The cell's neuron model."""
+        return self.cell.p.model
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether there is a fused kernel for its cell."""
+        return type(self.cell) is AdaptiveLIFCell
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class's text."""
         return self.after(x, None)[0]
 
-    def after(self, x: Tensor, state: LIFState | None) -> tuple[Tensor, LIFState]:
-        """Spikes of the steps that follow on a state (None: from step 0 on), and the state behind them."""
-        if self.kernel != "norse" and type(self.cell) is AdaptiveLIFCell and available(x.device):
-            p, first, v = self.cell.p, state.step if state else 0, state.v if state else None
+    def after(self, x: Tensor, state: CellState | None) -> tuple[Tensor, CellState]:
+        """What is sent in the steps that follow on a state (None: from step 0 on), and the state behind them."""
+        if self.kernel != "norse" and self.has_kernel and available(x.device):
+            p: Any = self.cell.p
+            first, v = (state.step, state.values[0]) if state else (0, None)
             leak, gain, limit = (table[first : first + len(x)] for table in (p.leak, p.gain, p.threshold))
             spikes, v = fused_lif(x, v, leak, gain, limit, p.reset == "zero", p.attached)
-            return spikes, LIFState(v, first + len(x))
+            return spikes, CellState((v,), first + len(x))
         every = []
         for current in x:
-            fired, state = self.cell(current, state)
-            every.append(fired)
+            sent, state = self.cell(current, state)
+            every.append(sent)
         return torch.stack(every), state  # type: ignore[return-value]

@@ -1,12 +1,22 @@
-"""The networks' section of a configuration."""
+"""What the sections of all networks have in common; each network adds its own (`models/networks`). Without torch."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from asnn_deploy.ir.neurons import MODELS, NeuronModel
+from asnn_deploy.util.suggest import unknown_name
 
 MOST_CLASSES = 100_000
+READOUT = "readout"
+ALIASES = {"asnn": "lif"}
+"""Neurons that are another model under a name that says what training makes of it: ASNN is LIF that learns."""
+UNTRAINED = "lif"
+"""The neuron that learns nothing: plain LIF, to compare with."""
+
+Widths = Annotated[list[Annotated[int, Field(ge=1, le=65_536)]], Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -16,27 +26,53 @@ class Section(BaseModel):
 
 
 class ModelConfig(Section):
-    """The network's shape."""
+    """The network's neurons and its answer."""
 
     name: str = "lenet"
-    widths: list[Annotated[int, Field(ge=1, le=65_536)]] = Field([32, 48, 64], min_length=1)
-    """Channels of each convolution (lenet), stage (sew-resnet), or stage of the patch splitting (spikformer)."""
-    hidden: int = Field(256, ge=1, le=1_000_000)
-    """Neurons of the hidden linear layer (lenet), or of each block's hidden layer (spikformer)."""
-    depth: int = Field(2, ge=1, le=1000)
-    """Residual blocks in each stage (sew-resnet), or encoder blocks (spikformer)."""
-    stem: Literal["cifar", "imagenet"] = "cifar"
-    """First convolution: 3x3, or 7x7 with stride 2 and a pooling behind it (sew-resnet)."""
-    heads: int = Field(8, ge=1, le=65_536)
-    """Heads of the self-attention; they share the width evenly (spikformer)."""
-    patch: int = Field(4, ge=1, le=1024)
-    """Side of the square of pixels that becomes one token; a power of two (spikformer)."""
-    neuron: Literal["asnn", "lif"] = "asnn"
-    learned: list[Literal["leak", "gain", "threshold", "readout"]] = ["leak", "gain", "readout"]
-    """What an adaptive network learns for each time step; what is not named stays as in plain LIF."""
+    """Which network; see `asnn-deploy list`."""
+    neuron: str = "asnn"
+    """The neuron model: "asnn" (adaptive LIF), "lif" (plain LIF, which learns nothing), or any that is listed."""
+    learned: list[str] = Field(None, validate_default=True)
+    """What training moves for each time step: parameters of the neuron, and "readout". Null: the readout, and every
+    parameter that has no default."""
     reset: Literal["subtract", "zero"] = "subtract"
     """After a spike: the threshold is subtracted, or the membrane potential is zero (as on Loihi's own neurons)."""
     granularity: Literal["layer", "channel", "neuron"] = "layer"
     input_shape: tuple[int, int, int] | None = None
     """What images the preset is for, (C, H, W); null takes whatever the data has."""
     classes: int | None = Field(None, ge=2, le=MOST_CLASSES)
+
+    @field_validator("neuron")
+    @classmethod
+    def _trainable(cls, name: str) -> str:
+        if ALIASES.get(name, name) not in MODELS:
+            raise ValueError(unknown_name("neuron model", name, [*ALIASES, *MODELS]))
+        if not definition(name).real:
+            raise ValueError(
+                f"neuron model {name!r} has no definition in floating point (its method `step`), so it cannot be "
+                "trained; choose another one"
+            )
+        return name
+
+    @field_validator("learned", mode="before")
+    @classmethod
+    def _adaptive(cls, names: Any, found: ValidationInfo) -> Any:
+        if names is not None or "neuron" not in found.data:
+            return names
+        parameters = definition(found.data["neuron"]).parameters
+        return [*(key for key, parameter in parameters.items() if parameter.default is None), READOUT]
+
+    @field_validator("learned")
+    @classmethod
+    def _learnable(cls, names: list[str], found: ValidationInfo) -> list[str]:
+        neuron = found.data.get("neuron")
+        allowed = [*definition(neuron).parameters, READOUT] if neuron else names
+        for name in names:
+            if name not in allowed:
+                raise ValueError(unknown_name(f"parameter of neuron {neuron!r}", name, allowed))
+        return names
+
+
+def definition(neuron: str) -> NeuronModel:
+    """Return the neuron model that a configuration calls so. Raises InputError and MissingDependency as Parts do."""
+    return MODELS.find(ALIASES.get(neuron, neuron))

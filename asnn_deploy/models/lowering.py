@@ -17,7 +17,7 @@ from asnn_deploy.errors import GraphError, LoweringError
 from asnn_deploy.ir.graph import DeployGraph, Edge
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.ir.step_table import StepTable
-from asnn_deploy.models.cells import AdaptiveLIFCell, MultiStep
+from asnn_deploy.models.cells import AdaptiveLIFCell, MultiStep, NeuronCell
 from asnn_deploy.models.layers import Multiply, PerStep, Reshaped, Scaled, Sum, Synapses, WeightedMean
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.util.arrays import Array
@@ -103,12 +103,10 @@ def _fold(path: str, weight: Array, own_bias: Any, norm: Any) -> tuple[Array, Ar
 
 def _neuron(name: str, path: str, module: MultiStep) -> Layer:
     cell = module.cell
-    if type(cell) is not AdaptiveLIFCell:
-        raise LoweringError(
-            f"module '{path}.cell' ({type(cell).__name__}) cannot be deployed; deployable: AdaptiveLIFCell"
-        )
-    tables = {key: StepTable.per_step(_array(getattr(cell.p, key))) for key in ("leak", "gain", "threshold")}
-    return Neuron(name, "lif", tables, cell.p.reset)
+    if type(cell) not in (NeuronCell, AdaptiveLIFCell):
+        raise LoweringError(f"module '{path}.cell' ({type(cell).__name__}) cannot be deployed; deployable: NeuronCell")
+    tables = {key: StepTable.per_step(_array(table)) for key, table in cell.p.tables().items()}
+    return Neuron(name, cell.p.model.name, tables, cell.p.reset)
 
 
 def _max_pool(name: str, path: str, module: nn.MaxPool2d) -> Layer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,7 @@ from asnn_deploy.ir import layers as deployed
 from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Neuron, Product, Readout, Scale
-from asnn_deploy.models.cells import LIFState, MultiStep
+from asnn_deploy.models.cells import CellState, MultiStep
 from asnn_deploy.models.integers import IntegerNeuron, IntegerReadout, IntegerSynapses, carrier
 from asnn_deploy.models.layers import Encode, Multiply, PerStep, Synapses
 
@@ -32,9 +33,9 @@ def exact_sums() -> Iterator[None]:
 class SpikingNetwork(nn.Module):
     """8-bit images `[B, C, H, W]` to logits `[B, classes]`.
 
-    layers: name to module, in order; the last one is the answer. Spiking layers (MultiStep) are what `trace` returns,
-    under their names. sources: the names of the layers (or "input") that a layer reads; where it is not named, the
-    layer before.
+    layers: name to module, in order; the last one is the answer. Spiking layers are what `trace` returns, under their
+    names: those of neurons (MultiStep) whose model sends spikes. sources: the names of the layers (or "input") that a
+    layer reads; where it is not named, the layer before.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class SpikingNetwork(nn.Module):
     def step_logits(self, images: Tensor, segment: int | None = None) -> Tensor:
         """Each step's summand of the logits, `[T, B, classes]`, of a network that is not folded into integers.
 
-        segment: keep the signals of that many steps only, and between them the membrane potentials; the backward pass
+        segment: keep the signals of that many steps only, and between them the neurons' states; the backward pass
         computes the rest again. None: keep all.
         """
         return self.watched(images, segment)[0]
@@ -80,17 +81,17 @@ class SpikingNetwork(nn.Module):
         """
         steps = self.code.time_steps
         segment = segment or steps
-        potentials: list[Any] = [None] * len(self._spiking)
+        states: list[Tensor] = []
         arriving, shares = [], []
         for first in range(0, steps, segment):
             size = min(segment, steps - first)
             compute = partial(self._segment, images, first, size, traffic)
             if size == steps:
-                x, share, *potentials = compute(*potentials)
+                x, share, *states = compute(*states)
             else:
-                x, share, *potentials = checkpoint(
+                x, share, *states = checkpoint(
                     compute,
-                    *potentials,
+                    *states,
                     use_reentrant=False,
                     preserve_rng_state=False,
                     context_fn=lambda: (nullcontext(), self.statistics_kept()),
@@ -99,14 +100,19 @@ class SpikingNetwork(nn.Module):
             shares.append(share)
         return self.answer.summands(torch.cat(arriving)), torch.cat(shares)
 
-    def _segment(self, images: Tensor, first: int, size: int, traffic: bool, *potentials: Any) -> tuple[Tensor, ...]:
-        """What arrives at the answer, the traffic, and the membrane potentials behind some steps."""
-        states = {name: None if v is None else LIFState(v, first) for name, v in zip(self._spiking, potentials)}
+    def _segment(self, images: Tensor, first: int, size: int, traffic: bool, *before: Tensor) -> tuple[Tensor, ...]:
+        """What arrives at the answer, the traffic, and the states of all neurons behind some steps, in a row."""
+        waiting = iter(before)
+        states = {
+            name: CellState(tuple(islice(waiting, len(layer.model.states))), first)
+            for name, layer in self._populations.items()
+            if before
+        }
         shares: list[tuple[int, Tensor]] | None = [] if traffic else None
         x, after = self._run(images, slice(first, first + size), states, shares)
         total = sum(count for count, _ in shares or ())
         share = sum((mean * (count / total) for count, mean in shares or ()), x.new_zeros(size))
-        return x, share, *(after[name].v for name in self._spiking)
+        return x, share, *(value for name in self._populations for value in after[name].values)
 
     @contextmanager
     def statistics_kept(self) -> Iterator[None]:
@@ -123,8 +129,8 @@ class SpikingNetwork(nn.Module):
                 norm.momentum, norm.num_batches_tracked = momentum, tracked
 
     @property
-    def _spiking(self) -> list[str]:
-        return [name for name, layer in self.layers.items() if isinstance(layer, MultiStep)]
+    def _populations(self) -> dict[str, MultiStep]:
+        return {name: layer for name, layer in self.layers.items() if isinstance(layer, MultiStep)}
 
     def first_not_finite(self, images: Tensor) -> str | None:
         """The first layer that gives NaN or infinity for these images; None where none does."""
@@ -151,10 +157,10 @@ class SpikingNetwork(nn.Module):
         self,
         images: Tensor,
         steps: slice = slice(0, None),
-        states: Mapping[str, LIFState | None] = MappingProxyType({}),
+        states: Mapping[str, CellState] = MappingProxyType({}),
         traffic: list[tuple[int, Tensor]] | None = None,
         spikes: dict[str, Tensor] | None = None,
-    ) -> tuple[Tensor, dict[str, LIFState]]:
+    ) -> tuple[Tensor, dict[str, CellState]]:
         """What arrives at the last layer, and the state that the spikes on the way leave, from a state on.
 
         traffic: filled with the connections of each layer of synapses, and the mean of what arrives there, `[T]`.
@@ -174,7 +180,8 @@ class SpikingNetwork(nn.Module):
                     traffic.append((count, read[0].flatten(1).mean(1, dtype=torch.float32)))
             else:
                 signals[name] = layer(*read)
-            if spikes is not None and isinstance(layer, (MultiStep, IntegerNeuron)):
+            spiking = isinstance(layer, (MultiStep, IntegerNeuron)) and layer.model.spikes
+            if spikes is not None and spiking:
                 spikes[name] = signals[name]
             for source in {source for source in sources if self._last_reader[source] == name}:
                 del signals[source]

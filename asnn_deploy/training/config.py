@@ -1,4 +1,7 @@
-"""Configuration: what a run is. Checked by pydantic; written to and read from YAML."""
+"""Configuration: what a run is. Checked by pydantic; written to and read from YAML. Without torch.
+
+The sections `model` and `loss` are those of the network and the loss that they name (see `sections.py`).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
-from asnn_deploy.errors import ConfigError
+from asnn_deploy.errors import ConfigError, InputError
 from asnn_deploy.models.config import ModelConfig, Section
+from asnn_deploy.training.losses import LossConfig
+from asnn_deploy.training.sections import CHOICES
 from asnn_deploy.util.schema import explain
 from asnn_deploy.util.suggest import unknown_name
 
@@ -70,26 +75,6 @@ class AugmentationConfig(Section):
     """Share of the epochs after which mixup is switched off."""
 
 
-class LossConfig(Section):
-    """What training minimises; see `asnn_deploy/training/losses`."""
-
-    name: Literal["cross-entropy", "tet"] = "cross-entropy"
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """Share of each label that is spread over all classes."""
-    spread: float = Field(0.05, ge=0, le=1)
-    """Share of TET's loss that draws every step's output towards 1."""
-    sop_penalty: float = Field(0.0, ge=0, allow_inf_nan=False)
-    """Price of the synaptic operations: of all that are possible."""
-    teacher: str | None = None
-    """A run folder, or an ONNX file, whose answers are to be learned too."""
-    teacher_share: float = Field(0.5, ge=0, le=1)
-    """Share of the teacher's answers in the loss."""
-    temperature: float = Field(4.0, gt=0, le=1e3)
-    """Of the softmax in which teacher and network are compared."""
-    step_weights: list[Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
-    """Weight of each step's cross-entropy in TET; null: all alike."""
-
-
 class MonitorConfig(Section):
     """What is written down after every epoch, besides loss and accuracy."""
 
@@ -131,41 +116,56 @@ class RunConfig(Section):
     """Length of a time step on the chip, in seconds."""
     kernel: Literal["auto", "norse", "fused"] = "auto"
     """How training computes neurons: step by step in Norse, or all steps in one pass, with the same spikes."""
-    model: ModelConfig = Field(default_factory=lambda: ModelConfig())
+    model: SerializeAsAny[ModelConfig] = Field(default_factory=lambda: CHOICES["model"].kind({})())
     training: TrainingConfig = Field(default_factory=lambda: TrainingConfig())
-    loss: LossConfig = Field(default_factory=lambda: LossConfig())
+    loss: SerializeAsAny[LossConfig] = Field(default_factory=lambda: CHOICES["loss"].kind({})())
     monitor: MonitorConfig = Field(default_factory=lambda: MonitorConfig())
     augmentation: AugmentationConfig = Field(default_factory=lambda: AugmentationConfig())
     quantization: QuantizationConfig = Field(default_factory=lambda: QuantizationConfig())
 
 
 def make_config(values: Mapping[str, Any], where: str) -> RunConfig:
-    """Check plain values. Raises ConfigError naming `where`, the key, the value found and what is allowed."""
+    """Check plain values. Raises ConfigError naming `where`, the key, the value found and what is allowed.
+
+    Keys of a network or a loss that is not chosen are left out, so that the sections may hold those of several.
+    """
+    plain, section = dict(values), ""
     try:
-        return RunConfig.model_validate(dict(values))
+        for section, choice in CHOICES.items():
+            given = plain.get(section, {})
+            if isinstance(given, Mapping):
+                plain[section] = choice.kind(given).model_validate(choice.own(given))
+        section = ""
+        return RunConfig.model_validate(plain)
     except ValidationError as error:
-        problem = explain(error, lambda path: unknown_name("key", ".".join(path), all_keys()))
+        problem = explain(
+            error, lambda path: unknown_name("key", ".".join(path), all_keys()), [section] * bool(section)
+        )
         raise ConfigError(f"{where}: {problem}") from None
+    except InputError as error:  # a name that is unknown or claimed twice, or another part's key
+        raise ConfigError(f"{where}: {error}") from None
 
 
-def all_keys(section: type[Section] = RunConfig, prefix: str = "") -> list[str]:
-    """Every key that a configuration may hold, dotted."""
-    keys = []
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            keys += all_keys(kind, f"{prefix}{name}.")
-        else:
-            keys.append(prefix + name)
-    return keys
+def all_keys() -> list[str]:
+    """Return every key that a configuration may hold, dotted; those of all networks and losses."""
+    chosen = {name: choice.kinds().values() for name, choice in CHOICES.items()}
+    kinds = {name: chosen.get(name, [field.annotation]) for name, field in RunConfig.model_fields.items()}
+    return list(dict.fromkeys(key for name, each in kinds.items() for kind in each for key in _keys(name, kind)))
 
 
-def merge(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _keys(name: str, kind: Any) -> list[str]:
+    if not (isinstance(kind, type) and issubclass(kind, Section)):
+        return [name]
+    return [key for inner, field in kind.model_fields.items() for key in _keys(f"{name}.{inner}", field.annotation)]
+
+
+def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values with dotted changes applied: `{"training.epochs": 3}`. Raises ConfigError for an unknown key."""
-    result = yaml.safe_load(yaml.safe_dump(values))
+    result: dict[str, Any] = yaml.safe_load(yaml.safe_dump(dict(values)))
+    known = all_keys()
     for key, value in changes.items():
-        if key not in all_keys():
-            raise ConfigError(f"--set {key}: {unknown_name('key', key, all_keys())}")
+        if key not in known:
+            raise ConfigError(f"--set {key}: {unknown_name('key', key, known)}")
         *sections, last = key.split(".")
         place = result
         for section in sections:
@@ -173,7 +173,14 @@ def merge(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
             if not isinstance(place, dict):
                 raise ConfigError(f"--set {key}: {section!r} is not a section")
         place[last] = value
-    return result  # type: ignore[no-any-return]
+    return result
+
+
+def unread(config: RunConfig, keys: Iterable[str]) -> list[str]:
+    """Return those of some dotted keys that say nothing here: they are of a network or a loss that is not chosen."""
+    chosen = {section: type(getattr(config, section)).model_fields for section in CHOICES}
+    parts = {key: key.partition(".") for key in keys}
+    return [key for key, (section, _, name) in parts.items() if section in chosen and name not in chosen[section]]
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, Any]:

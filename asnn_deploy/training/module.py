@@ -21,10 +21,10 @@ from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.models.statistics import settle_statistics
 from asnn_deploy.training.augment import mixup, seed_of
 from asnn_deploy.training.config import RunConfig
+from asnn_deploy.training.distillation import distillation
 from asnn_deploy.training.losses import LOSSES
-from asnn_deploy.training.losses.distillation import distillation
-from asnn_deploy.training.losses.sop_penalty import sop_penalty
 from asnn_deploy.training.processes import shard
+from asnn_deploy.training.sop_penalty import sop_penalty
 from asnn_deploy.training.tally import Tally, added_over_all
 from asnn_deploy.training.teacher import Teacher
 
@@ -99,7 +99,7 @@ class TrainingModule(lightning.LightningModule):
         config = self.config.loss
         penalised = config.sop_penalty > 0
         summands, traffic = self.network.watched(images, self.config.training.segment, penalised)
-        loss = LOSSES[config.name](summands, targets, config)
+        loss = LOSSES.find(config.name)(summands, targets, config)
         if self.teacher is not None:
             share = config.teacher_share
             taught = distillation(summands, self.teacher.logits(images), config.temperature)

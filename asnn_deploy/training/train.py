@@ -23,6 +23,7 @@ from asnn_deploy.models.shared_norm import share_statistics
 from asnn_deploy.training.checkpoint import AtomicCheckpoints, Checkpoints, last_checkpoint
 from asnn_deploy.training.config import RunConfig, TrainingConfig, write_config
 from asnn_deploy.training.loading import loaders, settling_images
+from asnn_deploy.training.losses import LOSSES
 from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.monitor import Monitor
@@ -63,7 +64,7 @@ def train(
     config = settle(config, data)
     data = prepared(data, config.image)
     config = with_levels(config, data)
-    check_loss(config)
+    LOSSES.find(config.loss.name).check(config.loss, config.time_steps)
     check_devices(config.training)
     check_sharded(config)
     if rank():
@@ -190,19 +191,6 @@ def settle(config: RunConfig, data: Data) -> RunConfig:
         raise DataError(f"--data {data.spec}: all labels are 0; a network answers at least 2 classes")
     settled = model.model_copy(update={"input_shape": shape, "classes": model.classes or classes})
     return config.model_copy(update={"model": settled, "data": data.spec})
-
-
-def check_loss(config: RunConfig) -> None:
-    """Raise ConfigError where step weights do not fit the loss, or the steps."""
-    weights = config.loss.step_weights
-    if weights is None:
-        return
-    if config.loss.name != "tet":
-        raise ConfigError(f"loss.step_weights: belong to loss.name = tet, found {config.loss.name!r}; leave them out")
-    if len(weights) != config.time_steps or not sum(weights):
-        raise ConfigError(
-            f"loss.step_weights = {weights}: needed are {config.time_steps} numbers, one for each time step, not all 0"
-        )
 
 
 def with_levels(config: RunConfig, data: Data) -> RunConfig:

@@ -11,15 +11,17 @@ SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 
 
-def explain(error: ValidationError, unknown: Callable[[Sequence[str]], str] | None = None) -> str:
+def explain(
+    error: ValidationError, unknown: Callable[[Sequence[str]], str] | None = None, within: Sequence[str] = ()
+) -> str:
     """Return the first problem as `key = value found: what is expected`, on one line.
 
-    unknown: what to say of a key that the schema does not have, given its path.
+    unknown: what to say of a key that the schema does not have, given its path. within: where the schema's values stand.
     """
     problems = error.errors(include_url=False)
     # A misspelt key is also a missing one; the spelling is what the user can mend.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    path = [str(part) for part in first["loc"]]
+    path = [*within, *(str(part) for part in first["loc"])]
     if unknown is not None and first["type"] == "extra_forbidden":
         return unknown(path)
     key = _printable(".".join(path))

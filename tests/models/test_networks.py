@@ -151,8 +151,8 @@ def test_single_ingredients_are_learned_alone(learned):
     [
         ("spikformer", (2, 8, 8), {"model__heads": 3}, "block1_attention.*model.heads = 3 .* width of 8"),
         ("spikformer", (2, 8, 9), {}, "model.patch = 2 does not divide the image of 8x9"),
-        ("spikformer", (2, 8, 8), {"model__patch": 3}, "model.patch = 3 is no power of two up to 4"),
-        ("spikformer", (2, 8, 8), {"model__patch": 8}, "model.patch = 8 is no power of two up to 4"),
+        ("spikformer", (2, 8, 8), {"model__patch": 3}, "model.patch = 3 is not a power of two up to 4"),
+        ("spikformer", (2, 8, 8), {"model__patch": 8}, "model.patch = 8 is not a power of two up to 4"),
         ("sew-resnet", (2, 8, 8), {"time_steps": 1}, "hybrid-latency"),
     ],
 )

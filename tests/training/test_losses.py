@@ -9,7 +9,6 @@ import torch
 from runs import tiny_config
 
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.training.config import LossConfig
 from asnn_deploy.training.losses import LOSSES
 from asnn_deploy.training.network import build_model
 from asnn_deploy.training.train import train
@@ -40,7 +39,7 @@ def one_hot(labels):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_cross_entropy_of_the_answer(smoothing):
     summands, labels, shares = drawn()
-    config = LossConfig(label_smoothing=smoothing)
+    config = LOSSES["cross-entropy"].section(label_smoothing=smoothing)
     answers = summands.sum(0).tolist()
     for targets, plain in ((labels, one_hot(labels)), (shares, shares.tolist())):
         found = LOSSES["cross-entropy"](summands, targets, config)
@@ -51,9 +50,9 @@ def test_cross_entropy_of_the_answer(smoothing):
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_temporal_efficient_training(weights, smoothing):
     summands, labels, _ = drawn()
-    found = LOSSES["tet"](
-        summands, labels, LossConfig(name="tet", label_smoothing=smoothing, spread=0.3, step_weights=weights)
-    )
+    tet = LOSSES["tet"]
+    config = tet.section(name="tet", label_smoothing=smoothing, spread=0.3, step_weights=weights)
+    found = tet(summands, labels, config)
     outputs = (summands * T).tolist()
     each = [entropy(output, one_hot(labels), smoothing) for output in outputs]
     w = weights or [1.0] * T
@@ -80,7 +79,7 @@ def test_training_with_tet_learns(tmp_path, digits):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"loss__step_weights": [1, 1, 1]}, "belong to loss.name = tet, found 'cross-entropy'"),
+        ({"loss__step_weights": [1, 1, 1]}, "belongs to loss.name = tet"),
         ({"loss__name": "tet", "loss__step_weights": [1]}, "needed are 3 numbers"),
         ({"loss__name": "tet", "loss__step_weights": [0, 0, 0]}, "not all 0"),
     ],

@@ -18,9 +18,9 @@ from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import BundleError, ConfigError
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.lowering import lower
-from asnn_deploy.training.losses.distillation import distillation
-from asnn_deploy.training.losses.sop_penalty import sop_penalty
+from asnn_deploy.training.distillation import distillation
 from asnn_deploy.training.network import build_model
+from asnn_deploy.training.sop_penalty import sop_penalty
 from asnn_deploy.training.teacher import load_teacher
 from asnn_deploy.training.train import train
 

@@ -14,7 +14,7 @@ from asnn_deploy.ir.images import PIXEL_LEVELS, InputCode
 from asnn_deploy.util.discover import Parts
 from asnn_deploy.util.suggest import unknown_name
 
-CODINGS: Parts[Coding] = Parts("coding", "asnn_deploy.codings", __name__, __path__, "coding")
+CODINGS: Parts[Coding] = Parts("coding", "asnn_deploy.codings", __name__, __path__, "coding", base=Coding)  # type: ignore[type-abstract]
 
 __all__ = ["CODINGS", "Coding", "input_code"]
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from asnn_deploy.input.coding.base import Coding
 from asnn_deploy.util.arrays import Array
 
 
-class Direct:
+class Direct(Coding):
     """See the module's text."""
 
     name = "direct"
     summary = "the analog image at each step"
-
-    def check(self, time_steps: int) -> str | None:
-        """Any number of steps."""
-        return None
 
     def analog(self, time_steps: int) -> Array:
         """Every step."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from asnn_deploy.input.coding.base import Coding
 from asnn_deploy.util.arrays import Array
 
 LEVELS = 15
@@ -24,7 +25,7 @@ def embedding_frames(pixels: Array) -> Array:
     return np.stack([(code >> bit & 1).astype(np.float32) for bit in range(BITS)])
 
 
-class Embedding:
+class Embedding(Coding):
     """See the module's text."""
 
     name = "embedding"
@@ -33,10 +34,6 @@ class Embedding:
     def check(self, time_steps: int) -> str | None:
         """Exactly the four bits."""
         return None if time_steps == BITS else f"has exactly {BITS} time steps"
-
-    def analog(self, time_steps: int) -> Array:
-        """No step."""
-        return np.zeros(time_steps, dtype=bool)
 
     def frames(self, pixels: Array, time_steps: int) -> Array:
         """See the module's text."""

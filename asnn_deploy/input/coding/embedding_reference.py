@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from asnn_deploy.input.coding.base import Coding
 from asnn_deploy.input.coding.embedding import BITS, LEVELS
 from asnn_deploy.input.coding.latency import latency_frames
 from asnn_deploy.util.arrays import Array
@@ -26,7 +27,7 @@ def reference_frames(pixels: Array, steps: int, intervals: int) -> Array:
     return frames
 
 
-class EmbeddingReference:
+class EmbeddingReference(Coding):
     """See the module's text."""
 
     name = "embedding-reference"
@@ -35,10 +36,6 @@ class EmbeddingReference:
     def check(self, time_steps: int) -> str | None:
         """At least the four bits; the reference code fails on fewer."""
         return None if time_steps >= BITS else f"needs at least {BITS} time steps"
-
-    def analog(self, time_steps: int) -> Array:
-        """No step."""
-        return np.zeros(time_steps, dtype=bool)
 
     def frames(self, pixels: Array, time_steps: int) -> Array:
         """See the module's text."""

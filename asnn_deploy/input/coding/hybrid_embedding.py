@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from asnn_deploy.input.coding.base import Coding
 from asnn_deploy.input.coding.embedding import BITS, embedding_frames
 from asnn_deploy.util.arrays import Array
 
 
-class HybridEmbedding:
+class HybridEmbedding(Coding):
     """See the module's text."""
 
     name = "hybrid-embedding"

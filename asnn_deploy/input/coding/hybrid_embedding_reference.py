@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from asnn_deploy.input.coding.base import Coding
 from asnn_deploy.input.coding.embedding import BITS
 from asnn_deploy.input.coding.embedding_reference import reference_frames
 from asnn_deploy.util.arrays import Array
 
 
-class HybridEmbeddingReference:
+class HybridEmbeddingReference(Coding):
     """See the module's text."""
 
     name = "hybrid-embedding-reference"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from asnn_deploy.input.coding.base import Coding
 from asnn_deploy.input.coding.latency import latency_frames
 from asnn_deploy.util.arrays import Array
 
 
-class HybridLatency:
+class HybridLatency(Coding):
     """See the module's text."""
 
     name = "hybrid-latency"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from asnn_deploy.input.coding.base import Coding
 from asnn_deploy.util.arrays import Array
 
 
@@ -23,19 +24,11 @@ def latency_frames(pixels: Array, steps: int, intervals: int) -> Array:
     return np.stack(frames)
 
 
-class Latency:
+class Latency(Coding):
     """See the module's text."""
 
     name = "latency"
     summary = "one spike a pixel, the brighter the earlier; at the last step every pixel fires"
-
-    def check(self, time_steps: int) -> str | None:
-        """Any number of steps."""
-        return None
-
-    def analog(self, time_steps: int) -> Array:
-        """No step."""
-        return np.zeros(time_steps, dtype=bool)
 
     def frames(self, pixels: Array, time_steps: int) -> Array:
         """See the module's text."""

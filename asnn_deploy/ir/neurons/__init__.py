@@ -13,6 +13,6 @@ from __future__ import annotations
 from asnn_deploy.ir.neurons.base import NeuronModel, Parameter, Parameters, State
 from asnn_deploy.util.discover import Parts
 
-MODELS: Parts[NeuronModel] = Parts("neuron model", "asnn_deploy.neurons", __name__, __path__, "model")
+MODELS: Parts[NeuronModel] = Parts("neuron model", "asnn_deploy.neurons", __name__, __path__, "model", base=NeuronModel)
 
 __all__ = ["MODELS", "NeuronModel", "Parameter", "Parameters", "State"]

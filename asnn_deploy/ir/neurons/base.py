@@ -1,9 +1,10 @@
 """What a neuron model is: one definition, interpreted by every backend.
 
 A model writes its step once, over a small set of operations (`operations.py`). NumPy runs it, in float32 and in
-integers; interval arithmetic proves with it that no integer overflows; NIR and ONNX write it as nodes,
-and the energy report counts what it does. LIF alone is trained (`models/cells.py`) and compiled (`engine/kernels.py`);
-the engine runs all others in NumPy. How to write one: copy `lif.py`; it ends in `model = ...`.
+integers; torch trains it (`models/cells.py`); interval arithmetic proves with it that no integer overflows; NIR and
+ONNX write it as nodes, and the energy report counts what it does. LIF alone also has compiled copies
+(`engine/kernels.py`, `models/kernels/`); all others run in NumPy and in Norse. How to write one: copy `lif.py`; it ends
+in `model = ...`.
 """
 
 from __future__ import annotations
@@ -39,13 +40,19 @@ class Parameters(SimpleNamespace):
 class Parameter:
     """A parameter of a neuron model: what it means, its default if it may be left out, and the values allowed.
 
-    bits: of an integer parameter, in a chip's memory.
+    bits: of an integer parameter, in a chip's memory. initial: what training begins with; None: the default.
     """
 
     meaning: str
     default: float | None = None
     allowed: tuple[int, int] | None = None
     bits: int = 32
+    initial: float | None = None
+
+    @property
+    def first(self) -> float | None:
+        """What training begins with; None if the model does not say."""
+        return self.default if self.initial is None else self.initial
 
 
 class Population(Protocol):
@@ -81,7 +88,7 @@ class Population(Protocol):
 class NeuronModel:
     """One neuron model.
 
-    name: as in `Neuron.model`.
+    name: as in `Neuron.model`; summary: one line for `asnn-deploy list`.
     states: names of its states, all zero at first; the first is the membrane potential, which traces record.
     parameters: float parameters by name; fixed_parameters: those of the integer definition.
     spikes: False if it sends its membrane potential instead (a readout with memory).
@@ -89,6 +96,7 @@ class NeuronModel:
     """
 
     name: ClassVar[str]
+    summary: ClassVar[str] = ""
     states: ClassVar[tuple[str, ...]] = ("v",)
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     fixed_parameters: ClassVar[Mapping[str, Parameter]] = {}
@@ -117,6 +125,11 @@ class NeuronModel:
         p: the float parameters, float64 `[T, ...]`, broadcastable to the layer's shape; those left out are numbers.
         """
         raise UnsupportedError(f"neuron model {self.name!r} has no integer definition (its method `quantized`)")
+
+    @property
+    def real(self) -> bool:
+        """Whether it has a definition in floating point, which training needs."""
+        return type(self).step is not NeuronModel.step
 
     def known(self, fixed: bool) -> Mapping[str, Parameter]:
         """Return the parameters of one arithmetic, by name."""

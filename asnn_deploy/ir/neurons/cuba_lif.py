@@ -8,7 +8,8 @@ In integers the current has its own unit:
     i = trunc(i * current_leak / 2**12) + trunc(x * current_gain / 2**current_shift) + current_bias, saturated
     v = trunc(v * leak / 2**12) + trunc(i * gain / 2**gain_shift) + bias, saturated
 
-Source: Loihi's neuron, Davies et al., IEEE Micro 38(1), 2018, discretised; NIR's CubaLIF.
+Source: Loihi's neuron, Davies et al., IEEE Micro 38(1), 2018, discretised; NIR's CubaLIF. The current's
+leak before training is Norse's: 1 - dt / tau with its default tau_syn of 5 ms, and steps of 1 ms.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ class CubaLIF(NeuronModel):
     """See the module's text."""
 
     name = "cuba-lif"
+    summary = "LIF behind a leaky synaptic current"
     states = ("v", "i")
     parameters = {
-        "current_leak": Parameter("fraction of the synaptic current kept from one step to the next"),
+        "current_leak": Parameter("fraction of the synaptic current kept from one step to the next", initial=0.8),
         **LIF.parameters,
     }
     fixed_parameters = {

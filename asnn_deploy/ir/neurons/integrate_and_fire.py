@@ -22,6 +22,7 @@ class IntegrateAndFire(NeuronModel):
     """See the module's text."""
 
     name = "if"
+    summary = "integrate-and-fire: a LIF that forgets nothing"
     parameters = {key: value for key, value in LIF.parameters.items() if key != "leak"}
     fixed_parameters = {key: value for key, value in LIF.fixed_parameters.items() if key != "leak"}
 

@@ -22,6 +22,7 @@ class LeakyIntegrator(NeuronModel):
     """See the module's text."""
 
     name = "li"
+    summary = "a membrane that is read, and never fires"
     spikes = False
     parameters = {key: value for key, value in LIF.parameters.items() if key != "threshold"}
     fixed_parameters = {key: value for key, value in LIF.fixed_parameters.items() if key != "threshold"}

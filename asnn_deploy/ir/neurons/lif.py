@@ -5,7 +5,7 @@
     v[t] = v[t] - s[t] * threshold[t]          reset by subtraction, or 0 where s[t] = 1: reset to zero
 
 `leak` is the fraction that is *kept*. Source: ASNN, arXiv 2408.12407, and its reference code (threshold 1, reset by
-subtraction). In integers (Loihi-style, see `fixed_point.py`):
+subtraction, leak and gain 0.5 before training). In integers (Loihi-style, see `fixed_point.py`):
 
     v = trunc(v * leak / 2**12) + trunc(x * gain / 2**gain_shift) + bias, saturated to 24 bits
 """
@@ -26,9 +26,10 @@ class LIF(NeuronModel):
     """See the module's text."""
 
     name = "lif"
+    summary = "leaky integrate-and-fire"
     parameters = {
-        "leak": Parameter("fraction of the membrane potential kept from one step to the next"),
-        "gain": Parameter("factor on the input current"),
+        "leak": Parameter("fraction of the membrane potential kept from one step to the next", initial=0.5),
+        "gain": Parameter("factor on the input current", initial=0.5),
         "threshold": Parameter("membrane potential above which the neuron fires", 1.0),
         "bias": Parameter("added to the membrane potential at each step", 0.0),
     }

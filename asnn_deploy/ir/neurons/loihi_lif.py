@@ -39,6 +39,7 @@ class LoihiLIF(NeuronModel):
     """See the module's text. du, dv and vth are one for a population in Lava; here each may have any granularity."""
 
     name = "loihi-lif"
+    summary = "Loihi's own LIF, in integers only"
     states = ("v", "u")
     proved = False
     fixed_parameters = {

@@ -1,17 +1,13 @@
-"""Losses, one small file each. How to add one: a function like `tet`, and its line in `LOSSES`.
+"""Losses, one file each, found by being here or by the entry-point group `asnn_deploy.losses`.
 
-A loss takes each step's summand of the logits, `[T, B, classes]` (their sum is what the network answers), the targets
-(labels `[B]`, or shares of classes `[B, classes]` where images are mixed) and `config.LossConfig`.
+They are loaded without torch, which only computing needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from asnn_deploy.training.losses.base import Loss, LossConfig
+from asnn_deploy.util.discover import Parts
 
-from torch import Tensor
+LOSSES: Parts[Loss] = Parts("loss", "asnn_deploy.losses", __name__, __path__, "loss", base=Loss)
 
-from asnn_deploy.training.config import LossConfig
-from asnn_deploy.training.losses.cross_entropy import cross_entropy
-from asnn_deploy.training.losses.tet import tet
-
-LOSSES: dict[str, Callable[[Tensor, Tensor, LossConfig], Tensor]] = {"cross-entropy": cross_entropy, "tet": tet}
+__all__ = ["LOSSES", "Loss", "LossConfig"]

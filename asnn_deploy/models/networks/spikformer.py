@@ -14,37 +14,66 @@ may be multiplied in either order: `attention` takes the one of fewer operations
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.ir.graph import INPUT
-from asnn_deploy.models.builder import Builder
-from asnn_deploy.models.network import SpikingNetwork
+from asnn_deploy.models.config import ModelConfig, Widths
+from asnn_deploy.models.networks.base import Network
+
+if TYPE_CHECKING:
+    from asnn_deploy.models.builder import Builder
+    from asnn_deploy.models.network import SpikingNetwork
 
 ATTENTION_SCALE = 0.25
 """The authors' 0.125 for a threshold of 0.5, as it is for a threshold of 1."""
 
 
-def spikformer(build: Builder, classes: int) -> SpikingNetwork:
-    """The network. Raises ConfigError where heads do not divide the width, or patches the image."""
-    check(build)
-    config, width = build.config, build.config.widths[-1]
-    poolings = config.patch.bit_length() - 1
-    x = INPUT
-    for i, outputs in enumerate(config.widths, 1):
-        x = build.conv(f"patch{i}", x, outputs)
-        if i > len(config.widths) - poolings:
-            x = build.max_pool(f"patch{i}_pool", x, 3, 2, padding=1)
-    x = build.add("tokens", x, build.conv("position", x, width))
-    for number in range(1, config.depth + 1):
-        name = f"block{number}"
-        x = build.add(f"{name}_attended", x, attention(build, f"{name}_attention", x))
-        hidden = tokenwise(build, f"{name}_mlp1", x, config.hidden)
-        x = build.add(f"{name}_out", x, tokenwise(build, f"{name}_mlp2", hidden, width))
-    return build.head(x, classes)
+class SpikformerConfig(ModelConfig):
+    """Its keys."""
+
+    widths: Widths = Field([32, 48, 64])
+    """Channels of each stage of the patch splitting."""
+    hidden: int = Field(256, ge=1, le=1_000_000)
+    """Channels of each block's hidden layer."""
+    depth: int = Field(2, ge=1, le=1000)
+    """Encoder blocks."""
+    heads: int = Field(8, ge=1, le=65_536)
+    """Heads of the self-attention; they share the width evenly."""
+    patch: int = Field(4, ge=1, le=1024)
+    """Side of the square of pixels that becomes one token; a power of two."""
 
 
-def attention(build: Builder, name: str, source: str) -> str:
+class Spikformer(Network):
+    """See the module's text."""
+
+    name = "spikformer"
+    summary = "a transformer of spikes, with self-attention"
+    section = SpikformerConfig
+
+    def build(self, build: Builder, config: SpikformerConfig, classes: int) -> SpikingNetwork:
+        """See Network.build."""
+        check(build, config)
+        width, poolings = config.widths[-1], config.patch.bit_length() - 1
+        x = INPUT
+        for i, outputs in enumerate(config.widths, 1):
+            x = build.conv(f"patch{i}", x, outputs)
+            if i > len(config.widths) - poolings:
+                x = build.max_pool(f"patch{i}_pool", x, 3, 2, padding=1)
+        x = build.add("tokens", x, build.conv("position", x, width))
+        for number in range(1, config.depth + 1):
+            name = f"block{number}"
+            x = build.add(f"{name}_attended", x, attention(build, f"{name}_attention", x, config.heads))
+            hidden = tokenwise(build, f"{name}_mlp1", x, config.hidden)
+            x = build.add(f"{name}_out", x, tokenwise(build, f"{name}_mlp2", hidden, width))
+        return build.head(x, classes)
+
+
+def attention(build: Builder, name: str, source: str, heads: int) -> str:
     """Spiking self-attention, `(C, H, W)` to `(C, H, W)`."""
-    shape, heads = build.shapes[source], build.config.heads
+    shape = build.shapes[source]
     each, tokens = shape[0] // heads, shape[1] * shape[2]
     q, k, v = (
         build.reshape(f"{name}_{x}_heads", tokenwise(build, f"{name}_{x}", source, shape[0]), (heads, each, tokens))
@@ -65,9 +94,9 @@ def tokenwise(build: Builder, name: str, source: str, outputs: int) -> str:
     return build.conv(name, source, outputs, kernel=1, bias=True)
 
 
-def check(build: Builder) -> None:
+def check(build: Builder, config: SpikformerConfig) -> None:
     """Raise ConfigError naming the key that does not fit, and what would."""
-    config, (_, height, width) = build.config, build.shapes[INPUT]
+    _, height, width = build.shapes[INPUT]
     if config.widths[-1] % config.heads:
         raise ConfigError(
             f"layer 'block1_attention': model.heads = {config.heads} does not divide its width of {config.widths[-1]} "
@@ -75,7 +104,7 @@ def check(build: Builder) -> None:
         )
     if config.patch & (config.patch - 1) or config.patch > 2 ** len(config.widths):
         raise ConfigError(
-            f"layer 'patch1': model.patch = {config.patch} is no power of two up to {2 ** len(config.widths)}, "
+            f"layer 'patch1': model.patch = {config.patch} is not a power of two up to {2 ** len(config.widths)}, "
             f"which {len(config.widths)} model.widths can make"
         )
     if height % config.patch or width % config.patch:
@@ -83,3 +112,6 @@ def check(build: Builder) -> None:
             f"layer 'tokens': model.patch = {config.patch} does not divide the image of {height}x{width} pixels; "
             "choose a patch that does"
         )
+
+
+network = Spikformer()
