@@ -19,7 +19,17 @@ from asnn_deploy.ir.layers import Shape
 from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.models.cells import MultiStep, cell
 from asnn_deploy.models.config import READOUT, UNTRAINED, ModelConfig, definition
-from asnn_deploy.models.layers import Multiply, PerStep, Reshaped, Scaled, Sum, Synapses, WeightedMean, pixel_scales
+from asnn_deploy.models.layers import (
+    Multiply,
+    PerStep,
+    Recent,
+    Reshaped,
+    Scaled,
+    Sum,
+    Synapses,
+    WeightedMean,
+    pixel_scales,
+)
 from asnn_deploy.models.network import SpikingNetwork
 
 
@@ -67,8 +77,22 @@ class Builder:
             name, MultiStep(cell(neuron, self.steps, granularity, self.learned, self.config.reset)), shape, source
         )
 
-    def conv(self, name: str, source: str, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = False) -> str:
-        """A block: square convolution with padding `kernel // 2`, batch norm, neurons."""
+    def conv(
+        self,
+        name: str,
+        source: str,
+        outputs: int,
+        kernel: int = 3,
+        stride: int = 1,
+        bias: bool = False,
+        depth: int = 1,
+    ) -> str:
+        """A block: square convolution with padding `kernel // 2`, batch norm, neurons.
+
+        depth: how many steps it reads, the latest ones; more than 1 is a convolution over time and space.
+        """
+        if depth > 1:
+            source = self.recent(f"{name}_recent", source, depth)
         channels, *size = self.shapes[source]
         shape = (outputs, *(self._windows(name, source, n, kernel, stride) for n in size))
         make = partial(nn.Conv2d, channels, outputs, kernel, stride, kernel // 2, bias=bias)
@@ -78,6 +102,16 @@ class Builder:
         """A block: fully connected, batch norm, neurons."""
         make = partial(nn.Linear, self.shapes[source][0], outputs)
         return self.neurons(name, self.synapses(f"{name}_synapses", source, make, (outputs,)))
+
+    def recent(self, name: str, source: str, depth: int) -> str:
+        """The last `depth` steps of a signal, their channels side by side, the newest first.
+
+        Raises ConfigError for the input: its steps are of two kinds, which one weight cannot read.
+        """
+        if source == INPUT:
+            raise ConfigError(f"layer {name!r}: reads several steps of the input; put a convolution before it")
+        channels, *size = self.shapes[source]
+        return self.put(name, Recent(depth), (depth * channels, *size), source)
 
     def max_pool(self, name: str, source: str, kernel: int, stride: int, padding: int = 0) -> str:
         """The largest of each square window."""

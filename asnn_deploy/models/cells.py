@@ -148,6 +148,11 @@ class MultiStep(nn.Module):
         return self.cell.p.model
 
     @property
+    def memories(self) -> int:
+        """How many tensors its state has."""
+        return len(self.model.states)
+
+    @property
     def has_kernel(self) -> bool:
         """Whether there is a fused kernel for its cell."""
         return type(self.cell) is AdaptiveLIFCell

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asnn_deploy.ir.images import PIXEL_MAX, InputCode
+from asnn_deploy.models.cells import CellState
 from asnn_deploy.models.fake_quantization import fake_quantized, rounded_weight, settled_clips
 from asnn_deploy.util.arrays import Array
 
@@ -175,6 +176,33 @@ class Sum(nn.Module):
         for other in others:
             x = x + other
         return x
+
+
+class Recent(nn.Module):
+    """The last `depth` steps of a signal, the newest first, their channels side by side; zeros before the first step.
+
+    `[T, B, C, ...]` to `[T, B, depth * C, ...]`. A convolution behind it is one over time and space, causal in time.
+    """
+
+    memories: int = 1
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.depth = depth
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class's text."""
+        return self.after(x, None)[0]
+
+    def after(self, x: Tensor, state: CellState | None) -> tuple[Tensor, CellState]:
+        """The same in steps that follow on a state (None: from step 0 on), the latest frames, and the state behind."""
+        kept = self.depth - 1
+        first, past = (state.step, state.values[0]) if state else (0, x.new_zeros(kept, *x.shape[1:]))
+        whole = torch.cat([past, x])
+        steps = [whole[kept - delay : kept - delay + len(x)] for delay in range(self.depth)]
+        # Joined as they lie in memory, channels-last.
+        joined = torch.cat([step.movedim(2, -1) for step in steps], -1).movedim(-1, 2)
+        return joined, CellState((whole[len(whole) - kept :],), first + len(x))
 
 
 class Multiply(nn.Module):

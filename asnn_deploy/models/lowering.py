@@ -15,10 +15,23 @@ from asnn_deploy.analysis.flow import flow
 from asnn_deploy.analysis.order_free import snap
 from asnn_deploy.errors import GraphError, LoweringError
 from asnn_deploy.ir.graph import DeployGraph, Edge
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Layer, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.layers import (
+    Add,
+    Concat,
+    Conv,
+    Flatten,
+    Layer,
+    Linear,
+    Neuron,
+    Pool,
+    Product,
+    Readout,
+    Reshape,
+    Scale,
+)
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.models.cells import AdaptiveLIFCell, MultiStep, NeuronCell
-from asnn_deploy.models.layers import Multiply, PerStep, Reshaped, Scaled, Sum, Synapses, WeightedMean
+from asnn_deploy.models.layers import Multiply, PerStep, Recent, Reshaped, Scaled, Sum, Synapses, WeightedMean
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.util.arrays import Array
 
@@ -30,7 +43,12 @@ def lower(network: SpikingNetwork, dt: float = 1e-3, snapped: bool = True) -> De
     Raises LoweringError naming the path and type of a module that has no deployable counterpart.
     """
     layers = [_lower_module(name, f"layers.{name}", module) for name, module in network.layers.items()]
-    edges = [Edge(source, name) for name, sources in network.sources.items() for source in sources]
+    edges = [
+        Edge(source, name, delay)
+        for name, sources in network.sources.items()
+        for source in sources
+        for delay in _delays(network.layers[name])
+    ]
     graph = DeployGraph(network.input_shape, network.code, tuple(layers), tuple(edges), dt=dt)
     for layer in graph.layers:
         padded = isinstance(layer, Pool) and layer.mode == "max" and any(layer.padding)
@@ -40,6 +58,11 @@ def lower(network: SpikingNetwork, dt: float = 1e-3, snapped: bool = True) -> De
                 "a deployed pooling pads with zeros; pool the spikes, or without padding"
             )
     return snap(graph) if snapped else graph
+
+
+def _delays(module: nn.Module) -> range:
+    """The delays of the edges from what a module reads."""
+    return range(module.depth) if isinstance(module, Recent) else range(1)
 
 
 def _lower_module(name: str, path: str, module: nn.Module) -> Layer:
@@ -153,6 +176,7 @@ RULES: dict[type[nn.Module], Callable[[str, str, Any], Layer]] = {
     nn.AvgPool2d: _average_pool,
     nn.Flatten: _flatten,
     Scaled: _scaled,
+    Recent: lambda name, _path, _module: Concat(name),
     Sum: lambda name, _path, _module: Add(name),
     Multiply: lambda name, _path, module: Product(name, module.equation),
     Reshaped: lambda name, _path, module: Reshape(name, module.shape),

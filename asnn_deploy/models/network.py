@@ -20,7 +20,7 @@ from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Neuron, Product, Readout, Scale
 from asnn_deploy.models.cells import CellState, MultiStep
 from asnn_deploy.models.integers import IntegerNeuron, IntegerReadout, IntegerSynapses, carrier
-from asnn_deploy.models.layers import Encode, Multiply, PerStep, Synapses
+from asnn_deploy.models.layers import Encode, Multiply, PerStep, Recent, Synapses
 
 
 @contextmanager
@@ -101,18 +101,18 @@ class SpikingNetwork(nn.Module):
         return self.answer.summands(torch.cat(arriving)), torch.cat(shares)
 
     def _segment(self, images: Tensor, first: int, size: int, traffic: bool, *before: Tensor) -> tuple[Tensor, ...]:
-        """What arrives at the answer, the traffic, and the states of all neurons behind some steps, in a row."""
+        """What arrives at the answer, the traffic, and the states of all layers behind some steps, in a row."""
         waiting = iter(before)
         states = {
-            name: CellState(tuple(islice(waiting, len(layer.model.states))), first)
-            for name, layer in self._populations.items()
+            name: CellState(tuple(islice(waiting, layer.memories)), first)
+            for name, layer in self._with_state.items()
             if before
         }
         shares: list[tuple[int, Tensor]] | None = [] if traffic else None
         x, after = self._run(images, slice(first, first + size), states, shares)
         total = sum(count for count, _ in shares or ())
         share = sum((mean * (count / total) for count, mean in shares or ()), x.new_zeros(size))
-        return x, share, *(value for name in self._populations for value in after[name].values)
+        return x, share, *(value for name in self._with_state for value in after[name].values)
 
     @contextmanager
     def statistics_kept(self) -> Iterator[None]:
@@ -129,8 +129,8 @@ class SpikingNetwork(nn.Module):
                 norm.momentum, norm.num_batches_tracked = momentum, tracked
 
     @property
-    def _populations(self) -> dict[str, MultiStep]:
-        return {name: layer for name, layer in self.layers.items() if isinstance(layer, MultiStep)}
+    def _with_state(self) -> dict[str, MultiStep | Recent]:
+        return {name: layer for name, layer in self.layers.items() if isinstance(layer, (MultiStep, Recent))}
 
     def first_not_finite(self, images: Tensor) -> str | None:
         """The first layer that gives NaN or infinity for these images; None where none does."""
@@ -171,7 +171,7 @@ class SpikingNetwork(nn.Module):
         for name, layer in before:
             sources = self.sources[name]
             read = [signals[source] for source in sources]
-            if isinstance(layer, MultiStep):
+            if isinstance(layer, (MultiStep, Recent)):
                 signals[name], after[name] = layer.after(read[0], states.get(name))
             elif isinstance(layer, Synapses):
                 signals[name] = layer(*read, steps.start)

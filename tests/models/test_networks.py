@@ -9,6 +9,7 @@ from networks import CODING_STEPS
 from neuron_steps import float_step
 from runs import tiny_config
 from torch import nn
+from torch.nn import functional
 
 from asnn_deploy.analysis.order_free import analyse
 from asnn_deploy.engine.runner import run
@@ -26,6 +27,7 @@ from asnn_deploy.training.network import build_model
 from asnn_deploy.training.presets import preset
 
 SMALL = {
+    "lenet": {"model.widths": [4, 6], "model.hidden": 12, "model.time_kernel": 3},
     "sew-resnet": {"model.widths": [4, 6], "model.depth": 1},
     "spikformer": {"model.widths": [4, 8], "model.depth": 1, "model.heads": 2, "model.hidden": 12, "model.patch": 2},
 }
@@ -127,6 +129,39 @@ def test_what_is_trained_is_what_is_deployed(name, coding, steps, neuron):
             assert np.array_equal(fired.numpy().astype(bool), trace.spikes[layer]), layer
         assert np.array_equal(logits.numpy(), trace.logits)
         assert sum(fired.any() for fired in trace.spikes.values()) > len(spikes) / 2
+
+
+def test_a_convolution_over_time_is_the_causal_one_of_torch():
+    """As Conv3d computes it on zeros before the first step; its weight's oldest step comes first."""
+    torch.manual_seed(0)
+    network = configured("lenet", time_steps=5).eval()
+    synapses = network.layers["conv2_synapses"]
+    x = torch.randint(0, 2, (5, 3, 4, 4, 4)).float()  # [T, B, C, H, W]
+    weight, bias = synapses.weights[0].weight, synapses.weights[0].bias
+    depth = weight.shape[1] // x.shape[2]
+    kernel = weight.unflatten(1, (depth, -1)).movedim(1, 2).flip(2)  # [out, in, D, KH, KW]
+    video = functional.pad(x.permute(1, 2, 0, 3, 4), (1, 1, 1, 1, depth - 1, 0))
+    expected = functional.conv3d(video, kernel, bias).permute(2, 0, 1, 3, 4)
+    found = synapses.apply_at(0, network.layers["conv2_recent"](x).flatten(0, 1)).unflatten(0, (5, 3))
+    assert depth == 3
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("segment", [1, 2, 3])
+def test_a_convolution_over_time_reads_the_segment_before(segment):
+    network = configured("lenet", time_steps=5).eval()
+    images = torch.randint(0, 256, (3, 2, 8, 8), dtype=torch.uint8)
+    whole, parts = network.step_logits(images), network.step_logits(images, segment)
+    assert torch.equal(whole, parts)
+    weight = network.layers["conv2_synapses"].weights[0].weight
+    slopes = [torch.autograd.grad(x.square().sum(), weight)[0] for x in (whole, parts)]
+    torch.testing.assert_close(*slopes)
+
+
+def test_several_steps_of_the_input_are_refused():
+    build = Builder(ModelConfig(), input_code("hybrid-latency", 4), (2, 8, 8))
+    with pytest.raises(ConfigError, match="'first_recent': reads several steps of the input"):
+        build.conv("first", INPUT, 4, depth=2)
 
 
 def test_a_hybrid_coding_has_two_stems():

@@ -26,6 +26,8 @@ class LeNetConfig(ModelConfig):
     """Channels of each convolution."""
     hidden: int = Field(256, ge=1, le=1_000_000)
     """Neurons of the hidden linear layer."""
+    time_kernel: int = Field(1, ge=1, le=64)
+    """How many steps each convolution but the first reads, the latest ones: 1, or more for convolutions over time."""
 
 
 class LeNet(Network):
@@ -46,7 +48,7 @@ class LeNet(Network):
             )
         x = INPUT
         for i, outputs in enumerate(config.widths, 1):
-            x = build.conv(f"conv{i}", x, outputs, bias=True)
+            x = build.conv(f"conv{i}", x, outputs, bias=True, depth=1 if x == INPUT else config.time_kernel)
             x = build.max_pool(f"conv{i}_pool", x, 2, 2)
         x = build.linear("fc1", build.flatten(x), config.hidden)
         return build.answer(x, "fc2", classes)
