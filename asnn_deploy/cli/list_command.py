@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from asnn_deploy.deploy.plugins import Plugin, Plugins
     from asnn_deploy.util.discover import Parts
 
 T = TypeVar("T")
@@ -41,10 +42,9 @@ def command() -> None:
     trained = [(name, f"{model} that learns its parameters for each time step") for name, model in ALIASES.items()]
     table("Neurons", ["name", ""], [*trained, *part_rows(MODELS, lambda model: model.summary)])
     table("Losses", ["name", ""], part_rows(LOSSES, lambda loss: loss.summary))
-    for plugins in (EXPORTERS, TARGETS, SIMULATORS):
-        reasons = {name: plugins.reason(name) for name in plugins}
-        rows = [(name, f"not available: {reason}" if reason else "available") for name, reason in reasons.items()]
-        table(f"{plugins.what.capitalize()}s", ["name", ""], rows)
+    groups: tuple[Plugins[Any], ...] = (EXPORTERS, TARGETS, SIMULATORS)
+    for plugins in groups:
+        table(f"{plugins.what.capitalize()}s", ["name", ""], part_rows(plugins, availability))
     table("Chips", ["name", ""], part_rows(CHIPS, lambda file: load_chip(file).title))
     table(
         "Energy profiles",
@@ -53,6 +53,12 @@ def command() -> None:
     )
     for chip, reason in NO_PROFILE.items():
         click.echo(f"{chip}: no profile: {reason}")
+
+
+def availability(plugin: Plugin) -> str:
+    """Whether a plug-in can be used here, or why not."""
+    reason = plugin.unavailable()
+    return f"not available: {reason}" if reason else "available"
 
 
 def part_rows(parts: Parts[T], said: Callable[[T], str]) -> list[tuple[str, str]]:
