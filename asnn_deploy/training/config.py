@@ -129,18 +129,16 @@ def make_config(values: Mapping[str, Any], where: str) -> RunConfig:
 
     Keys of a network or a loss that is not chosen are left out, so that the sections may hold those of several.
     """
-    plain, section = dict(values), ""
+    plain, within = dict(values), []
     try:
         for section, choice in CHOICES.items():
-            given = plain.get(section, {})
+            given, within = plain.get(section, {}), [section]
             if isinstance(given, Mapping):
                 plain[section] = choice.kind(given).model_validate(choice.own(given))
-        section = ""
+        within = []
         return RunConfig.model_validate(plain)
     except ValidationError as error:
-        problem = explain(
-            error, lambda path: unknown_name("key", ".".join(path), all_keys()), [section] * bool(section)
-        )
+        problem = explain(error, lambda path: unknown_name("key", ".".join(path), all_keys()), within)
         raise ConfigError(f"{where}: {problem}") from None
     except InputError as error:  # a name that is unknown or claimed twice, or another part's key
         raise ConfigError(f"{where}: {error}") from None

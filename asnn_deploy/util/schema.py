@@ -16,7 +16,8 @@ def explain(
 ) -> str:
     """Return the first problem as `key = value found: what is expected`, on one line.
 
-    unknown: what to say of a key that the schema does not have, given its path. within: the path of what was checked.
+    unknown: what to say of a key that the schema does not have, given its path.
+    within: the path of the section that was checked.
     """
     problems = error.errors(include_url=False)
     # A misspelt key is also a missing one; the spelling is what the user can mend.
