@@ -252,6 +252,25 @@ def formats() -> str:
     )
 
 
+def engine_neurons() -> str:
+    """Other neuron models in the engine, against LIF."""
+    found = results("engine-neurons")
+    forms = found["forms"]
+    rows = [
+        f"| {name} | "
+        + " | ".join(f"{f['microseconds'][name]:.0f} | **{f['times_lif'][name]:.2f}**" for f in forms.values())
+        for name in forms["float"]["microseconds"]
+    ]
+    heads = " | ".join(f"{form}, us a sample | times LIF" for form in forms)
+    return (
+        f"## Neurons in the engine\n\nThe network with other models' neurons, at LIF's firing rate, random weights, "
+        f"batch {found['batch']}, one core, in turns. LIF has a kernel of its own; all others are programs:\n\n"
+        f"{measured(found, 'engine_neurons')}\n| neurons | {heads} |\n|---|{'---|---|' * len(forms)}\n"
+        + " |\n".join(rows)
+        + " |\n"
+    )
+
+
 def loading() -> str:
     """The loader against training."""
     found = results("loading")
@@ -273,7 +292,21 @@ def main() -> None:
         "and here 10 classes; it has the reference's 256 and 100 since.\n"
     )
     PAGE.write_text(
-        "\n".join([head, fixed(), training(), lava(), formats(), onnx(), counting(), fit(), loading(), cli()]),
+        "\n".join(
+            [
+                head,
+                fixed(),
+                engine_neurons(),
+                training(),
+                lava(),
+                formats(),
+                onnx(),
+                counting(),
+                fit(),
+                loading(),
+                cli(),
+            ]
+        ),
         encoding="utf-8",
     )
 

@@ -14,10 +14,20 @@ from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Add, Concat, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
+from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.ir.step_table import StepTable
 
 CODINGS = [("direct", 2), ("latency", 3), ("hybrid-latency", 3), ("embedding", 4), ("hybrid-embedding", 5)]
-MODELS = ("lif", "if", "cuba-lif")
+FIRING = ("lif", "if", "cuba-lif")
+RANGES = {
+    "leak": (0.2, 1.0),
+    "gain": (0.3, 1.2),
+    "current_leak": (0.2, 0.8),
+    "threshold": (0.5, 1.5),
+    "bias": (-0.1, 0.3),
+    "recovery": (0.2, 0.9),
+    "feedback": (-0.5, 0.0),
+}
 RULES = ("sum", "mean", "maximum", "last", "most-spikes", "first-spike")
 
 
@@ -58,19 +68,18 @@ class Drawing:
         """Any float32 values, other ones at each step."""
         return StepTable.per_step(self.rng.uniform(low, high, (self.steps, *shape)).astype(np.float32))
 
-    def neurons(self, name, shape, models=MODELS):
+    def grain(self, shape):
+        """A granularity of parameters."""
+        return [(), shape[:1], (shape[0], *(1,) * (len(shape) - 1)), shape][self.draw(st.integers(0, 3))]
+
+    def neurons(self, name, shape, models=FIRING):
         """A population of any model, granularity and reset."""
-        grain = [(), shape[:1], (shape[0], *(1,) * (len(shape) - 1)), shape][self.draw(st.integers(0, 3))]
-        model = self.draw(st.sampled_from(models))
-        parameters = {"gain": self.real(0.3, 1.2, *grain)}
-        if model != "if":
-            parameters["leak"] = self.real(0.2, 1.0, *grain)
-        if model == "cuba-lif":
-            parameters["current_leak"] = self.real(0.2, 0.8, *grain)
-        if model != "li" and self.draw(st.booleans()):
-            parameters["threshold"] = self.real(0.5, 1.5, *grain)
-        if self.draw(st.booleans()):
-            parameters["bias"] = self.real(-0.1, 0.3, *grain)
+        grain, model = self.grain(shape), self.draw(st.sampled_from(models))
+        parameters = {
+            key: self.real(*RANGES[key], *grain)
+            for key, parameter in MODELS[model].parameters.items()
+            if parameter.default is None or self.draw(st.booleans())
+        }
         return self.put(Neuron(name, model, parameters, self.draw(st.sampled_from(["subtract", "zero"]))))
 
     def convolution(self, name, outputs, same=False):
@@ -130,7 +139,11 @@ class Drawing:
             self.neurons("last", (3,))
         elif self.draw(st.booleans()):
             self.neurons("read", (3,), ("li",))
-        self.put(Readout("readout", self.real(0.5, 1.5, *([3] if self.draw(st.booleans()) else [])), rule=rule))
+        return self.read(Readout("readout", self.real(0.5, 1.5, *([3] if self.draw(st.booleans()) else [])), rule=rule))
+
+    def read(self, readout):
+        """The whole network, read from the last layer."""
+        self.put(readout)
         return DeployGraph(self.input_shape, self.code, tuple(self.layers), tuple(self.edges))
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.engine.choice import Choice
 from asnn_deploy.engine.dense import ConvKernel, LinearKernel
-from asnn_deploy.engine.kernels import integrate
+from asnn_deploy.engine.kernels.records import Events
+from asnn_deploy.engine.kernels.synapses import integrate
 from asnn_deploy.engine.layout import aligned, arrange, geometry
 from asnn_deploy.engine.registers import NotCompilable, accumulator_types, narrowest
 from asnn_deploy.engine.signals import carried_types, channels_first, channels_last
@@ -88,10 +89,10 @@ class Synapses:
             at = slice(part.start - steps.start, part.stop - steps.start)
             yield Run(part, at, kind, graded, np.ascontiguousarray(self.bias[part], kind))
 
-    def events(self, run: Run) -> tuple[Any, ...]:
-        """How the kernels take a run's synapses, behind its inputs."""
-        g = tuple(self.geometry)
-        return run.graded, self.weights, self.tables[run.part], g, run.bias, self.accumulators[run.kind]
+    def events(self, run: Run) -> Events:
+        """How the kernels take a run's synapses."""
+        accumulators = self.accumulators[run.kind]
+        return Events(run.graded, self.weights, self.tables[run.part], self.geometry, run.bias, accumulators)
 
     def dense_sums(self, run: Run, x: Array) -> Array:
         """The finished accumulators of some inputs, `[steps, samples, accumulators]`, as matrix products."""
@@ -113,7 +114,7 @@ class Synapses:
         g = self.geometry
         if found is None:
             found = np.empty((*x.shape[:2], g.out_height, g.out_width * g.outputs), run.kind)
-        integrate(x, *self.events(run), found)
+        integrate(x, self.events(run), found)
         return found
 
     def sums(self, run: Run, x: Array) -> Array:

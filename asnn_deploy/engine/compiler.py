@@ -1,12 +1,19 @@
 """`compiled`: how every kernel of the engine is compiled: once, kept on disk, without the interpreter's lock.
 
+A kernel on disk holds all kernels that it calls, so it is renewed when any file of its folder changes; Numba alone
+would look at the kernel's own file only. What kernels use of each other thus stands in one folder.
+
 The one place that imports Numba, whose names kernels need, from here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 # Numba reads `.numba_config.yaml` in the working directory, which may be anybody's bundle, and unpickles what it finds
@@ -15,6 +22,7 @@ os.environ.setdefault("NUMBA_CACHE_DIR", "")
 
 import numba
 from numba import types
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic, overload
 
 __all__ = ["compiled", "intrinsic", "overload", "types"]
@@ -26,7 +34,22 @@ def compiled(function: Callable[..., Any], fastmath: Collection[str] = ()) -> An
     fastmath: what the compiler may do to floats all the same, such as "reassoc", to add in another order.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
-    try:
-        return numba.njit(function, cache=True, **options)
-    except RuntimeError:  # no folder for the cache can be written: compile anew in each process
-        return numba.njit(function, **options)
+    made = numba.njit(function, **options)
+    with suppress(RuntimeError):  # no folder for the cache can be written: compile in each process
+        made._cache = FolderCache(function)  # type: ignore[no-untyped-call]
+    return made
+
+
+class FolderCache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache of a function on disk, whose entries are those of one state of the function's folder."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        own = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call]
+        return (*own, sources(Path(self._py_func.__code__.co_filename).parent))
+
+
+@cache
+def sources(folder: Path) -> str:
+    """Return a digest of all Python files in a folder."""
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.py"))]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -6,56 +6,19 @@ are contiguous.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from asnn_deploy.engine.kernels.records import BLOCK, PADDED_TO, SPACE, Geometry, Window
 from asnn_deploy.engine.signals import BYTE
-from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Conv, Linear, Neuron, Pool, Shape
+from asnn_deploy.ir import granularity
+from asnn_deploy.ir.layers import Conv, Linear, Pool, Shape
 from asnn_deploy.util.arrays import Array
 
 _CACHE_LINE = 64
-PADDED_TO = 32
-"""Runs of weights are padded with zeros to a multiple of so many: whole vector registers, at 8 or 16 bits each."""
-
-
-class Geometry(NamedTuple):
-    """A convolution (or, as one of a 1x1 image, a linear map) as runs of weights. All sizes in elements.
-
-    A run goes through `taps` neighbouring outputs: with stride and dilation 1 and no groups a whole kernel row, else
-    one tap. `left` columns stand before an accumulator row's first output, so that rows need no borders.
-    """
-
-    height: int
-    width: int
-    channels: int
-    groups: int
-    kernel_height: int
-    kernel_width: int
-    taps: int
-    run: int
-    outputs: int
-    out_height: int
-    out_width: int
-    left: int
-    pitch: int
-    stride_y: int
-    stride_x: int
-    padding_y: int
-    padding_x: int
-    dilation_y: int
-    dilation_x: int
-
-    @property
-    def accumulators(self) -> int:
-        """Length of the accumulator of one sample, with room for a run's padding."""
-        return self.out_height * self.pitch + PADDED_TO
-
-    @property
-    def weights(self) -> int:
-        """Length of one weight table."""
-        return self.channels * self.kernel_height * (self.kernel_width // self.taps) * self.run
 
 
 def geometry(layer: Conv | Linear, shape_in: Shape, shape_out: Shape) -> Geometry:
@@ -114,51 +77,46 @@ def aligned(length: int, dtype: Any) -> Array:
     return raw[start : start + length * np.dtype(dtype).itemsize].view(dtype)
 
 
-def parameters(graph: DeployGraph, neuron: Neuron) -> dict[str, list[Array]]:
-    """A neuron layer's parameters, each step's `[T]`, with the defaults of those left out."""
-    known = neuron.definition.known(graph.arithmetic == "fixed")
-    return {
-        key: [
-            neuron.parameters[key].at(t) if key in neuron.parameters else np.asarray(p.default)
-            for t in range(graph.time_steps)
-        ]
-        for key, p in known.items()
-    }
+def spread(tables: Sequence[Sequence[Array]], shape: Shape) -> tuple[int, list[Array]]:
+    """Parameters `[T]` as the neurons of a sample read them, channels-last: `[T, a row]`, or `[T, neurons]` if need be.
 
-
-def spread(tables: list[list[Array]], shape: tuple[int, ...]) -> tuple[int, list[Array]]:
-    """Parameters as the neurons of a sample read them, channels-last: `[T, a row]`, or `[T, neurons]` where need be.
-
-    Returns how far apart the rows' parameters are (0 where all rows share them), and the tables.
+    Returns how far apart the rows' parameters are (0 if all rows share them), and the tables.
     """
-    width = shape[0] * (shape[-1] if len(shape) > 1 else 1)
-    full = (shape[0], shape[1] if len(shape) > 2 else 1, shape[-1] if len(shape) > 1 else 1)
+    height = shape[1] if len(shape) > 2 else 1
+    width = math.prod(shape) // height
 
-    def whole(value: Array) -> Array:
-        if value.ndim == 1 and len(shape) > 1 and value.shape == shape[:1]:
-            value = value.reshape(-1, 1, 1)
-        elif value.ndim == 2:
-            value = value[:, None]  # a 1-D signal is one row
-        elif value.ndim == 1:
-            value = value.reshape(-1, 1, 1)
-        return np.broadcast_to(value, full).transpose(1, 2, 0).reshape(full[1], width)
+    def rows(value: Array) -> Array:
+        return np.moveaxis(granularity.spread(value, shape), 0, -1).reshape(height, width)
 
-    rows = [np.stack([whole(np.asarray(value)) for value in table]) for table in tables]
-    if all((r == r[:, :1]).all() for r in rows):
-        return 0, [np.ascontiguousarray(r[:, 0]) for r in rows]
-    return width, [r.reshape(len(r), -1) for r in rows]
+    whole = [np.stack([rows(value) for value in table]) for table in tables]
+    if all((r == r[:, :1]).all() for r in whole):
+        return 0, [np.ascontiguousarray(r[:, 0]) for r in whole]
+    return width, [r.reshape(len(r), -1) for r in whole]
 
 
-def pooling(pool: Pool | None, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """A pooling as `kernels.pool` takes it."""
+def in_blocks(rows: Array, channels: int) -> tuple[int, int, Array]:
+    """Return how many neurons a block has, how far (0 or 1) parameters move with a neuron, and the parameters.
+
+    rows `[T, parameters, a row]` become those of one block if all are alike: if the layer or its positions share them.
+    """
+    for period in (1, channels):
+        first, length = rows[..., :period], BLOCK // period * period
+        alike = rows.reshape(*rows.shape[:2], rows.shape[2] // period, period) == first[:, :, None]
+        if length and alike.all():
+            return length, 0, np.tile(first, -(-SPACE // period))[..., :SPACE]
+    return BLOCK, 1, rows
+
+
+def window(pool: Pool | None, shape: Shape) -> Window:
+    """A pooling as the kernels take it, and the shape of its result; without one, nothing."""
     if pool is None:
-        return (False, *(0,) * 8)
+        return Window(False, *(0,) * 8)
     flat = len(shape) == 2
     kernel, stride, padding, out = (
         (first, *rest) if flat else tuple(rest)
         for first, rest in ((1, pool.kernel), (1, pool.stride), (0, pool.padding), (1, shape[1:]))
     )
-    return (pool.mode == "sum", *kernel, *stride, *padding, *out)
+    return Window(pool.mode == "sum", *kernel, *stride, *padding, *out)
 
 
 def poolable(pool: Pool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from asnn_deploy.analysis.overflow import magnitude
 from asnn_deploy.ir.fixed_point import LEAK_BITS, LEAK_SHIFT, STATE_BITS, largest
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Neuron, Synapses
+from asnn_deploy.ir.neurons.program import Instruction, Op, Program
 from asnn_deploy.util.arrays import Array
 
 
@@ -20,7 +22,9 @@ class NotCompilable(Exception):
 
 
 REGISTER = 32
-"""Bits of the registers in which integer neurons are computed."""
+"""Bits of the registers in which integer LIF neurons are computed, and of every state in memory."""
+WHOLE = 2.0**53
+"""Whole numbers up to here are exact in float64."""
 
 
 def accumulator_types(graph: DeployGraph, layer: Synapses) -> list[Any] | None:
@@ -38,14 +42,17 @@ def accumulator_types(graph: DeployGraph, layer: Synapses) -> list[Any] | None:
     return None if None in kinds else kinds
 
 
-def covers(graph: DeployGraph, neuron: Neuron, tables: dict[str, list[Array]]) -> bool:
-    """Whether no intermediate of these integer neurons can leave a 32-bit register, at any step."""
+def covers(graph: DeployGraph, neuron: Neuron, parameters: Sequence[Mapping[str, Array]]) -> bool:
+    """Return whether no intermediate of these integer LIF neurons can leave a 32-bit register, at any step.
+
+    parameters: those in force, by name, for each step.
+    """
     product, top = magnitude(flow(graph).reached[neuron.name]["product"]), largest(REGISTER)
-    for t in range(graph.time_steps):
-        if tables["gain_shift"][t].ndim:
+    for t, p in enumerate(parameters):
+        if p["gain_shift"].ndim:
             return False
         leak, threshold, bias, shift = (
-            float(np.abs(tables[key][t]).max()) for key in ("leak", "threshold", "bias", "gain_shift")
+            float(np.abs(p[key]).max()) for key in ("leak", "threshold", "bias", "gain_shift")
         )
         gained = float(product[t])
         fits = (
@@ -58,6 +65,51 @@ def covers(graph: DeployGraph, neuron: Neuron, tables: dict[str, list[Array]]) -
         if not all(fits):
             return False
     return True
+
+
+def exact(program: Program, parameters: Sequence[Mapping[str, Array]], arriving: Array) -> bool:
+    """Return whether float64 registers hold an integer program's every intermediate exactly, and int32 its states.
+
+    parameters: those in force, by name, for each step; arriving `[T]`: magnitudes of the input. The states are followed
+    from the widest that a chip holds.
+    """
+    states = [float(largest(STATE_BITS))] * len(program.states)
+    for p, x in zip(parameters, arriving):
+        held = [float(x), *states, *(float(np.abs(p[key]).max()) for key in program.parameters)]
+        for instruction in program.instructions:
+            most = _reach(instruction, held)
+            if most > WHOLE:
+                return False
+            held.append(_left(instruction.op, most))
+        states = [held[k] for k in program.kept]
+        if max(held) > WHOLE or max(states) > largest(REGISTER):
+            return False
+    return True
+
+
+def _reach(instruction: Instruction, held: list[float]) -> float:
+    """The largest magnitude on the way to an instruction's result, from those of the registers before it."""
+    a, b, c = (held[k] if 0 <= k < len(held) else 0.0 for k in (instruction.a, instruction.b, instruction.c))
+    op = instruction.op
+    if op in (Op.ADD, Op.SUBTRACT):
+        return a + b
+    if op in (Op.MUL, Op.DECAY, Op.SCALE):
+        return a * (c if op == Op.SCALE else b)
+    if op == Op.ALIGN:
+        return a * 2.0**instruction.b
+    return 1.0 if op == Op.FIRE else a
+
+
+def _left(op: Op, most: float) -> float:
+    """The largest magnitude of an instruction's result; a shift of SCALE may be 0."""
+    if op == Op.DECAY:
+        return most / 2**LEAK_SHIFT
+    if op == Op.SATURATE:
+        return min(most, float(largest(STATE_BITS)))
+    if op == Op.WRAP:
+        half = 2.0 ** (STATE_BITS - 1)
+        return max(min(most, half), most - 2 * half)
+    return most
 
 
 def narrowest(values: Array) -> Any:

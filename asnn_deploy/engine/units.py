@@ -9,7 +9,7 @@ import numpy as np
 
 from asnn_deploy.engine.compiled import Synapses
 from asnn_deploy.engine.layout import poolable
-from asnn_deploy.engine.population import MODEL, Population
+from asnn_deploy.engine.population import Population
 from asnn_deploy.engine.registers import NotCompilable
 from asnn_deploy.engine.signals import carried_types, potential_type, signal_type
 from asnn_deploy.engine.steppers import Firing, build
@@ -131,10 +131,10 @@ def _compiled(
     synapses = None if isinstance(layer, Neuron) else layer
     neuron = layer if synapses is None else _only_reader(graph, synapses, names, outside)
     try:
-        if isinstance(neuron, Neuron) and neuron.model == MODEL:
+        if isinstance(neuron, Neuron):
             readers = [graph.by_name[e.target] for e in graph.edges if e.source == neuron.name and not e.delay]
             pools = [r for r in readers if isinstance(r, Pool) and r.name in names and poolable(r)]
-            pool = pools[0] if pools else None
+            pool = pools[0] if pools and neuron.definition.spikes else None
             outputs = {n for n in (neuron.name, pool.name if pool else "") if n in outside}
             outputs |= {pool.name} if pool else set()
             outputs |= {neuron.name} if not pool or len(readers) > 1 else set()

@@ -1,6 +1,5 @@
 """Compiled layers against the NumPy definitions, on every kind of layer and at the edges of the registers."""
 
-import numba
 import numpy as np
 import pytest
 from energy.test_connections import convolutions
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from networks import any_graph, random_graph, random_images, small_lenet
 from neuron_steps import fixed_step
 
-from asnn_deploy.engine import choice, compiler
+from asnn_deploy.engine import choice
 from asnn_deploy.engine.choice import Choice
 from asnn_deploy.engine.compiled import Synapses
 from asnn_deploy.engine.executor import Executor
@@ -150,7 +149,7 @@ def test_integer_neurons_over_the_whole_range_of_their_registers(reset, shift):
     unit = population(tables, reset)
     unit.reset(samples)
     state = drawn(STATE_BITS, (samples, width))
-    unit.v[:] = state
+    unit.states[:, 0] = state
     v = state.astype(np.int64)
     for t, x in enumerate(currents):
         found = unit.advance(range(t, t + 1), x[None])["lif"][0]
@@ -158,7 +157,7 @@ def test_integer_neurons_over_the_whole_range_of_their_registers(reset, shift):
         spikes, after = fixed_step(lif.model, {"v": v}, x.astype(np.int64), now, reset)
         v = after["v"]
         assert np.array_equal(found, spikes)
-        assert np.array_equal(unit.v, v)
+        assert np.array_equal(unit.states[:, 0], v)
     assert spikes.any()
 
 
@@ -176,9 +175,12 @@ def test_accumulators_are_as_narrow_as_their_bound_allows(bound, kind):
 
 
 def test_what_may_leave_a_register_is_computed_by_the_definition():
-    """Hand-made integer graphs, without the quantiser's proof: nothing wraps, the membrane saturates."""
+    """Hand-made integer graphs, without the quantiser's proof: nothing wraps, the membrane saturates.
+
+    32-bit registers are too narrow for all three; float64 is exact for the first.
+    """
     steps = 3
-    for weight, gain, expected in ((127, 2**28, largest(STATE_BITS)), (2**31 - 1, 1, largest(STATE_BITS))):
+    for weight, gain, kind in ((127, 2**28, Population), (127, 2**40, Stepwise), (2**31 - 1, 1, Stepwise)):
         tables = {"leak": 4096, "gain": gain, "gain_shift": 0, "threshold": 2**29, "bias": 0}
         layers = [
             Linear("fc", constant([[weight]], steps, np.int64)),
@@ -187,8 +189,9 @@ def test_what_may_leave_a_register_is_computed_by_the_definition():
         ]
         graph = DeployGraph.chain((1,), input_code("direct", steps), layers, arithmetic="fixed")
         fused = assert_compiled_equals_numpy(graph, np.full((1, 1), 255, np.uint8))
-        assert isinstance(fused.units[1], Stepwise)
-        assert fused.run(np.full((1, 1), 255, np.uint8), ALL).potentials["lif"].max() == expected
+        (unit,) = (unit for unit in fused.units if "lif" in unit.layers)
+        assert isinstance(unit, kind)
+        assert fused.run(np.full((1, 1), 255, np.uint8), ALL).potentials["lif"].max() == largest(STATE_BITS)
 
 
 @pytest.mark.parametrize("events", [True, False])
@@ -227,20 +230,6 @@ def test_threads_do_not_touch_each_other():
         assert np.array_equal(one.logits, other.logits)
         for name in one.spikes:
             assert np.array_equal(one.spikes[name], other.spikes[name])
-
-
-def test_without_a_folder_for_the_cache_kernels_are_compiled_anew(monkeypatch):
-    original, asked = numba.njit, []
-
-    def njit(function, cache=False, **options):
-        asked.append(cache)
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return original(function, **options)
-
-    monkeypatch.setattr(numba, "njit", njit)
-    assert compiler.compiled(lambda x: x + 1)(1) == 2
-    assert asked == [True, False]
 
 
 def test_no_multiply_add_is_fused():

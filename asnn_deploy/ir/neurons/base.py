@@ -2,9 +2,9 @@
 
 A model writes its step once, over a small set of operations (`operations.py`). NumPy runs it, in float32 and in
 integers; torch trains it (`models/cells.py`); interval arithmetic proves with it that no integer overflows; NIR and
-ONNX write it as nodes, and the energy report counts what it does. LIF alone also has compiled copies
-(`engine/kernels.py`, `models/kernels/`); all others run in NumPy and in Norse. How to write one: copy `lif.py`; it ends
-in `model = ...`.
+ONNX write it as nodes; the engine runs it as a program (`engine/assembler.py`), and the energy report counts what it
+does. LIF alone has faster copies, too (`engine/kernels/`, `models/kernels/`). How to write one: copy `lif.py`;
+it ends in `model = ...`.
 """
 
 from __future__ import annotations

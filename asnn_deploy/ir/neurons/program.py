@@ -1,6 +1,6 @@
 """A neuron's step as a program: its definition run once on registers that only have numbers.
 
-The energy report counts its instructions.
+The engine runs it (`engine/assembler.py`); the energy report counts its instructions.
 """
 
 from __future__ import annotations

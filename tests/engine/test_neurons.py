@@ -1,0 +1,173 @@
+"""Every neuron's compiled form against its definition in NumPy, bit for bit, on networks that Hypothesis draws."""
+
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from exactness import assert_order_free
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from strategies import Drawing, samples
+from test_contributing import EXAMPLES
+
+from asnn_deploy.engine.executor import Executor
+from asnn_deploy.engine.population import Population
+from asnn_deploy.engine.units import Stepwise
+from asnn_deploy.errors import GraphError
+from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Flatten, Linear, Neuron, Pool, Readout, Reshape, Scale
+from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameter, State
+from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.trace import Record
+from asnn_deploy.quantize import quantize
+
+ALL = Record(spikes=True, potentials=True, step_logits=True, spike_counts=True)
+REAL = ("lif", "if", "cuba-lif", "li", "inhibited")
+
+
+class Doubled(NeuronModel):
+    """A membrane that sends twice its potential, which no kernel does."""
+
+    name = "doubled"
+    spikes = False
+    parameters = fixed_parameters = MappingProxyType({"leak": Parameter("fraction kept")})
+
+    def step(self, ops, s, x, p):
+        v = ops.add(ops.mul(p.leak, s.v), x)
+        return ops.add(v, v), State(v=v)
+
+    def step_fixed(self, ops, s, x, p):
+        v = ops.saturate("v", ops.add(ops.decay(p.leak, s.v), x))
+        return ops.add(v, v), State(v=v)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def third_parties():
+    """CONTRIBUTING.md's neuron, and one whose compiled form there is none of."""
+    namespace = {}
+    exec(EXAMPLES["neurons/inhibited.py"], namespace)
+    MODELS.update({"inhibited": namespace["model"], "doubled": Doubled()})
+    yield
+    del MODELS["inhibited"], MODELS["doubled"]
+
+
+@st.composite
+def populations(draw, model):
+    """A network with neurons of one model, with synapses of their own or not, pooled or not."""
+    drawing = Drawing(draw, values=False)
+    drawing.shape = drawing.convolution("synapses", 2 * draw(st.integers(1, 2)))
+    if draw(st.booleans()):
+        drawing.put(Scale("scale", drawing.real(0.5, 1.5)))
+    drawing.neurons("neurons", drawing.shape, (model,))
+    if not MODELS[model].spikes:  # a linear map of potentials would have no exact sums
+        drawing.put(Flatten("flat"))
+        return drawing.read(Readout("readout", drawing.real(0.5, 1.5)))
+    if min(drawing.shape[1:]) >= 2 and draw(st.booleans()):
+        pool = Pool("pool", draw(st.sampled_from(["max", "sum"])), (2, 2), (2, draw(st.integers(1, 2))))
+        drawing.shape = pool.output_shape(drawing.shape)
+        drawing.put(pool)
+    return drawing.answer()
+
+
+@st.composite
+def integer_layers(draw, model):
+    """Neurons with any integer parameters, also such as no quantiser would choose, on any integers."""
+    steps, shape = draw(st.integers(1, 4)), tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=3)))
+    rng, whole = np.random.default_rng(draw(st.integers(0, 999))), int(np.prod(shape))
+
+    def parameter(key, known):
+        if key.endswith("shift"):
+            low, high = 0, 30
+        elif known.allowed:
+            low, high = known.allowed
+        else:
+            high = (1 << draw(st.integers(1, min(known.bits, 24) - 1))) - 1
+            low = 1 if key == "threshold" else -high
+        grain = [(), shape[:1], shape][draw(st.integers(0, 2))]
+        return StepTable.per_step(rng.integers(low, high + 1, (steps, *grain)))
+
+    weight = rng.integers(-(1 << draw(st.integers(1, 20))), 1 << draw(st.integers(1, 20)), (whole, 3))
+    known = MODELS[model].fixed_parameters.items()
+    layers = [
+        Linear("synapses", StepTable.constant(weight, steps)),
+        *([Reshape("shaped", shape)] if len(shape) > 1 else []),
+        Neuron(
+            "neurons",
+            model,
+            {key: parameter(key, p) for key, p in known if p.default is None or draw(st.booleans())},
+            "zero" if model == "loihi-lif" else draw(st.sampled_from(["subtract", "zero"])),
+        ),
+        *([Flatten("flat")] if len(shape) > 1 else []),
+        Readout("readout", StepTable.constant(np.int32(1), steps)),
+    ]
+    code = input_code(draw(st.sampled_from(["direct", "latency"])), steps)
+    return DeployGraph.chain((3,), code, layers, arithmetic="fixed")
+
+
+def bits(array):
+    return array.dtype, array.shape, array.tobytes()
+
+
+def unit_of(executor):
+    (found,) = (unit for unit in executor.units if "neurons" in unit.layers)
+    return found
+
+
+def compiled_as_defined(graph):
+    """The unit of the neurons; compiled with its neighbours and alone, all is equal to NumPy, down to signs of zeros."""
+    x, spiking = samples(graph, 3), [neuron.name for neuron in graph.spiking]
+    expected = Executor(graph, compiled=False).run(x, ALL)
+    fused = Executor(graph, wanted=[*spiking, graph.readout.name])
+    for executor in (fused, Executor(graph)):
+        found = executor.run(x, ALL)
+        for name in spiking:
+            assert np.array_equal(found.spikes[name], expected.spikes[name]), name
+            assert np.array_equal(found.spike_counts[name], expected.spike_counts[name]), name
+        for name, potential in expected.potentials.items():
+            assert bits(found.potentials[name]) == bits(potential), name
+        assert bits(found.step_logits) == bits(expected.step_logits)
+    return unit_of(fused)
+
+
+@pytest.mark.parametrize("model", REAL)
+@settings(max_examples=25)
+@given(st.data())
+def test_floats(model, data):
+    graph = data.draw(populations(model))
+    assert_order_free(graph)
+    assert isinstance(compiled_as_defined(graph), Population)
+
+
+@pytest.mark.parametrize("model", REAL)
+@settings(max_examples=25)
+@given(st.data())
+def test_integers_as_they_are_quantized(model, data):
+    """What the quantiser has proved to fit is compiled, always."""
+    try:
+        graph = quantize(data.draw(populations(model)))
+    except GraphError:
+        assume(False)
+    assert isinstance(compiled_as_defined(graph), Population)
+
+
+@pytest.mark.parametrize("model", [*REAL, "loihi-lif"])
+@settings(max_examples=40)
+@given(st.data())
+def test_any_integers(model, data):
+    """Registers saturate and wrap; what no compiled register holds is left to NumPy."""
+    graph = data.draw(integer_layers(model))
+    unit = compiled_as_defined(graph)
+    assert isinstance(unit, (Population, Stepwise))
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_what_has_no_compiled_form_is_computed_by_its_definition(fixed):
+    kind = np.int32 if fixed else np.float32
+    weight = StepTable.constant(np.array([[2, -1], [1, 1]], kind), 3)
+    leak = StepTable.constant(np.asarray(2048 if fixed else 0.5, kind), 3)
+    layers = [Linear("synapses", weight), Neuron("neurons", "doubled", {"leak": leak})]
+    readout = Readout("readout", StepTable.constant(np.asarray(1, kind), 3))
+    arithmetic = "fixed" if fixed else "float32"
+    graph = DeployGraph.chain((2,), input_code("latency", 3), [*layers, readout], arithmetic=arithmetic)
+    assert isinstance(compiled_as_defined(graph), Stepwise)
