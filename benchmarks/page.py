@@ -255,19 +255,16 @@ def formats() -> str:
 def engine_neurons() -> str:
     """Other neuron models in the engine, against LIF."""
     found = results("engine-neurons")
-    forms = found["forms"]
+    forms, samples = found["forms"], f" --samples {found['batch']}"
     rows = [
-        f"| {name} | "
-        + " | ".join(f"{f['microseconds'][name]:.0f} | **{f['times_lif'][name]:.2f}**" for f in forms.values())
-        for name in forms["float"]["microseconds"]
+        f"| {name} | " + " | ".join(f"**{form['times_lif'][name]:.2f}**" for form in forms.values()) + " |"
+        for name in forms["float"]["times_lif"]
     ]
-    heads = " | ".join(f"{form}, us a sample | times LIF" for form in forms)
     return (
-        f"## Neurons in the engine\n\nThe network with other models' neurons, at LIF's firing rate, random weights, "
-        f"batch {found['batch']}, one core, in turns. LIF has a kernel of its own; all others are programs:\n\n"
-        f"{measured(found, 'engine_neurons')}\n| neurons | {heads} |\n|---|{'---|---|' * len(forms)}\n"
-        + " |\n".join(rows)
-        + " |\n"
+        "## Neurons in the engine\n\nHow many times as long as with LIF the network takes with other models' neurons, "
+        f"at LIF's firing rate: random weights, batch {found['batch']}, one core, in turns. "
+        f"LIF has its own kernel; all others are programs:\n\n{measured(found, 'engine_neurons', samples)}\n"
+        f"| neurons | {' | '.join(forms)} |\n|---|{'---|' * len(forms)}\n" + "\n".join(rows) + "\n"
     )
 
 
