@@ -73,7 +73,7 @@ def sizes(graph: DeployGraph) -> dict[str, Sizes]:
 
 
 def _of_neurons(layer: Neuron, graph: DeployGraph) -> dict[str, int]:
-    work = counted(layer, graph.arithmetic == "fixed")
+    work = counted(layer, graph.arithmetic == "fixed", graph.shapes[layer.name])
     return {
         "neurons": math.prod(graph.shapes[layer.name]),
         "states": len(layer.definition.states),

@@ -40,7 +40,7 @@ def lif(graph: DeployGraph, neuron: Neuron) -> LIF | None:
 def machine(graph: DeployGraph, neuron: Neuron) -> Machine:
     """Return neurons as a program and its memory. Raises NotCompilable if its registers do not hold all numbers."""
     fixed = graph.arithmetic == "fixed"
-    steps, code = parameters(graph, neuron), program(neuron, fixed)
+    steps, code = parameters(graph, neuron), program(neuron, fixed, graph.shapes[neuron.name])
     if fixed:
         held = narrow(graph, neuron) and exact(code, steps, flow(graph).arriving(neuron.name)[0].largest)
     else:

@@ -118,9 +118,9 @@ def recorded(model: NeuronModel, parameters: tuple[str, ...], reset: str, fixed:
     return found
 
 
-def program(layer: Population, fixed: bool) -> Program:
-    """Return a layer's step as a program; its parameters are those that the step takes (`Neuron.parameters_at`)."""
-    at_0 = layer.parameters_at(0, (), np.int64 if fixed else np.float32, fixed)
+def program(layer: Population, fixed: bool, shape: tuple[int, ...]) -> Program:
+    """Return the step of a layer of that shape as a program of the parameters that it takes (`parameters_at`)."""
+    at_0 = layer.parameters_at(0, shape, np.int64 if fixed else np.float32, fixed)
     return recorded(layer.definition, tuple(key for key in vars(at_0) if key != "reset"), layer.reset, fixed)
 
 
@@ -133,9 +133,9 @@ class Work:
     comparisons: int
 
 
-def counted(layer: Population, fixed: bool) -> Work:
+def counted(layer: Population, fixed: bool, shape: tuple[int, ...]) -> Work:
     """Return what one step of one of a layer's neurons computes."""
-    ops = [instruction.op for instruction in program(layer, fixed).instructions]
+    ops = [instruction.op for instruction in program(layer, fixed, shape).instructions]
     return Work(
         multiplications=sum(op in (Op.MUL, Op.DECAY, Op.SCALE) for op in ops),
         additions=ops.count(Op.ADD),
