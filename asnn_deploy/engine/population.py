@@ -40,8 +40,8 @@ class Population:
     ) -> None:
         self.synapses = None if layer is None else Synapses(graph, layer)
         self.layers = tuple(part.name for part in (layer, neuron, pool) if part)
-        self.neuron, self.outputs, self.watched, self.counted = neuron.name, outputs, watched, counted
         self.shape, self.spiking = graph.shapes[neuron.name], neuron.definition.spikes
+        self.neuron, self.outputs, self.watched, self.counted = neuron.name, outputs, watched, counted and self.spiking
         self.state_type, self.carried = potential_type(graph), carried_types(graph)[neuron.name]
         self.neurons = prepared(graph, neuron)
         self.pool, self.pool_shape = pool.name if pool else None, graph.shapes[pool.name] if pool else ()

@@ -121,6 +121,7 @@ def compiled_as_defined(graph):
     fused = Executor(graph, wanted=[*spiking, graph.readout.name])
     for executor in (fused, Executor(graph)):
         found = executor.run(x, ALL)
+        assert list(found.spike_counts) == list(expected.spike_counts) == spiking
         for name in spiking:
             assert np.array_equal(found.spikes[name], expected.spikes[name]), name
             assert np.array_equal(found.spike_counts[name], expected.spike_counts[name]), name
