@@ -258,7 +258,7 @@ def test_products_are_refused(tmp_path):
     message = unwritable(product, tmp_path, dialect="canonical")
     assert message == (
         "layer 'twice' (product): NIR's primitives have no product of two signals; "
-        "use --nir-dialect extended, for readers that know it"
+        "write it in the dialect extended, for readers that know it"
     )
 
 

@@ -50,7 +50,7 @@ def check(layer: Layer, graph: DeployGraph, extended: bool) -> None:
     problem = None
     if not extended and needs_extension(layer, graph):
         what = "have no product of two signals" if isinstance(layer, Product) else "cannot split an axis"
-        problem = f"NIR's primitives {what}; use --nir-dialect extended, for readers that know it"
+        problem = f"NIR's primitives {what}; write it in the dialect extended, for readers that know it"
     elif type(layer) not in WRITERS:
         problem = "NIR has no counterpart; run or export this network in another format"
     elif isinstance(layer, Conv) and margins(layer.weight.shape[2:]) is None:
