@@ -33,7 +33,10 @@ def test_presets_are_valid_and_survive_yaml(name):
         ({"training": {"epochs": 0}}, "training.epochs = 0: input should be greater than or equal to 1"),
         ({"training": {"epochs": "many"}}, "training.epochs = 'many': input should be a valid integer"),
         ({"time_steps": 0}, "time_steps = 0"),
-        ({"model": {"neuron": "izhikevich"}}, "model.neuron: unknown neuron model 'izhikevich' (allowed: asnn,"),
+        (
+            {"model": {"neuron": "izhikevich"}},
+            "model.neuron = 'izhikevich': unknown neuron model 'izhikevich' (allowed: asnn,",
+        ),
         ({"model": {"neuron": "cuba-lfi"}}, "unknown neuron model 'cuba-lfi'; did you mean 'cuba-lif'"),
         ({"model": {"neuron": "loihi-lif"}}, "'loihi-lif' has no definition in floating point (its method `step`)"),
         ({"model": {"name": "lenett"}}, "file.yaml: unknown model 'lenett'; did you mean 'lenet'"),
@@ -41,7 +44,7 @@ def test_presets_are_valid_and_survive_yaml(name):
         ({"model": {"widthss": [4]}}, "unknown key 'model.widthss'; did you mean 'model.widths'"),
         (
             {"model": {"learned": ["laek"]}},
-            "model.learned: unknown parameter of neuron 'asnn' 'laek'; did you mean 'leak'",
+            "model.learned = ['laek']: unknown parameter of neuron 'asnn' 'laek'; did you mean 'leak'",
         ),
         ({"loss": {"step_weights": [1]}}, "file.yaml: loss.step_weights: belongs to loss.name = tet; choose that, or"),
         ({"model": 3}, "model = 3"),

@@ -62,7 +62,7 @@ TRAIN = ["train", "--preset", "digits-lenet", "--out", "run"]
         (["train", "absent.yaml", "--out", "run"], "absent.yaml: no such configuration file"),
         (["train", "--preset", "digits-lenet"], "Missing option '--out'"),
         ([*TRAIN, "--coding", "latncy"], "unknown coding 'latncy'; did you mean 'latency'"),
-        ([*TRAIN, "--neuron", "izhikevich"], "model.neuron: unknown neuron model 'izhikevich' (allowed: asnn,"),
+        ([*TRAIN, "--neuron", "izhikevich"], "unknown neuron model 'izhikevich' (allowed: asnn,"),
         ([*TRAIN, "--time-steps", "0"], "--time-steps 0: must be at least 1"),
         ([*TRAIN, "--time-steps", "two"], "'two' is not a valid integer"),
         ([*TRAIN, "--epochs", "0"], "--epochs 0: must be at least 1"),
