@@ -116,7 +116,7 @@ def assert_answers(graph, images, step_logits, logits, expected):
 
 def assert_same(graph, images, found, expected):
     """Spikes and potentials equal bit for bit, answers as `assert_answers` says; dtypes and shapes alike."""
-    assert list(found.spikes) == list(expected.spikes) == [neuron.name for neuron in graph.neurons]
+    assert list(found.spikes) == list(expected.spikes) == [neuron.name for neuron in graph.spiking]
     for name, spikes in expected.spikes.items():
         assert found.spikes[name].dtype == np.uint8
         assert found.potentials[name].dtype == expected.potentials[name].dtype

@@ -359,9 +359,6 @@ def awkward_names():
 
 
 NETWORKS = [
-    over_time,
-    integrators,
-    largest_counts,
     strides_groups_dilation,
     weights_at_each_step,
     padded_maximum_of_currents,
@@ -380,4 +377,7 @@ NETWORKS = [
     hard_reset_with_bias,
     one_step,
     awkward_names,
+    over_time,
+    integrators,
+    largest_counts,
 ]

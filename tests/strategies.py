@@ -134,6 +134,9 @@ class Drawing:
         if self.draw(st.booleans()):
             self.put(Reshape("reshaped", (self.shape[0], count // self.shape[0])))
         self.put(Flatten("flat"))
+        if self.draw(st.booleans()):  # each element counts differently, on a grid
+            shares = 2.0 ** self.rng.integers(-1, 2, (self.steps, count))
+            self.put(Scale("shares", StepTable.per_step(shares.astype(np.float32))))
         self.put(Linear("out", self.table(3, count, scale=0.5), self.table(3) if self.draw(st.booleans()) else None))
         if rule in ("most-spikes", "first-spike"):
             self.neurons("last", (3,))

@@ -123,7 +123,8 @@ def test_currents_put_together_keep_their_own_units(behind):
         assert trace.logits[0].tolist() == [float(v) for v in logits]
 
 
-def test_synapses_cannot_read_channels_of_different_units():
+def test_synapses_read_channels_of_different_units():
+    """A mean and a sum side by side: their integers are alike, and what these are worth is in the weights."""
     rng = np.random.default_rng(0)
     layers = [
         Conv("in", table(grid_weights(rng, (2, 2, 1, 1)))),
@@ -138,9 +139,15 @@ def test_synapses_cannot_read_channels_of_different_units():
         Readout("readout", table(1.0)),
     ]
     graph = graph_of(layers, sum=["lif"], both=["mean", "sum"])
-    run(graph, random_images(graph, 1))
-    with pytest.raises(GraphError, match="layer 'odd'.*channels of different scales"):
-        quantize(graph)
+    fixed, images = quantize(graph), random_images(graph, 40)
+    weight, whole = graph.by_name["odd"].weight.at(0), fixed.by_name["odd"].weight.at(0)
+    ratio = np.abs(whole[:, 2:]).max() / np.abs(whole[:, :2]).max()  # sums count 4 times as much as means
+    assert ratio == pytest.approx(4 * np.abs(weight[:, 2:]).max() / np.abs(weight[:, :2]).max(), rel=0.2)
+    expected, got = (run(version, images, ALL) for version in (graph, fixed))
+    assert np.mean(expected.spikes["last"] != got.spikes["last"]) < 0.05
+    spikes, _, logits = naive.run(fixed, images[0])
+    assert np.array_equal(got.spikes["last"][:, 0], spikes["last"])
+    assert got.logits[0].tolist() == [float(v) for v in logits]
 
 
 def test_a_factor_by_channel_behind_mixed_channels_has_no_common_unit():

@@ -72,9 +72,10 @@ class Executor:
             self._past[name] = deque((signals[:, samples] for signals in past), past.maxlen)
 
     def blocks(self) -> list[range]:
-        """The steps that can be run together: all of them, but where signals come back."""
-        steps = range(self.graph.time_steps)
-        return [range(t, t + 1) for t in steps] if self._past and self.graph.cycles else [steps]
+        """The steps that can be run together: all of them, but where a signal leads back to an earlier layer."""
+        steps, position = range(self.graph.time_steps), self.graph.position
+        back = any(position[e.source] >= position[e.target] for e in self.graph.edges)
+        return [range(t, t + 1) for t in steps] if self._past and back else [steps]
 
     def advance(self, steps: range, signals: dict[str, Array]) -> dict[str, Array]:
         """Run some steps: `signals` holds what enters, `[steps, B, ...]`, and gains what is wanted of the layers."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from asnn_deploy.ir.granularity import Shape
 from asnn_deploy.ir.quantization import Quantization
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
 
 ROUNDINGS = 1e-12
@@ -36,6 +37,12 @@ class Worth:
         unit = np.concatenate([self.unit[:1].repeat(delay, axis=0), self.unit])[: len(self.unit)]
         return Worth(unit, None if self.bias is None else late(self.bias, delay))
 
+    def parts(self) -> tuple[Array, Array]:
+        """Return one unit for all channels, the largest, `[T, 1]`, and each channel's as a share of it, `[T, C]`."""
+        top = np.abs(self.unit).max(axis=1, keepdims=True) if self.unit.shape[1] > 1 else self.unit
+        whole = np.where(top == 0, 1.0, top)
+        return (whole, self.unit / whole) if self.unit.shape[1] > 1 else (self.unit, np.ones_like(self.unit))
+
     def same_unit(self, other: Worth) -> bool:
         """Whether integers of both can be added: units are quotients, equal but for their float64 roundings."""
         return bool(np.allclose(self.unit, other.unit, rtol=ROUNDINGS, atol=0))
@@ -46,14 +53,15 @@ class Choices:
     """What a layer is told about its place when its integer version is made.
 
     shapes: of what enters; shape: of what leaves; time_steps: T. quantization: the graph's choices.
-    weight_units: of the layer's weights, `[T, C]` or `[T, 1]`, of synapses. bounds: of the integers that arrive, one
-        pair `[T, C]` for each input.
+    weight: of synapses, on what arrives in one unit; weight_units: of these weights, `[T, C]` or `[T, 1]`.
+    bounds: of the integers that arrive, one pair `[T, C]` for each input.
     """
 
     shapes: tuple[Shape, ...]
     shape: Shape
     time_steps: int
     quantization: Quantization
+    weight: Callable[[], StepTable]
     weight_units: Callable[[], Array]
     bounds: Callable[[], list[tuple[Array, Array]]]
 

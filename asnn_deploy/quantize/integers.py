@@ -23,6 +23,7 @@ from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.graph import INPUT, DeployGraph, remember, remembered
 from asnn_deploy.ir.layers import Layer
 from asnn_deploy.ir.signals import spikes
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.worth import Choices, Worth
 from asnn_deploy.quantize.scales import Scales
 from asnn_deploy.util.arrays import Array
@@ -44,6 +45,7 @@ def quantize(graph: DeployGraph) -> DeployGraph:
     result = replace(graph, code=made.code, layers=layers, arithmetic="fixed")
     remember(result, flow, made.follower.flow(result))
     remember(result, weight_units, made.scales.units)
+    remember(result, weights, made.scales.weights)
     prove(result)
     return result
 
@@ -52,6 +54,12 @@ def quantize(graph: DeployGraph) -> DeployGraph:
 def weight_units(_graph: DeployGraph) -> dict[str, Array]:
     """Return what an integer weight of each synaptic layer is worth, `[T, C]` or `[T, 1]`; for what `quantize` made."""
     raise GraphError("its weight units are not known; only `quantize` tells them")
+
+
+@remembered
+def weights(_graph: DeployGraph) -> dict[str, StepTable]:
+    """Return the real weights that the integers of each synaptic layer stand for; for what `quantize` made."""
+    raise GraphError("its real weights are not known; only `quantize` tells them")
 
 
 class _Integers:
@@ -102,6 +110,7 @@ class _Integers:
             shape=self.graph.shapes[layer.name],
             time_steps=self.graph.time_steps,
             quantization=self.graph.quantization,
+            weight=lambda: self.scales.weight(layer),  # type: ignore[arg-type]
             weight_units=lambda: self.scales.of(layer),  # type: ignore[arg-type]
             bounds=lambda: [self.track(edge.source).later(edge.delay).bounds for edge in edges],
         )

@@ -13,9 +13,9 @@ from asnn_deploy.analysis.overflow import magnitude, prove
 from asnn_deploy.engine.runner import run
 from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, STATE_BITS, largest
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Neuron, Synapses
+from asnn_deploy.ir.layers import Neuron
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.quantize.integers import quantize, weight_units
+from asnn_deploy.quantize.integers import quantize, weight_units, weights
 from asnn_deploy.util.arrays import Array
 
 
@@ -63,14 +63,13 @@ def bits_of(bounds: Bounds) -> int:
 
 def _synapses(graph: DeployGraph, fixed: DeployGraph, name: str) -> dict[str, Any]:
     """A layer's weights: their scales, one for each integer weight, and how many of them saturate."""
-    layer, choices = graph.by_name[name], graph.quantization
-    assert isinstance(layer, Synapses)
+    choices, real = graph.quantization, weights(fixed)[name]
     table = fixed.by_name[name].tables()["weight"]
     steps = [int(np.flatnonzero(table.index == k)[0]) for k in range(len(table.values))]
     units = [weight_units(fixed)[name][t] for t in steps]
     saturated = 0
     for t, unit in zip(steps, units):
-        scaled = layer.weight.at(t).astype(np.float64) / unit.reshape(-1, *(1,) * (layer.weight.values.ndim - 2))
+        scaled = real.at(t).astype(np.float64) / unit.reshape(-1, *(1,) * (real.values.ndim - 2))
         saturated += int((np.abs(np.rint(scaled)) > largest(choices.bits)).sum())
     return {
         "bits": choices.bits,

@@ -19,6 +19,7 @@ from asnn_deploy.ir.graph import DeployGraph, Edge
 from asnn_deploy.ir.layers import Layer, Synapses
 from asnn_deploy.ir.quantization import weight_units
 from asnn_deploy.ir.signals import Kind
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.worth import ROUNDINGS, Worth
 from asnn_deploy.util.arrays import Array
 
@@ -42,6 +43,7 @@ class Scales:
     def __init__(self, graph: DeployGraph, worths: Mapping[str, Worth]) -> None:
         self.graph, self.worths = graph, worths
         self.units: dict[str, Array] = {}
+        self.weights: dict[str, StepTable] = {}
         self._synapses = {layer.name: layer for layer in graph.synapses}
         self._groups = groups(graph)
 
@@ -52,12 +54,19 @@ class Scales:
             (name,),
         )
 
+    def weight(self, layer: Synapses) -> StepTable:
+        """Return a layer's weights on what arrives in one unit; shares of it that channels have are in the weights."""
+        if layer.name not in self.weights:
+            (edge,) = self.graph.inputs_of[layer.name]
+            self.weights[layer.name] = layer.on_shares(self.worths[edge.source].later(edge.delay).parts()[1])
+        return self.weights[layer.name]
+
     def of(self, layer: Synapses) -> Array:
         """Return the units of a layer's weights at each step, `[T, C]` or `[T, 1]`."""
         if layer.name not in self.units:
             group = next((g for g in self._groups if layer.name in {b.layer for b in g}), None)
             if group is None:
-                self.units[layer.name] = own_units(self.graph, layer)
+                self.units[layer.name] = own_units(self.graph, layer, self.weight(layer))
             else:
                 self.units |= self._common(group)
         return self.units[layer.name]
@@ -68,8 +77,8 @@ class Scales:
         needed, arriving = [], {}
         for branch in group:
             layer, (edge,) = self._synapses[branch.layer], self.graph.inputs_of[branch.layer]
-            unit = arriving[branch.layer] = self.worths[edge.source].later(edge.delay).unit
-            own = np.abs(own_units(self.graph, layer) * unit * branch.factor)
+            unit = arriving[branch.layer] = self.worths[edge.source].later(edge.delay).parts()[0]
+            own = np.abs(own_units(self.graph, layer, self.weight(layer)) * unit * branch.factor)
             needed.append(own.max(axis=0) if by_channel else own.max(keepdims=True)[0])
         common = np.maximum.reduce(np.broadcast_arrays(*needed))
         found: dict[str, Array] = {}
@@ -85,20 +94,25 @@ class Scales:
         return found
 
 
-def own_units(graph: DeployGraph, layer: Synapses) -> Array:
+def own_units(graph: DeployGraph, layer: Synapses, weight: StepTable) -> Array:
     """Return the units of a layer's weights by themselves, at each step: `[T, C]` or `[T, 1]`."""
-    return unit_table(graph, layer)[layer.weight.index]  # type: ignore[no-any-return]
+    bits, each, clips = graph.quantization.bits, has_channel_scales(graph, layer.name), clips_of(graph, layer)
+    found: dict[int, Array] = {}
+    for i, k in zip(weight.index.tolist(), layer.weight.index):
+        if i not in found:
+            found[i] = weight_units(weight.values[i], bits, clips[k], each)
+    return np.stack([found[i] for i in weight.index.tolist()])
 
 
-def unit_table(graph: DeployGraph, layer: Synapses) -> Array:
-    """Return the same for each of the K weights, `[K, C]` or `[K, 1]`."""
-    choices, kinds, each = graph.quantization, len(layer.weight.values), has_channel_scales(graph, layer.name)
-    clips = choices.clip_table(layer.name, kinds)
+def clips_of(graph: DeployGraph, layer: Synapses) -> Array:
+    """Return the clips of each of a layer's K weights, `[K, C]` or `[K, 1]`."""
+    clips = graph.quantization.clip_table(layer.name, len(layer.weight.values))
+    each = has_channel_scales(graph, layer.name)
     if clips.shape[1] not in (1, len(layer.weight.values[0]) if each else 1):
         raise layer.refuse(
             f"has {clips.shape[1]} weight clips; the layer's scales need another number; calibrate again"
         )
-    return np.stack([weight_units(w, choices.bits, c, each) for w, c in zip(layer.weight.values, clips)])
+    return clips
 
 
 def has_channel_scales(graph: DeployGraph, name: str) -> bool:

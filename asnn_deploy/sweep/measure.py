@@ -12,7 +12,7 @@ from asnn_deploy.energy import Counter
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import quantize
-from asnn_deploy.quantize.scales import unit_table
+from asnn_deploy.quantize.scales import has_channel_scales
 from asnn_deploy.report.compare.paired import difference_of_shares
 from asnn_deploy.sweep.points import Plan, Point
 from asnn_deploy.util.arrays import Array
@@ -73,4 +73,5 @@ def synapse_bytes(graph: DeployGraph, bits: int) -> int:
 
 def weight_scales(graph: DeployGraph) -> int:
     """How many scales the weights have: one for each output channel or layer, and entry of its weight table."""
-    return sum(unit_table(graph, layer).size for layer in graph.synapses)
+    tables = ((layer.weight.values, has_channel_scales(graph, layer.name)) for layer in graph.synapses)
+    return sum(len(values) * (len(values[0]) if each else 1) for values, each in tables)

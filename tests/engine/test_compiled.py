@@ -33,7 +33,7 @@ ALL = Record(spikes=True, potentials=True, step_logits=True)
 def assert_compiled_equals_numpy(graph, images):
     """Fused as far as possible, not fused at all, and in NumPy."""
     assert_order_free(graph)
-    neurons = [neuron.name for neuron in graph.neurons]
+    neurons = [neuron.name for neuron in graph.spiking]
     expected = Executor(graph, compiled=False).run(images, ALL)
     fused = Executor(graph, wanted=[*neurons, graph.readout.name])
     for executor in (fused, Executor(graph)):

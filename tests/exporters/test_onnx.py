@@ -36,11 +36,11 @@ def exported(graph, folder):
 def evaluate(model, graph, images):
     """(logits, spikes by layer) from ONNX's reference evaluator."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
-    for neuron in graph.neurons:
+    for neuron in graph.spiking:
         info = onnx.helper.make_tensor_value_info(f"spikes/{neuron.name}", onnx.TensorProto.FLOAT, None)
         model.graph.output.append(info)
     logits, *spikes = ReferenceEvaluator(model).run(None, {"image": images})
-    return logits, dict(zip((neuron.name for neuron in graph.neurons), spikes))
+    return logits, dict(zip((neuron.name for neuron in graph.spiking), spikes))
 
 
 def assert_same(graph, folder, count=2):
@@ -149,7 +149,7 @@ def test_the_checker_and_strict_shape_inference_are_content(network, tmp_path):
     onnx.checker.check_model(model, full_check=True)
     inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     known = {info.name: info.type.tensor_type.shape for info in inferred.graph.value_info}
-    for neuron in graph.neurons:
+    for neuron in graph.spiking:
         sizes = [d.dim_value for d in known[f"spikes/{neuron.name}"].dim]
         assert sizes[0] == graph.time_steps
         assert tuple(sizes[2:]) == graph.shapes[neuron.name]

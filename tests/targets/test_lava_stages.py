@@ -107,7 +107,7 @@ def test_only_what_is_needed_travels():
         assert slots <= {*graph.by_name, ANSWER}
     assert [slot.name for slot in plan(graph, Record(), ROWS, finest(graph)).answers.slots] == [ANSWER]
     recorded = plan(graph, Record(step_logits=True, spikes=True), ROWS, finest(graph)).answers.slots
-    assert {slot.name for slot in recorded} == {ANSWER, SUMMAND, *(n.name for n in graph.neurons)}
+    assert {slot.name for slot in recorded} == {ANSWER, SUMMAND, *(n.name for n in graph.spiking)}
 
 
 def test_spikes_and_frames_travel_as_bytes_and_currents_in_their_own_type():

@@ -71,20 +71,39 @@ class Synapses(Layer):
         (arriving,) = x
         if arriving.bias is not None:
             raise self.refuse("reads a current with a bias; only spikes, counts and the input can be read in integers")
-        if arriving.unit.shape[1] > 1:
-            raise self.refuse("reads channels of different scales; only neurons and readouts can in integers")
-        units, bits = choices.weight_units(), choices.quantization.bits
+        weight, units, bits = choices.weight(), choices.weight_units(), choices.quantization.bits
         known: dict[tuple[int, bytes], int] = {}
         values: list[Array] = []
         index = []
-        for t, k in enumerate(self.weight.index.tolist()):
+        for t, k in enumerate(weight.index.tolist()):
             place = known.setdefault((k, units[t].tobytes()), len(values))
             if place == len(values):
-                values.append(integer_weight(self.weight.values[k], units[t], bits))
+                values.append(integer_weight(weight.values[k], units[t], bits))
             index.append(place)
         bias = None if self.bias is None else self.bias.expanded().astype(np.float64)
         new = replace(self, weight=StepTable(np.stack(values), index), bias=None)
-        return new, Worth(arriving.unit * units, bias)
+        return new, Worth(arriving.parts()[0] * units, bias)
+
+    def on_shares(self, shares: Array) -> StepTable:
+        """Return the weights on inputs that are worth shares `[T, C]` of one unit: each times its input's."""
+        if (shares == 1).all():
+            return self.weight
+        groups = self.sliding.groups if self.sliding else 1
+        known: dict[tuple[int, bytes], int] = {}
+        values: list[Array] = []
+        index = []
+        for k, row in zip(self.weight.index.tolist(), np.broadcast_to(shares, (len(shares), self._inputs(groups)))):
+            place = known.setdefault((k, row.tobytes()), len(values))
+            if place == len(values):
+                weight = self.weight.values[k].astype(np.float64)
+                by_output = row.reshape(groups, -1).repeat(len(weight) // groups, axis=0)
+                values.append(weight * by_output.reshape(*by_output.shape, *(1,) * (weight.ndim - 2)))
+            index.append(place)
+        return StepTable(np.stack(values), index)
+
+    def _inputs(self, groups: int) -> int:
+        """How many channels it reads."""
+        return self.weight.shape[1] * groups
 
     def bias_reads(self, shape: Shape) -> Array:
         """Return how many sums start from a bias that is not zero at each step, `[T]` int64; shape: of the output."""
