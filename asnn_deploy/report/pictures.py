@@ -81,7 +81,7 @@ def pictures(example: Example) -> Pictures:
 
 
 def _map(spikes: Array) -> Array:
-    """A layer's spikes at one step as a plane: `[C, H, W]` over channels, a vector folded into a near-square."""
+    """A signal at one step as a plane: `[C, H, W]` over channels, a vector folded into a near-square."""
     if spikes.ndim >= 3:
         plane = spikes.reshape(-1, *spikes.shape[-2:]).mean(axis=0)
     else:
@@ -126,9 +126,9 @@ def _raster(flat: Array, columns: int, per_row: int) -> tuple[Array, int]:
 
 def _frames(example: Example, steps: list[int]) -> str:
     """The coded image at each of some steps: values in grey, spikes in the spikes' colour."""
-    planes = [example.frames[t].mean(axis=0) for t in steps]
+    planes = [_map(np.abs(example.frames[t])) for t in steps]
     most = max((float(p.max()) for p, t in zip(planes, steps) if not example.analog[t]), default=0.0) or 1.0
-    scaled = [p / (255 if example.analog[t] else most) for p, t in zip(planes, steps)]
+    scaled = [p / (example.largest if example.analog[t] else most) for p, t in zip(planes, steps)]
     strip = _strip([_shrunk(plane, 2 * LARGEST_SIDE) for plane in scaled])
     grey = np.repeat([bool(example.analog[t]) for t in steps], strip.shape[1] // len(steps))
     return _png(_painted(strip, np.where(grey[None, :, None], GREY, BLUE)))

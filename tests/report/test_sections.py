@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from feature_networks import sequence
 from networks import small_lenet
 from reports import changed, example_of, fit, full_report, report_of, simulated
+from strategies import samples
 
 from asnn_deploy.energy import Breakdown, JouleRange, load_profile
+from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError
-from asnn_deploy.ir.trace import Trace
+from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.report import Example, charts, html, markdown
 from asnn_deploy.report.charts.cores import MOST_TILES, cores_per_tile
 from asnn_deploy.report.pictures import MOST_STEPS, pictures
@@ -178,6 +181,25 @@ def decoded(address):
     from matplotlib.image import imread
 
     return imread(io.BytesIO(base64.b64decode(address.split(",")[1])), format="png")
+
+
+@pytest.mark.parametrize(("kind", "most"), [("spikes", 1), ("counts", 3), ("values", 2)])
+def test_a_sequence_is_drawn_frame_by_frame(kind, most):
+    graph = sequence(kind, most)
+    x = samples(graph, 2)
+    example = Example.of(graph, x, run(graph, x, Record(spikes=True, step_logits=True)), 1)
+    assert np.array_equal(example.frames, x[1])
+    assert example.image.shape == x.shape[2:]
+    assert example.image.max() == 255
+    sent = np.abs(x[1].astype(float)).sum(axis=0)
+    assert np.argmax(example.image) == np.argmax(sent)
+    drawn = pictures(example)
+    assert drawn.steps == [0, 1, 2, 3]
+    strip = decoded(drawn.frames)[..., 3]
+    cell = strip.shape[1] // 4
+    means = [np.abs(frame.astype(float)).mean() for frame in x[1]]
+    inks = [strip[:, t * cell : (t + 1) * cell].sum() for t in range(4)]
+    assert np.corrcoef(means, inks)[0, 1] > 0.9
 
 
 def test_pictures_show_every_spike_where_it_is():
