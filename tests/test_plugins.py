@@ -14,6 +14,7 @@ from asnn_deploy.deploy.protocols import Session
 from asnn_deploy.deploy.registry import EXPORTERS, SIMULATORS, TARGETS
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.errors import InputError
+from asnn_deploy.util.discover import Parts
 
 BUILT_IN = [
     (EXPORTERS, ["lava", "nir", "onnx"]),
@@ -170,3 +171,15 @@ def test_third_party_plugins_are_listed_and_used(third_party, tmp_path):
     ran = asnn(third_party, "run", str(network), "--target", "broken", "--data", "digits")
     assert (ran.returncode, ran.stderr.count("\n")) == (3, 1)
     assert "target 'broken' cannot be loaded" in ran.stderr
+
+
+def test_a_part_put_in_by_hand_leaves_no_trace_when_it_is_taken_out(monkeypatch):
+    """Another of its name can be installed afterwards; one of ours that is taken out stays out."""
+    parts = Parts("thing", "no.such.group", own={"ours": 1}, base=int)
+    parts["mine"] = 2
+    assert list(parts) == ["mine", "ours"]
+    del parts["mine"], parts["ours"]
+    assert list(parts) == []
+    monkeypatch.setitem(vars(parts), "_known", {"mine": [("elsewhere", lambda: 3)], "ours": [("here", lambda: 1)]})
+    assert list(parts) == ["mine"]
+    assert parts["mine"] == 3

@@ -111,7 +111,8 @@ class Parts(MutableMapping[str, T]):
         if name not in self:
             raise KeyError(name)
         self._loaded.pop(name, None)
-        self._hidden.add(name)
+        if name in self._known:
+            self._hidden.add(name)
 
     def __contains__(self, name: object) -> bool:
         return name not in self._hidden and (name in self._loaded or name in self._known)
