@@ -101,7 +101,7 @@ class Executor:
         return signals
 
     def _signal(self, source: str, delay: int, steps: int, signals: dict[str, Array]) -> Array:
-        """What arrives over an edge in so many steps: of what was sent before them, then of what is sent in them."""
+        """What arrives over an edge in that many steps: what was sent before them, then what is sent in them."""
         if not delay:
             return signals[source]
         past = self._past[source]

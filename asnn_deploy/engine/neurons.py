@@ -1,4 +1,4 @@
-"""How the kernels take a layer of neurons: LIF by a kernel of its own, any other model as a program."""
+"""How the kernels take a layer of neurons: LIF by its own kernel, any other model as a program."""
 
 from __future__ import annotations
 

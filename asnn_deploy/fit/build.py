@@ -49,7 +49,8 @@ class _Builder:
         graph = self.graph
         found = [layer for layer in graph.layers if layer.fires or layer.answers or layer.name in self.relays]
         populations = _in_step([self._population(layer) for layer in found])
-        payload = {INPUT: int(graph.code.largest.max()).bit_length()}
+        entering = flow(graph)[INPUT]
+        payload = {INPUT: int(entering.largest.max()).bit_length() + int(entering.bounds[0].min() < 0)}
         payload |= {p.name: STATE_BITS for p in populations if p.kind == "relay"}
         obstacles = [Obstacle(x.name, PRODUCT) for x in graph.layers if x.name in self.products]
         obstacles += [Obstacle(p.name, MAXIMUM) for p in populations if p.kind == "pool" and not self._binary(p.name)]
@@ -191,7 +192,7 @@ class _Builder:
             for path in self._paths(edge.source):
                 late, index = path.late + edge.delay, joined(path.index, *layer.tables().values())
                 paths.append(replace(path, late=late, index=index, first=path.first + first))
-            first += 0 if layer.adds else self.graph.shapes[edge.source][0]
+            first += self.graph.shapes[edge.source][0] if layer.joins else 0
         if layer.sliding:
             windows = [windows_of(layer, p.rows, p.cols) for p in paths]
             return [replace(p, rows=folded(r, p.rows), cols=folded(c, p.cols)) for p, (r, c) in zip(paths, windows)]

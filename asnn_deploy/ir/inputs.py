@@ -21,8 +21,7 @@ LARGEST_COUNT = 255
 """Counts travel in bytes."""
 KINDS = ("spikes", "counts", "values")
 LEVELS = 127
-"""Into so many steps on either side of zero integers cut values: 8 bits with a sign, as a graded spike of Loihi 2 can
-carry them."""
+"""The largest integer that stands for a value: 8 bits with a sign, as a graded spike of Loihi 2 can carry them."""
 
 
 class Input(ABC):

@@ -39,9 +39,11 @@ class Worth:
 
     def parts(self) -> tuple[Array, Array]:
         """Return one unit for all channels, the largest, `[T, 1]`, and each channel's as a share of it, `[T, C]`."""
-        top = np.abs(self.unit).max(axis=1, keepdims=True) if self.unit.shape[1] > 1 else self.unit
-        whole = np.where(top == 0, 1.0, top)
-        return (whole, self.unit / whole) if self.unit.shape[1] > 1 else (self.unit, np.ones_like(self.unit))
+        if self.unit.shape[1] == 1:
+            return self.unit, np.ones_like(self.unit)
+        largest = np.abs(self.unit).max(axis=1, keepdims=True)
+        whole = np.where(largest == 0, 1.0, largest)
+        return whole, self.unit / whole
 
     def same_unit(self, other: Worth) -> bool:
         """Whether integers of both can be added: units are quotients, equal but for their float64 roundings."""

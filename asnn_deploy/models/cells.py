@@ -31,7 +31,7 @@ class NeuronParameters(nn.Module):
     """A neuron model's parameters for each step, `[T, *granularity]`.
 
     learned: which of them training moves; the others keep what training would begin with (`Parameter.first`). One that
-    has a default and is not learned is no part of the weights.
+    has a default and is not learned is not part of the weights.
     granularity: `()` per layer, `(C, 1, 1)` per channel, or the layer's whole shape per neuron.
     reset: "subtract" or "zero". attached: the reset passes gradients to the spikes, None: where it subtracts.
     Raises ConfigError naming a parameter that has nothing to begin with.
@@ -148,7 +148,7 @@ class MultiStep(nn.Module):
         return self.cell.p.model
 
     @property
-    def memories(self) -> int:
+    def state_tensors(self) -> int:
         """How many tensors its state has."""
         return len(self.model.states)
 

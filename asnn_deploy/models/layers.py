@@ -184,7 +184,7 @@ class Recent(nn.Module):
     `[T, B, C, ...]` to `[T, B, depth * C, ...]`. A convolution behind it is one over time and space, causal in time.
     """
 
-    memories: int = 1
+    state_tensors: int = 1
 
     def __init__(self, depth: int) -> None:
         super().__init__()

@@ -104,7 +104,7 @@ class SpikingNetwork(nn.Module):
         """What arrives at the answer, the traffic, and the states of all layers behind some steps, in a row."""
         waiting = iter(before)
         states = {
-            name: CellState(tuple(islice(waiting, layer.memories)), first)
+            name: CellState(tuple(islice(waiting, layer.state_tensors)), first)
             for name, layer in self._with_state.items()
             if before
         }

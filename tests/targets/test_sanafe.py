@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from asnn_targets.sanafe import check_memory, simulator
 from asnn_targets.sanafe.wiring import connections, wire
+from feature_networks import over_time
 from networks import grid_weights, random_graph, random_images, small_lenet
 
 from asnn_deploy.energy import PARTS, Counter, Energy, JouleRange
@@ -80,6 +81,7 @@ NETWORKS = {
     "max-pool": lambda: pooled("max"),
     "counts of spikes": lambda: pooled("sum"),
     "averages": lambda: pooled("average"),
+    "convolution over time": over_time,
     **{f"random {seed}": (lambda seed=seed: random_graph(seed)) for seed in range(8)},
 }
 

@@ -41,7 +41,7 @@ class Layer:
     fires: it has neurons. answers: it is what the network answers with.
     carries: it joins, moves, pools or scales what arrives, currents too; it has no synapses and no state.
     passes: it carries without factors, so that what leaves is of the type that arrived.
-    adds: what leaves is the sum of what arrives.
+    adds: what leaves is the sum of what arrives. joins: the channels of what arrives stand one after another.
     keeps_channels: no element that leaves is made of two channels; so each may have its own unit.
     """
 
@@ -55,6 +55,7 @@ class Layer:
     carries: ClassVar[bool] = False
     passes: ClassVar[bool] = False
     adds: ClassVar[bool] = False
+    joins: ClassVar[bool] = False
     keeps_channels: ClassVar[bool] = False
 
     @property

@@ -63,6 +63,7 @@ class Concat(Layer):
     inputs: ClassVar[int | None] = None
     carries: ClassVar[bool] = True
     passes: ClassVar[bool] = True
+    joins: ClassVar[bool] = True
     keeps_channels: ClassVar[bool] = True
 
     def output_shape(self, *shapes: Shape) -> Shape:

@@ -88,22 +88,11 @@ class Synapses(Layer):
         """Return the weights on inputs that are worth shares `[T, C]` of one unit: each times its input's."""
         if (shares == 1).all():
             return self.weight
+        outputs, each, *kernel = self.weight.shape[:2] + (1,) * (len(self.weight.shape) - 2)
         groups = self.sliding.groups if self.sliding else 1
-        known: dict[tuple[int, bytes], int] = {}
-        values: list[Array] = []
-        index = []
-        for k, row in zip(self.weight.index.tolist(), np.broadcast_to(shares, (len(shares), self._inputs(groups)))):
-            place = known.setdefault((k, row.tobytes()), len(values))
-            if place == len(values):
-                weight = self.weight.values[k].astype(np.float64)
-                by_output = row.reshape(groups, -1).repeat(len(weight) // groups, axis=0)
-                values.append(weight * by_output.reshape(*by_output.shape, *(1,) * (weight.ndim - 2)))
-            index.append(place)
-        return StepTable(np.stack(values), index)
-
-    def _inputs(self, groups: int) -> int:
-        """How many channels it reads."""
-        return self.weight.shape[1] * groups
+        by_output = np.broadcast_to(shares, (len(shares), groups * each)).reshape(-1, groups, each)
+        factors = by_output.repeat(outputs // groups, axis=1).reshape(-1, outputs, each, *kernel)
+        return StepTable.per_step([self.weight.at(t) * factor for t, factor in enumerate(factors)])
 
     def bias_reads(self, shape: Shape) -> Array:
         """Return how many sums start from a bias that is not zero at each step, `[T]` int64; shape: of the output."""

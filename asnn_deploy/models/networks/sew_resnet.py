@@ -55,7 +55,7 @@ class SewResNet(Network):
 
 
 def residual_block(build: Builder, name: str, source: str, outputs: int, stride: int) -> str:
-    """Two convolutions beside a shortcut."""
+    """Two convolutions and a shortcut around them."""
     x = build.conv(f"{name}_conv1", source, outputs, stride=stride)
     x = build.conv(f"{name}_conv2", x, outputs)
     if stride > 1 or build.shapes[source][0] != outputs:

@@ -42,7 +42,7 @@ class Loss:
     section: ClassVar[type[LossConfig]] = LossConfig
 
     def check(self, config: Any, time_steps: int) -> None:
-        """Raise ConfigError naming the key that does not fit so many steps."""
+        """Raise ConfigError naming the key that does not fit the number of steps."""
 
     def __call__(self, summands: Tensor, targets: Tensor, config: Any) -> Tensor:
         """Return the loss, a scalar.

@@ -53,7 +53,7 @@ class LavaTarget(LavaRuntime):
     """This project's Processes.
 
     rows: samples per message between stages.
-    stages: the most Processes in a line; None for the form that pays off most. lanes: so many lines side by
+    stages: the most Processes in a line; None for the form that pays off most. lanes: how many lines side by
         side, if the stages are given.
     """
 

@@ -22,7 +22,7 @@ class LavaSession(HostedSession):
 
     graph: what runs; its arithmetic chooses the ProcessModels.
     rows: samples per message; larger batches are sent as several, which keeps all stages busy.
-    stages: the most Processes in a line; None for the form that pays off most. lanes: so many lines, if the
+    stages: the most Processes in a line; None for the form that pays off most. lanes: how many lines, if the
         stages are given.
     """
 

@@ -184,7 +184,7 @@ class _Wirer:
             return np.asarray(self.placement.core_of[name]).reshape(shape)
         if layer.weighted:
             return self.populations[self._target(layer)].cores.reshape(shape)
-        if layer.inputs is None and not layer.adds:  # channels put together
+        if layer.joins:
             return np.concatenate([self._home(edge.source) for edge in self.graph.inputs_of[name]])
         cores = self._home(self._at_once(name)[0])
         if layer.sliding is None:
