@@ -10,12 +10,11 @@ from asnn_deploy.deploy.protocols import Exporter, Session, Simulator, Target
 
 ROOT = Path(__file__).parent.parent
 FLAG = re.compile(r"(?<![\w(-])--[a-z]")  # a stylesheet's var(--ink) is none
-COMMAND_LINE = ("cli",)
-NOT_YET = ("models", "training")
+COMMAND_LINE = "cli"
 CORE = [
     path
     for path in sorted((ROOT / "asnn_deploy").rglob("*.py"))
-    if path.relative_to(ROOT / "asnn_deploy").parts[0] not in COMMAND_LINE + NOT_YET
+    if path.relative_to(ROOT / "asnn_deploy").parts[0] != COMMAND_LINE
 ]
 MEMBERS = {
     name

@@ -65,6 +65,24 @@ def naming(option: str) -> Iterator[None]:
         raise type(error)(f"{option}: {error}") from error
 
 
+def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
+    """Return the texts `KEY=VALUE` of --set as values by key; they are read as YAML. Raises ConfigError."""
+    import yaml
+
+    from asnn_deploy.errors import ConfigError
+
+    changes = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {setting!r}: expected KEY=VALUE, such as training.epochs=3")
+        try:
+            changes[key.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {setting!r}: the value is not readable as YAML") from None
+    return changes
+
+
 def batches(count: int, size: int, what: str) -> Iterator[slice]:
     """Slices of `size` over `count` samples, with a progress bar on a terminal."""
     yield from track([slice(i, min(i + size, count)) for i in range(0, count, size)], what)

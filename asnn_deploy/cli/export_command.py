@@ -54,9 +54,9 @@ def command(
 
 def chosen_settings(name: str, settings: tuple[str, ...], dialect: str | None) -> dict[str, str]:
     """`--set KEY=VALUE` and `--nir-dialect` as options of an exporter. Raises InputError with the nearest name."""
+    from asnn_deploy.cli.common import parse_settings
     from asnn_deploy.deploy.registry import EXPORTERS
     from asnn_deploy.errors import InputError
-    from asnn_deploy.training.config import parse_settings
     from asnn_deploy.util.suggest import unknown_name
 
     known = EXPORTERS.available(name).settings

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,10 @@ OPTIONS = {
     "teacher": "loss.teacher",
 }
 """Which configuration key each option sets."""
+FLAGS = {key: f"--{name.replace('_', '-')}" for name, key in OPTIONS.items() if "." in key}
+SETTING = re.compile(rf"\b({'|'.join(map(re.escape, FLAGS))})\b( ?= ?)?")
+"""A key that has an option, in a message of the core, and its equals sign."""
+REMEDY = re.compile(r"\bset ([a-z_]+\.[a-z_]+) ?= ?([\w.]+)")
 
 
 @click.command(epilog="Example: asnn-deploy train --preset digits-lenet --epochs 3 --out run")
@@ -73,7 +80,8 @@ def command(
     from asnn_deploy.input.data import load_data
     from asnn_deploy.training.train import train
 
-    summary = train(settled, load_data(settled.data), out, resume, start=start)
+    with options_named():
+        summary = train(settled, load_data(settled.data), out, resume, start=start)
     if not summary:  # one of several processes: the first one reports
         return
     click.echo(
@@ -102,9 +110,10 @@ def configuration(
     options: dict[str, Any],
 ) -> Any:
     """The configuration: a file, a preset, or that of the run to start from; then options, then --set."""
+    from asnn_deploy.cli.common import naming, parse_settings
     from asnn_deploy.errors import ConfigError
     from asnn_deploy.input.coding import input_code
-    from asnn_deploy.training.config import make_config, merge, parse_settings, read_config, unread
+    from asnn_deploy.training.config import make_config, merge, read_config, unread
     from asnn_deploy.training.presets import preset
 
     if file is not None and preset_name is not None:
@@ -120,16 +129,31 @@ def configuration(
     make_config(values, where)
     given = {OPTIONS[key]: value for key, value in options.items() if value is not None}
     for key, value in given.items():
-        if isinstance(value, int) and value < (0 if key == "training.seed" else 1):
-            name = next(option for option, target in OPTIONS.items() if target == key).replace("_", "-")
-            raise ConfigError(f"--{name} {value}: must be at least {0 if name == 'seed' else 1}")
+        least = 0 if key == "training.seed" else 1
+        if isinstance(value, int) and value < least:
+            raise ConfigError(f"{FLAGS.get(key, '--time-steps')} {value}: must be at least {least}")
     changes = given | parse_settings(settings)
-    config = make_config(merge(values, changes), "the command line")
+    with naming("--set"):
+        changed = merge(values, changes)
+    with options_named():
+        config = make_config(changed, "the command line")
     for key in unread(config, changes):
         section = key.split(".")[0]
         click.echo(f"note: {key} has no effect on {section}.name = {getattr(config, section).name}", err=True)
     input_code(config.coding, config.time_steps)
     return config
+
+
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Name options instead of keys in what the core refuses: `--devices 2` for `training.devices = 2`."""
+    from asnn_deploy.errors import AsnnDeployError
+
+    try:
+        yield
+    except AsnnDeployError as error:
+        text = SETTING.sub(lambda found: FLAGS[found[1]] + (" " if found[2] else ""), str(error))
+        raise type(error)(REMEDY.sub(r"--set \1=\2", text)) from error
 
 
 def check_run_folder(out: Path, resume: bool) -> None:

@@ -85,7 +85,7 @@ def last_checkpoint(folder: Path, config: RunConfig, network: SpikingNetwork) ->
     or has all its epochs.
     """
     if not (folder / CONFIG).is_file():
-        raise BundleError(f"{folder}: nothing to resume (no {CONFIG}); train without --resume")
+        raise BundleError(f"{folder}: nothing to resume (no {CONFIG}); begin a new training")
     old = make_config(read_config(folder / CONFIG), str(folder / CONFIG))
     found = difference(old, config)
     for key, before, now in (
@@ -97,9 +97,7 @@ def last_checkpoint(folder: Path, config: RunConfig, network: SpikingNetwork) ->
         if found is None and before != now:
             found = f"{key} = {before}, now {now}"
     if found:
-        raise ConfigError(
-            f"--resume: {folder} was trained with {found}; resume with the same, or train into another folder"
-        )
+        raise ConfigError(f"{folder} was trained with {found}; resume with the same, or train into another folder")
     path = folder / CHECKPOINT
     if not path.is_file() and (folder / PREVIOUS).is_file():  # killed between two renamings, or deleted as offered
         path = folder / PREVIOUS
@@ -109,7 +107,7 @@ def last_checkpoint(folder: Path, config: RunConfig, network: SpikingNetwork) ->
         return None
     position = _position(path, config, network)
     if position[0] >= config.training.epochs and _summarised(folder) >= position[0]:
-        raise ConfigError(f"--resume: {folder} has its {position[0]} epochs already; ask for more with --epochs")
+        raise ConfigError(f"{folder} has its {position[0]} epochs already; raise training.epochs")
     return path, position
 
 
@@ -188,7 +186,7 @@ def _read(path: Path) -> dict[str, Any]:
                 epoch = _load(previous)["epoch"]
                 remedy = (
                     f"the checkpoint before it, {previous.name} of epoch {epoch}, is whole: delete {path.name}, and "
-                    "--resume continues from there"
+                    "resuming continues from there"
                 )
             except Exception:
                 remedy = f"{previous.name} is damaged too; {remedy}"

@@ -163,13 +163,13 @@ def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     known = all_keys()
     for key, value in changes.items():
         if key not in known:
-            raise ConfigError(f"--set {key}: {unknown_name('key', key, known)}")
+            raise ConfigError(unknown_name("key", key, known))
         *sections, last = key.split(".")
         place = result
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
-                raise ConfigError(f"--set {key}: {section!r} is not a section")
+                raise ConfigError(f"{key}: {section!r} is not a section")
         place[last] = value
     return result
 
@@ -179,20 +179,6 @@ def unread(config: RunConfig, keys: Iterable[str]) -> list[str]:
     chosen = {section: type(getattr(config, section)).model_fields for section in CHOICES}
     parts = {key: key.partition(".") for key in keys}
     return [key for key, (section, _, name) in parts.items() if section in chosen and name not in chosen[section]]
-
-
-def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
-    """`KEY=VALUE` texts to dotted changes; values are read as YAML. Raises ConfigError."""
-    changes = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set {setting!r}: expected KEY=VALUE, such as training.epochs=3")
-        try:
-            changes[key.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {setting!r}: the value is not readable as YAML") from None
-    return changes
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -88,5 +88,5 @@ def batch_of_tests(data: Data, wanted: int, processes: int, split: str = "test")
     """
     samples = len(data.labels[split])
     if samples < processes:
-        raise DataError(f"--data {data.spec}: {samples} {split} images for {processes} processes; use fewer --devices")
+        raise DataError(f"{data.spec}: {samples} {split} images for {processes} processes; lower training.devices")
     return next(size for size in count(wanted) if not 0 < samples % size < processes)

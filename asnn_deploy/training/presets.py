@@ -1,4 +1,4 @@
-"""Presets: named configurations that `--preset` starts from."""
+"""Presets: named configurations to start from."""
 
 from __future__ import annotations
 

@@ -44,13 +44,14 @@ def check_devices(training: TrainingConfig) -> None:
     cuda = training.device != "cpu" and torch.cuda.is_available()
     if training.precision == "bf16" and cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise ConfigError(
-            f"--precision bf16: {torch.cuda.get_device_name()} does not compute in bfloat16; use --precision 32"
+            f"training.precision = bf16: {torch.cuda.get_device_name()} does not compute in bfloat16; "
+            "set training.precision = 32"
         )
     wanted, started = training.devices, processes_from_outside()
     if started is not None and started != wanted * training.nodes:
         raise ConfigError(
-            f"--devices {wanted}, training.nodes = {training.nodes}: {started} processes were started from outside "
-            "(torchrun or srun); their number must be devices times nodes"
+            f"training.devices = {wanted}, training.nodes = {training.nodes}: {started} processes were started from "
+            "outside (torchrun or srun); their number must be devices times nodes"
         )
     if training.nodes > 1 and started is None:
         raise ConfigError(
@@ -59,18 +60,18 @@ def check_devices(training: TrainingConfig) -> None:
         )
     if wanted > 1 and cuda and wanted > torch.cuda.device_count():
         raise ConfigError(
-            f"--devices {wanted}: {torch.cuda.device_count()} CUDA devices are there; use no more, or more machines "
-            "by training.nodes"
+            f"training.devices = {wanted}: {torch.cuda.device_count()} CUDA devices are there; use no more, or more "
+            "machines by training.nodes"
         )
     if wanted > 1 and training.device == "auto" and not cuda:
         raise ConfigError(
-            f"--devices {wanted}: there is no CUDA device, and the CPU is one device; use --devices 1, or --device cpu "
-            "for that many processes on it"
+            f"training.devices = {wanted}: there is no CUDA device, and the CPU is one device; set "
+            "training.devices = 1, or training.device = cpu for that many processes on it"
         )
     if wanted * training.nodes > training.batch_size // 2:
         raise ConfigError(
-            f"--devices {wanted}, training.nodes = {training.nodes}: a batch of {training.batch_size} has less than 2 "
-            "samples for each; raise --batch-size"
+            f"training.devices = {wanted}, training.nodes = {training.nodes}: a batch of {training.batch_size} has "
+            "less than 2 samples for each; raise training.batch_size"
         )
 
 
@@ -79,7 +80,9 @@ def check_sharded(config: RunConfig) -> None:
     if not config.training.sharded:
         return
     if config.training.devices * config.training.nodes == 1:
-        raise ConfigError("training.sharded = true: there is one device, and nothing to share out; use --devices")
+        raise ConfigError(
+            "training.sharded = true: there is one device, and nothing to share out; raise training.devices"
+        )
     for key, wanted in (
         ("quantization.bits", config.quantization.bits is not None),
         ("monitor.energy", config.monitor.energy),

@@ -5,7 +5,7 @@ model.safetensors   the weights
 metrics.csv         one row an epoch, and curve.png drawn from it
 rates.csv           firing rates: one row an epoch, layer and step
 summary.json        what came out
-checkpoints/        for --resume: the last one, and the one before
+checkpoints/        to resume from: the last one, and the one before
 tensorboard/        event files, where wanted
 """
 
@@ -105,7 +105,7 @@ def load_run(folder: Path) -> TrainedRun:
         raise BundleError(f"{folder}: not a run folder (it has no {CONFIG}); give a folder made by 'asnn-deploy train'")
     config = make_config(read_config(config_file), str(config_file))
     if not weights_file.is_file():
-        raise BundleError(f"{weights_file}: missing; the training has not finished, continue it with --resume")
+        raise BundleError(f"{weights_file}: missing; the training has not finished, resume it")
     if config.model.input_shape is None or config.model.classes is None:
         raise BundleError(
             f"{config_file}: lacks model.input_shape or model.classes; not written by 'asnn-deploy train'"

@@ -22,7 +22,7 @@ def start_from(network: SpikingNetwork, folder: Path, config: RunConfig) -> None
     run = load_run(folder)
     found = difference(run.config, config)
     if found:
-        raise ConfigError(f"--start: {folder} was trained with {found}; start from a run of the same network")
+        raise ConfigError(f"{folder} was trained with {found}; start from a run of the same network")
     weights = {key: value for key, value in run.network.state_dict().items() if not key.endswith(".clips")}
     network.load_state_dict(weights, strict=False)
 

@@ -37,12 +37,12 @@ def load_teacher(path: Path, data: Data, classes: int, image: str) -> Teacher:
         found = tuple(teacher.logits(sample).shape)
     except Exception as error:  # whatever a network raises on images it was not made for
         raise ConfigError(
-            f"--teacher {path}: cannot read images {tuple(sample.shape[1:])} ({describe(error)[:150]}); give a network "
-            "of the same data, and of any batch size"
+            f"loss.teacher = {path}: cannot read images {tuple(sample.shape[1:])} ({describe(error)[:150]}); give a "
+            "network of the same data, and of any batch size"
         ) from None
     if found != (len(sample), classes):
         raise ConfigError(
-            f"--teacher {path}: answers {found} for {len(sample)} images, needed are {classes} logits for each"
+            f"loss.teacher = {path}: answers {found} for {len(sample)} images, needed are {classes} logits for each"
         )
     return teacher
 
@@ -50,7 +50,9 @@ def load_teacher(path: Path, data: Data, classes: int, image: str) -> Teacher:
 def _run(path: Path, image: str) -> Teacher:
     run = load_run(path)
     if run.config.image != image:
-        raise ConfigError(f"--teacher {path}: was trained with image = {run.config.image}, now {image}; use the same")
+        raise ConfigError(
+            f"loss.teacher = {path}: was trained with image = {run.config.image}, now {image}; use the same"
+        )
     network = run.network.requires_grad_(False)
 
     def answer(images: Tensor) -> Tensor:
@@ -64,14 +66,14 @@ def _onnx(path: Path) -> Teacher:
     import importlib
 
     if not path.is_file():
-        raise BundleError(f"--teacher {path}: no such file")
+        raise BundleError(f"loss.teacher = {path}: no such file")
     runtime = importlib.import_module("onnxruntime")
     try:
         session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no base
-        raise BundleError(f"--teacher {path}: not readable as ONNX ({describe(error)[:150]})") from None
+        raise BundleError(f"loss.teacher = {path}: not readable as ONNX ({describe(error)[:150]})") from None
     if not session.get_inputs():
-        raise BundleError(f"--teacher {path}: takes no input; give a network that takes images [B, C, H, W]")
+        raise BundleError(f"loss.teacher = {path}: takes no input; give a network that takes images [B, C, H, W]")
     entry = session.get_inputs()[0]
 
     def answer(images: Tensor) -> Tensor:

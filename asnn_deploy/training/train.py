@@ -149,9 +149,7 @@ def _fit(
             # The backends have no error of their own for a process that is gone.
             if "connection" not in str(error).lower() or training.devices * training.nodes == 1:
                 raise
-            raise TrainingError(
-                f"another process of this training has ended; continue with --resume ({error})"
-            ) from None
+            raise TrainingError(f"another process of this training has ended; resume the run ({error})") from None
         except SystemExit:  # Lightning's way of ending after Ctrl-C
             raise KeyboardInterrupt from None
         finally:
@@ -171,24 +169,18 @@ def settle(config: RunConfig, data: Data) -> RunConfig:
     shape, classes = data.shape, data.classes
     if model.input_shape is not None and tuple(model.input_shape) != shape:
         raise DataError(
-            f"--data {data.spec}: images are {shape} (channels, height, width), "
+            f"{data.spec}: images are {shape} (channels, height, width), "
             f"{config.preset or 'the configuration'} takes {tuple(model.input_shape)}; "
-            "choose another preset, or --set model.input_shape=null"
+            "choose another preset, or set model.input_shape = null"
         )
     if model.classes is not None and classes > model.classes:
-        raise DataError(
-            f"--data {data.spec}: has {classes} classes, the configuration {model.classes}; set model.classes"
-        )
+        raise DataError(f"{data.spec}: has {classes} classes, the configuration {model.classes}; set model.classes")
     if len(data.labels["train"]) < 2:
-        raise DataError(
-            f"--data {data.spec}: has {len(data.labels['train'])} training images; training takes at least 2"
-        )
+        raise DataError(f"{data.spec}: has {len(data.labels['train'])} training images; training takes at least 2")
     if (model.classes or classes) > MOST_CLASSES:
-        raise DataError(
-            f"--data {data.spec}: labels go up to {classes - 1}; a network has at most {MOST_CLASSES} classes"
-        )
+        raise DataError(f"{data.spec}: labels go up to {classes - 1}; a network has at most {MOST_CLASSES} classes")
     if (model.classes or classes) < 2:
-        raise DataError(f"--data {data.spec}: all labels are 0; a network answers at least 2 classes")
+        raise DataError(f"{data.spec}: all labels are 0; a network answers at least 2 classes")
     settled = model.model_copy(update={"input_shape": shape, "classes": model.classes or classes})
     return config.model_copy(update={"model": settled, "data": data.spec})
 
@@ -220,5 +212,5 @@ def precision(training: TrainingConfig, device: str) -> Precision:
 def choose_device(wanted: str) -> str:
     """ "cpu" or "cuda". Raises ConfigError where CUDA is asked for and absent."""
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda: no CUDA device is available here; use --device cpu or auto")
+        raise ConfigError("training.device = cuda: no CUDA device is available here; set training.device = cpu or auto")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"

@@ -40,7 +40,7 @@ def with_validation(data: Data, training: TrainingConfig) -> Data:
         taken[members[: min(round(training.validation * len(members)), len(members) - 1)]] = True
     if not taken.any():
         raise DataError(
-            f"--data {data.spec}: training.validation = {training.validation:g} takes no image of any class out of "
+            f"{data.spec}: training.validation = {training.validation:g} takes no image of any class out of "
             f"{len(labels)} training images; raise it, or set training.validation=0"
         )
     parts = {"train": ~taken, SPLIT: taken}

@@ -68,8 +68,8 @@ TRAIN = ["train", "--preset", "digits-lenet", "--out", "run"]
         ([*TRAIN, "--epochs", "0"], "--epochs 0: must be at least 1"),
         ([*TRAIN, "--batch-size", "-4"], "--batch-size -4: must be at least 1"),
         ([*TRAIN, "--train-limit", "0"], "--train-limit 0: must be at least 1"),
-        ([*TRAIN, "--batch-size", "1"], "training.batch_size = 1: input should be greater than or equal to 2"),
-        ([*TRAIN, "--train-limit", "1"], "training.limit = 1: input should be greater than or equal to 2"),
+        ([*TRAIN, "--batch-size", "1"], "--batch-size 1: input should be greater than or equal to 2"),
+        ([*TRAIN, "--train-limit", "1"], "--train-limit 1: input should be greater than or equal to 2"),
         ([*TRAIN, "--devices", "0"], "--devices 0: must be at least 1"),
         ([*TRAIN, "--set", "loss.sop_penalty=-1"], "loss.sop_penalty = -1: input should be greater than or equal to 0"),
         ([*TRAIN, "--set", "model.widths=[0]"], "model.widths.0 = 0: input should be greater than or equal to 1"),
@@ -364,7 +364,7 @@ def test_resume_needs_a_whole_checkpoint_and_something_to_do(refused, run_folder
     copied = shutil.copytree(run_folder, tmp_path / "run")
     resume = ["train", "--out", copied, "--resume"]
     before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
-    assert "has its 3 epochs already; ask for more with --epochs" in refused(*resume)
+    assert "has its 3 epochs already; raise --epochs" in refused(*resume)
     assert "has its 3 epochs already" in refused(*resume, "--epochs", "2")
     assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
     checkpoint = copied / "checkpoints" / "last.ckpt"

@@ -92,7 +92,7 @@ def test_a_truncated_checkpoint_is_refused_and_the_one_before_offered(copied, wh
         resumed(copied, digits)
     assert "last.ckpt: damaged (" in str(caught.value)
     assert str(caught.value).endswith(
-        "the checkpoint before it, previous.ckpt of epoch 2, is whole: delete last.ckpt, and --resume continues from there"
+        "the checkpoint before it, previous.ckpt of epoch 2, is whole: delete last.ckpt, and resuming continues from there"
     )
     last.unlink()
     resumed(copied, digits)

@@ -146,7 +146,7 @@ def test_where_one_process_diverges_all_end_with_one_line(poisoned, runs):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"training__devices": 1}, "there is one device, and nothing to share out; use --devices"),
+        ({"training__devices": 1}, "there is one device, and nothing to share out; raise training.devices"),
         ({"quantization__bits": 4}, "quantization.bits needs all weights in one place"),
         ({"monitor__energy": True}, "monitor.energy needs all weights in one place"),
     ],
@@ -160,13 +160,13 @@ def test_what_does_not_go_with_shared_out_weights(settings, message):
 def test_more_devices_than_there_are(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(
-        ConfigError, match="--devices 2: there is no CUDA device, and the CPU is one device; use --devi"
+        ConfigError, match="training.devices = 2: there is no CUDA device, and the CPU is one device; set training.dev"
     ):
         train(tiny_config(training__devices=2), digits, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(ConfigError, match="--devices 2: 1 CUDA device"):
+    with pytest.raises(ConfigError, match="training.devices = 2: 1 CUDA device"):
         processes.check_devices(tiny_config(training__devices=2).training)
     with pytest.raises(ConfigError, match="a batch of 4 has less than 2 samples for each"):
         processes.check_devices(
@@ -182,7 +182,9 @@ def test_as_many_processes_as_devices(monkeypatch):
     few = {"training__nodes": 2, "training__devices": 2, "training__device": "cpu", "training__batch_size": 7}
     with pytest.raises(ConfigError, match="training.nodes = 2: a batch of 7 has less than 2 samples for each"):
         processes.check_devices(tiny_config(**few).training)
-    with pytest.raises(ConfigError, match="--devices 1, training.nodes = 2: 4 processes were started from outside"):
+    with pytest.raises(
+        ConfigError, match="training.devices = 1, training.nodes = 2: 4 processes were started from outside"
+    ):
         processes.check_devices(tiny_config(training__nodes=2, training__device="cpu").training)
     processes.check_devices(tiny_config(training__nodes=2, training__devices=2, training__device="cpu").training)
 
@@ -192,7 +194,8 @@ def test_bf16_on_a_device_without_it(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "an old card")
     with pytest.raises(
-        ConfigError, match="--precision bf16: an old card does not compute in bfloat16; use --precision 32"
+        ConfigError,
+        match="training.precision = bf16: an old card does not compute in bfloat16; set training.precision = 32",
     ):
         processes.check_devices(tiny_config(training__precision="bf16").training)
 

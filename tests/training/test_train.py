@@ -145,7 +145,7 @@ def test_every_process_has_images_of_every_test_batch(samples, processes, size, 
     some = replace(digits, labels={"test": digits.labels["test"].repeat(2)[:samples]})
     assert batch_of_tests(some, 256, processes) == size
     few = replace(digits, labels={"test": digits.labels["test"][:1]})
-    with pytest.raises(DataError, match=f"1 test images for {processes} processes; use fewer --devices"):
+    with pytest.raises(DataError, match=f"1 test images for {processes} processes; lower training.devices"):
         batch_of_tests(few, 256, processes)
 
 
@@ -267,7 +267,7 @@ def test_images_too_small_for_the_poolings(digits, tmp_path):
 
 def test_cuda_asked_for_and_absent(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match="--device cuda: no CUDA device"):
+    with pytest.raises(ConfigError, match="training.device = cuda: no CUDA device"):
         choose_device("cuda")
     assert choose_device("auto") == "cpu"
 
