@@ -134,13 +134,17 @@ def executors(run: Path, graph: DeployGraph, fixed: DeployGraph, images: Array, 
 
     result: dict[str, dict[str, float]] = {}
     with Runner(graph) as real, Runner(fixed) as whole:
-        forms = {"torch": eager, "reference": real.run, "reference-fixed": whole.run}
+        forms: dict[str, Callable[[Array], object]] = {
+            "torch": eager,
+            "reference": real.run,
+            "reference-fixed": whole.run,
+        }
         for name, form in forms.items():
             result[name] = {}
             for size in BATCHES:
                 few = images[: max(256, size)] if name == "torch" else images
                 batches = [few[i : i + size] for i in range(0, len(few), size)]
-                took = seconds(lambda form=form, batches=batches: [form(batch) for batch in batches], rounds)
+                took = seconds(partial(run_each, form, batches), rounds)
                 result[name][str(size)] = len(few) / took
     best = {name: max(by_batch.values()) for name, by_batch in result.items()}
     return {
@@ -166,6 +170,12 @@ def growth(seed: int, rounds: int) -> dict[str, dict[str, float]]:
     }
 
 
+def run_each(form: Callable[[Array], object], batches: list[Array]) -> None:
+    """Run every batch."""
+    for batch in batches:
+        form(batch)
+
+
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -182,7 +192,7 @@ def main() -> None:
     """Measure, print, write."""
     options = parse()
     source = open_source(options.run)
-    data = load_data(options.data or source.data)
+    data = load_data(options.data or str(source.data))
     images = data.part("test", options.samples)[0]
     graph = calibrate(source.graph, data.part("train", 256)[0])
     fixed = quantize(graph)

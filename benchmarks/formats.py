@@ -45,7 +45,7 @@ Array = np.ndarray[Any, Any]
 
 def differing(deployment: Deployment, targets: Sequence[str], images: Array, batch: int) -> dict[str, dict[str, Any]]:
     """For each target: what it is held against, spikes compared and differing."""
-    trained = deployment.run_folder is not None
+    trained = deployment.run is not None
     pairings = [pairing(name, TARGETS.available(name).arithmetic, trained) for name in targets]
     cuts = [slice(i, i + batch) for i in range(0, len(images), batch)]
     reports = verify(deployment, pairings, images, np.zeros(len(images), np.int64), cuts, batch)
@@ -73,7 +73,8 @@ def speeds(deployment: Deployment, images: Array, batch: int, rounds: int) -> di
                 found = [session.run(images[i : i + batch]).logits for i in range(0, len(images), batch)]
                 best[name] = max(best[name], len(images) / (time.perf_counter() - start))
                 answers[name] = np.concatenate(found)
-    if not np.array_equal(*answers.values()):
+    first, second = answers.values()
+    if not np.array_equal(first, second):
         raise SystemExit("the logits differ")
     return {**best, "ratio": best["lava-fixed"] / best["reference-fixed"]}
 

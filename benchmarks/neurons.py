@@ -55,7 +55,8 @@ def own(device: str) -> dict[str, Callable[[], float]]:
 
     def layer(kernel: str) -> Callable[[], object]:
         module = MultiStep(AdaptiveLIFCell(LIFParameters(SHAPE[0])), kernel).to(device)
-        return lambda: torch.autograd.grad(module(x), [x, module.cell.p.leak, module.cell.p.gain], weights)
+        p: Any = module.cell.p
+        return lambda: torch.autograd.grad(module(x), [x, p.leak, p.gain], weights)
 
     works = {"fused": layer("fused"), "norse": layer("norse"), "copy": lambda: target.copy_(x.detach())}
     return {name: timed(work) for name, work in works.items()}

@@ -28,6 +28,7 @@ from provenance import provenance
 from reference_loop import ReferenceLoop
 from timing import in_turns
 from torch import Tensor, nn
+from torch._C._autograd import DeviceType
 
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.training.config import make_config, merge
@@ -108,7 +109,7 @@ def against_the_loop(name: str, rounds: int, device: str) -> dict[str, Any]:
 def compiled(name: str, rounds: int, device: str) -> float:
     """How many times as fast the network is through torch.compile."""
     network, (images, labels) = network_of(name, device), drawn(name, device)
-    both = [network, torch.compile(copy.deepcopy(network), dynamic=False)]
+    both: list[Any] = [network, torch.compile(copy.deepcopy(network), dynamic=False)]
     plain, faster = in_turns([step_of(module, images, labels, "32") for module in both], rounds)
     return plain / faster
 
@@ -124,7 +125,7 @@ def profile(name: str, device: str, steps: int = 5) -> dict[str, float]:
         for _ in range(steps):
             step()
     shares: dict[str, float] = {}
-    mine = torch.autograd.DeviceType.CUDA if device == "cuda" else torch.autograd.DeviceType.CPU
+    mine = DeviceType.CUDA if device == "cuda" else DeviceType.CPU
     for event in profiler.key_averages():
         if event.device_type != mine:  # operations beside the kernels that they start
             continue

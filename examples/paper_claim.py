@@ -114,8 +114,8 @@ def one_run(options: argparse.Namespace, variant: Variant, seed: int) -> dict[st
 
 def shortened(data: Data, limit: int | None) -> Data:
     """The data with the first `limit` test samples only."""
-    cut = {"images": data.images, "labels": data.labels}
-    return replace(data, **{key: {**parts, "test": parts["test"][:limit]} for key, parts in cut.items()})
+    images, labels = ({**parts, "test": parts["test"][:limit]} for parts in (data.images, data.labels))
+    return replace(data, images=images, labels=labels)
 
 
 def mean_and_half(values: Sequence[float]) -> tuple[float, float]:

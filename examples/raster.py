@@ -12,12 +12,13 @@ import numpy as np
 
 import asnn_deploy
 from asnn_deploy.input.data import load_data
+from asnn_deploy.util.arrays import Array
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 
-def draw(net: asnn_deploy.DeployGraph, trace: asnn_deploy.Trace, image: np.ndarray, out: str) -> None:
+def draw(net: asnn_deploy.DeployGraph, trace: asnn_deploy.Trace, image: Array, out: str) -> None:
     """image: uint8 `[C, H, W]`; trace: of that one sample."""
     steps = net.time_steps
     frames = net.code.frames(image[None])[:, 0]
@@ -33,8 +34,8 @@ def draw(net: asnn_deploy.DeployGraph, trace: asnn_deploy.Trace, image: np.ndarr
     base = 0
     for name, spikes in trace.spikes.items():
         flat = spikes[:, 0].reshape(steps, -1)
-        t, neuron = np.nonzero(flat)
-        raster.scatter(t, base + neuron, s=2, marker="|", label=name)
+        at, neuron = np.nonzero(flat)
+        raster.scatter(at, base + neuron, s=2, marker="|", label=name)
         base += flat.shape[1]
     raster.set(xlabel="time step", ylabel="neuron", xticks=range(steps), xlim=(-0.5, steps - 0.5))
     raster.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8, markerscale=3)

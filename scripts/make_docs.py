@@ -33,6 +33,7 @@ from asnn_deploy.cli.common import console  # noqa: E402
 from asnn_deploy.deploy.deployment import Deployment  # noqa: E402
 from asnn_deploy.deploy.registry import TARGETS  # noqa: E402
 from asnn_deploy.errors import AsnnDeployError  # noqa: E402
+from asnn_deploy.ir.graph import DeployGraph  # noqa: E402
 from asnn_deploy.ir.trace import Record  # noqa: E402
 from asnn_deploy.loihi import to_loihi  # noqa: E402
 
@@ -94,7 +95,7 @@ def capabilities() -> str:
     )
 
 
-def cell(graph, name: str, refused: dict[str, str]) -> str:
+def cell(graph: DeployGraph, name: str, refused: dict[str, str]) -> str:
     """One feature on one target: exact, differs, yes, or a note's number."""
     target = TARGETS.find(name)
     images = samples(graph, 3)

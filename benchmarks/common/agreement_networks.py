@@ -38,14 +38,14 @@ def network(name: str, seed: int = SEED) -> DeployGraph:
 
     def weights(*shape: int) -> Array:
         values = rng.integers(-24, 33, size=shape)
-        values = np.where(values == 0, 1, values) * 2.0**-5
-        return np.where(rng.random(shape) < 0.5, 0, values) if pruned else values
+        scaled = np.where(values == 0, 1, values) * 2.0**-5
+        return np.where(rng.random(shape) < 0.5, 0, scaled) if pruned else scaled
 
     def table(*shape: int) -> StepTable:
         return StepTable.constant(weights(*shape).astype(np.float32), STEPS)
 
     stem = np.stack([weights(8, 1, 3, 3) * scale for scale in scales]).astype(np.float32)
-    second = {"stride": (2, 1), "dilation": (1, 2), "groups": 2} if pruned else {}
+    second: dict[str, Any] = {"stride": (2, 1), "dilation": (1, 2), "groups": 2} if pruned else {}
     layers: list[Layer] = [
         Conv("conv1", StepTable(stem, index), padding=(1, 1)),
         _lif("lif1", rng),

@@ -37,7 +37,7 @@ class ReferenceLoop(nn.Module):
 
     def __init__(self, network: SpikingNetwork) -> None:
         super().__init__()
-        self.network = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
+        self.network = copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits `[B, classes]`."""
@@ -55,7 +55,7 @@ class ReferenceLoop(nn.Module):
                     x = layer.weights[k](read[0] if scale == 1 else read[0] * scale)
                     signals[name] = layer.norms[k](x) if layer.norms else x
                 elif isinstance(layer, MultiStep):
-                    p = layer.cell.p
+                    p: Any = layer.cell.p
                     v = p.leak[t] * potentials.get(name, 0.0) + p.gain[t] * read[0]
                     signals[name] = Surrogate.apply(v - 1)
                     potentials[name] = v - signals[name]

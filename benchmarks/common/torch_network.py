@@ -60,7 +60,8 @@ class TorchNetwork(nn.Module):
     def _layer(self, entry: dict[str, Any], t: int, x: Tensor, potentials: dict[str, Tensor]) -> Tensor:
         name, kind = entry["name"], entry["kind"]
         if name in self.synapses:
-            return self.synapses[name][int(self.arrays[f"{name}/weight/index"][t])](x)
+            entries: Any = self.synapses[name]
+            return entries[int(self.arrays[f"{name}/weight/index"][t])](x)
         if kind == "neuron":
             leak, gain, threshold = (self._at(name, key, t) for key in ("leak", "gain", "threshold"))
             v = leak * potentials.get(name, torch.zeros_like(x)) + gain * x
