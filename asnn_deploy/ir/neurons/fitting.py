@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -153,7 +154,8 @@ class Fitting:
             n: np.max([np.abs(end).reshape(self.steps, -1).max(axis=1) for end in reached[n]], axis=0) for n in reached
         }
         name = max((n for n in self.model.states if n in reached), key=lambda n: float(magnitudes[n].max()))
-        fits = largest(STATE_BITS) / float(magnitudes[name].max())
+        most = float(magnitudes[name].max())
+        fits = largest(STATE_BITS) / most if most else math.inf  # nothing may ever arrive
         for key, rooms in self.x.rooms.items():
             for t, room in enumerate(rooms):
                 if room < 1:
