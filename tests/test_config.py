@@ -5,12 +5,12 @@ from functools import reduce
 import pytest
 import yaml
 
+from asnn_deploy.cli.common import parse_settings
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.training.config import (
     all_keys,
     make_config,
     merge,
-    parse_settings,
     read_config,
     unread,
     write_config,
