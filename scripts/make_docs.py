@@ -22,11 +22,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-import feature_networks as features  # noqa: E402
-import loihi_networks  # noqa: E402
-import networks  # noqa: E402
 import numpy as np  # noqa: E402
-from strategies import samples  # noqa: E402
+from networks import attention, features, lenet  # noqa: E402
+from networks.making import CODING_STEPS, random_inputs  # noqa: E402
 
 from asnn_deploy.cli import COMMANDS  # noqa: E402
 from asnn_deploy.cli.common import console  # noqa: E402
@@ -39,12 +37,12 @@ from asnn_deploy.loihi import to_loihi  # noqa: E402
 
 FEATURES = {
     **{
-        f"{name} coding": (lambda name=name, steps=steps: networks.small_lenet(steps, name))
-        for name, steps in networks.CODING_STEPS.items()
+        f"{name} coding": (lambda name=name, steps=steps: lenet.small_lenet(steps, name))
+        for name, steps in CODING_STEPS.items()
     },
-    "parameters per layer, per step": lambda: networks.small_lenet(),
-    "parameters per channel, per step": lambda: networks.small_lenet(granularity="channel"),
-    "parameters per neuron, per step": lambda: networks.small_lenet(granularity="neuron"),
+    "parameters per layer, per step": lambda: lenet.small_lenet(),
+    "parameters per channel, per step": lambda: lenet.small_lenet(granularity="channel"),
+    "parameters per neuron, per step": lambda: lenet.small_lenet(granularity="neuron"),
     "weights per step": features.weights_at_each_step,
     "stride, dilation, groups": features.strides_groups_dilation,
     "1-D convolution": features.one_dimension,
@@ -52,8 +50,8 @@ FEATURES = {
     "delayed edges": features.delayed_edges,
     "recurrence": features.recurrent,
     "convolution over time and space": features.over_time,
-    "products of signals": features.attention,
-    "self-attention, residual counts": features.transformer_block,
+    "products of signals": attention.attention,
+    "self-attention, residual counts": attention.transformer_block,
     "scaled currents": features.scaled_currents,
     "synaptic current": features.currents_that_leak,
     "integrate-and-fire, leaky integrator": features.integrators,
@@ -62,11 +60,9 @@ FEATURES = {
     "sequence of counts": lambda: features.sequence("counts", 3),
     "sequence of values": lambda: features.sequence("values", 2),
     "reset to zero, bias": features.hard_reset_with_bias,
-    "static LIF, direct coding": lambda: loihi_networks.static_lenet(coding="direct"),
-    "static LIF, latency coding, sum-pool": lambda: loihi_networks.static_lenet(pool="sum"),
-    "static LIF with synaptic current": lambda: loihi_networks.without_synaptic_bias(
-        loihi_networks.static_lenet(lif=loihi_networks.cuba)
-    ),
+    "static LIF, direct coding": lambda: lenet.static_lenet(coding="direct"),
+    "static LIF, latency coding, sum-pool": lambda: lenet.static_lenet(pool="sum"),
+    "static LIF with synaptic current": lambda: lenet.without_synaptic_bias(lenet.static_lenet(lif=lenet.loihi_cuba)),
 }
 REFERENCES = ("reference", "reference-fixed")
 
@@ -98,7 +94,7 @@ def capabilities() -> str:
 def cell(graph: DeployGraph, name: str, refused: dict[str, str]) -> str:
     """One feature on one target: exact, differs, yes, or a note's number."""
     target = TARGETS.find(name)
-    images = samples(graph, 3)
+    images = random_inputs(graph, 3)
     record = Record(spikes=True)
     try:
         fixed = to_loihi(graph) if name == "lava-stock" else None

@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 from markdown_it import MarkdownIt
-from networks import random_images, small_lenet
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 
 from asnn_deploy.energy import Breakdown, Counter, Energy, JouleRange, load_profiles
 from asnn_deploy.energy.simulation import Simulation
@@ -26,7 +27,7 @@ ODD_NAMES = (
 
 def report_of(graph, labels=True, profiles=None, samples=6, **sections):
     """A report on random images; a third of the labels is wrong."""
-    images = random_images(graph, samples)
+    images = random_inputs(graph, samples)
     trace = run(graph, images, EVERYTHING)
     right = np.where(np.arange(samples) % 3, trace.predictions, (trace.predictions + 1) % graph.classes)
     counter = Counter(graph)
@@ -54,7 +55,7 @@ def seen(text):
 
 def example_of(graph, labels=True):
     """The second of three random images."""
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     trace = run(graph, images, EVERYTHING)
     return Example.of(graph, images, trace, 1, trace.predictions + 1 if labels else None)
 

@@ -1,12 +1,12 @@
 """Every kind of layer and every neuron through every pass: a rule, or a refusal that names it."""
 
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import pytest
-from networks import grid_weights, random_images
+from networks.making import constant, grid_weights, linked, random_inputs, static_neuron
 
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.analysis.order_free import analyse, snap
@@ -19,7 +19,6 @@ from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import GraphError, MissingDependency
 from asnn_deploy.fit import fit, load_chip
 from asnn_deploy.input.coding import input_code
-from asnn_deploy.ir.graph import DeployGraph, Edge
 from asnn_deploy.ir.layers import (
     LAYERS,
     Add,
@@ -28,7 +27,6 @@ from asnn_deploy.ir.layers import (
     Flatten,
     Layer,
     Linear,
-    Neuron,
     Pool,
     Product,
     Readout,
@@ -36,7 +34,6 @@ from asnn_deploy.ir.layers import (
     Scale,
 )
 from asnn_deploy.ir.neurons import MODELS
-from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import to_loihi
 from asnn_deploy.quantize import calibrate, quantize
@@ -44,31 +41,22 @@ from asnn_deploy.quantize import calibrate, quantize
 STEPS = 3
 
 
-def constant(value):
-    return StepTable.constant(np.asarray(value, np.float32), STEPS)
+table = partial(constant, steps=STEPS)
 
 
 def with_layer(layer):
     """A network in which a layer of one input stands between spikes and synapses."""
     rng = np.random.default_rng(0)
     layers = (
-        Conv("conv", constant(grid_weights(rng, (2, 1, 3, 3))), None, padding=(1, 1)),
-        Neuron("lif", "lif", {"leak": constant(0.5), "gain": constant(0.5)}),
+        Conv("conv", table(grid_weights(rng, (2, 1, 3, 3))), None, padding=(1, 1)),
+        static_neuron("lif", STEPS),
         layer,
         Flatten("flat"),
-        Linear("fc", constant(grid_weights(rng, (3, 16 if layer.kind == "concat" else 8)))),
-        Readout("readout", constant(1.0)),
+        Linear("fc", table(grid_weights(rng, (3, 16 if layer.kind == "concat" else 8)))),
+        Readout("readout", table(1.0)),
     )
-    names_of = ["input", *(part.name for part in layers)]
-    edges = [Edge(a, b) for a, b in pairwise(names_of)]
-    if layer.inputs != 1:
-        edges.append(Edge("lif", layer.name))
-    return DeployGraph((1, 2, 2), input_code("latency", STEPS), layers, tuple(edges))
-
-
-def neuron(model):
-    values = {"leak": 0.5, "gain": 0.5, "current_leak": 0.5}
-    return Neuron("odd", model, {key: constant(v) for key, v in values.items() if key in MODELS[model].parameters})
+    links = {layer.name: ["lif"] if layer.inputs == 1 else ["lif", "lif"]}
+    return linked((1, 2, 2), input_code("latency", STEPS), layers, links)
 
 
 @dataclass(frozen=True)
@@ -82,14 +70,18 @@ class Mystery(Layer):
 
 
 KINDS = {
-    "conv": lambda: Conv("odd", constant(np.ones((2, 2, 1, 1)))),
-    "scale": lambda: Scale("odd", constant(0.5)),
+    "conv": lambda: Conv("odd", table(np.ones((2, 2, 1, 1)))),
+    "scale": lambda: Scale("odd", table(0.5)),
     "pool": lambda: Pool("odd", "sum", (1, 1), (1, 1)),
     "reshape": lambda: Reshape("odd", (2, 4)),
     "concat": lambda: Concat("odd"),
     "add": lambda: Add("odd"),
     "product": lambda: Product("odd", "chw,chw->chw"),
-    **{f"neuron {model}": (lambda model=model: neuron(model)) for model in MODELS if model != "loihi-lif"},
+    **{
+        f"neuron {model}": (lambda model=model: static_neuron("odd", STEPS, model))
+        for model in MODELS
+        if model != "loihi-lif"
+    },
 }
 
 
@@ -99,7 +91,7 @@ def on_target(name):
         if target.unavailable():
             raise MissingDependency(f"layer 'odd': {target.unavailable()}")
         with Deployment(graph) as deployment, target.open(deployment, 2) as session:
-            session.run(random_images(graph, 2), Record(spikes=True))
+            session.run(random_inputs(graph, 2), Record(spikes=True))
 
     return through
 
@@ -108,12 +100,12 @@ PASSES = {
     "flow": flow,
     "order-free grids": analyse,
     "snapping": snap,
-    "executor": lambda graph: run(graph, random_images(graph, 2)),
-    "NumPy": lambda graph: Executor(graph, compiled=False).run(random_images(graph, 2)),
+    "executor": lambda graph: run(graph, random_inputs(graph, 2)),
+    "NumPy": lambda graph: Executor(graph, compiled=False).run(random_inputs(graph, 2)),
     "integers": lambda graph: prove(quantize(graph)),
-    "calibration": lambda graph: calibrate(graph, random_images(graph, 4)),
+    "calibration": lambda graph: calibrate(graph, random_inputs(graph, 4)),
     "counts": lambda graph: Counter(graph).add(
-        random_images(graph, 2), run(graph, random_images(graph, 2), Record(spikes=True))
+        random_inputs(graph, 2), run(graph, random_inputs(graph, 2), Record(spikes=True))
     ),
     "fit": lambda graph: fit(graph, load_chip("loihi2")),
     "Loihi": to_loihi,

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contributed import EXAMPLES, KINDS, asnn, module_of
-from networks import random_images, small_lenet
+from networks.lenet import small_lenet
+from networks.making import constant, random_inputs
 
 from asnn_deploy.analysis.overflow import prove
 from asnn_deploy.deploy.deployment import Deployment
@@ -21,7 +22,6 @@ from asnn_deploy.fit.chip import FOLDER
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.input.data import load_data
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import quantize
 from asnn_deploy.training.config import make_config, merge
@@ -42,7 +42,7 @@ def inhibited_network():
         if layer.name != "lif1":
             return layer
         more = {"recovery": 0.75, "feedback": -0.5}
-        tables = {key: StepTable.constant(np.float32(value), graph.time_steps) for key, value in more.items()}
+        tables = {key: constant(value, graph.time_steps) for key, value in more.items()}
         return Neuron("lif1", "inhibited", {**layer.parameters, **tables}, layer.reset)
 
     return replace(graph, layers=tuple(changed(layer) for layer in graph.layers))
@@ -51,7 +51,7 @@ def inhibited_network():
 def test_a_neuron_is_one_file(inhibited):
     """Held against a loop written from its equations."""
     graph = inhibited_network()
-    images = random_images(graph, 4)
+    images = random_inputs(graph, 4)
     got = run(graph, images, Record(spikes=True, potentials=True))
     p = {key: table.expanded() for key, table in graph.by_name["lif1"].parameters.items()}
     executor = Executor(graph, wanted=["conv1", "lif1", "readout"], compiled=False)
@@ -74,7 +74,7 @@ def test_the_neuron_reaches_every_target(inhibited, name):
     if target.unavailable():
         pytest.skip(target.unavailable())
     graph, record = inhibited_network(), Record(spikes=True)
-    fixed, images = quantize(graph), random_images(graph, 6)
+    fixed, images = quantize(graph), random_inputs(graph, 6)
     expected = Executor(fixed if target.arithmetic == "fixed" else graph, compiled=False).run(images, record)
     with Deployment(graph) as deployment, target.open(deployment, len(images)) as session:
         got = session.run(images, record)
@@ -86,7 +86,7 @@ def test_the_neuron_reaches_every_target(inhibited, name):
 def test_a_neuron_without_integers_names_the_method(inhibited, monkeypatch):
     monkeypatch.delattr(type(inhibited), "quantized")
     graph = inhibited_network()
-    assert run(graph, random_images(graph, 2)).logits.shape == (2, 5)
+    assert run(graph, random_inputs(graph, 2)).logits.shape == (2, 5)
     with pytest.raises(UnsupportedError, match="'inhibited' has no integer definition .its method `quantized`"):
         quantize(graph)
 
@@ -126,7 +126,7 @@ def test_parts_that_raise_at_import_are_listed_and_hinder_nothing(installed):
     assert load_chip("loihi2").name == "loihi2"
     assert input_code("hybrid-latency", 3).time_steps == 3
     with Deployment(small_lenet()) as deployment, TARGETS.find("reference").open(deployment, 2) as session:
-        assert session.run(random_images(small_lenet(), 2)).logits.shape == (2, 5)
+        assert session.run(random_inputs(small_lenet(), 2)).logits.shape == (2, 5)
 
 
 def test_a_coding_is_one_file(installed):
@@ -176,7 +176,7 @@ def test_an_exporter_is_one_file(installed, tmp_path):
 def test_a_target_is_one_file(installed):
     target = installed("targets/slow_reference.py").find("slow-reference")
     graph = small_lenet()
-    images = random_images(graph, 5)
+    images = random_inputs(graph, 5)
     with Deployment(graph) as deployment, target.open(deployment, 5) as session:
         trace = session.run(images, Record(spikes=True))
     expected = run(graph, images, Record(spikes=True))
@@ -192,7 +192,7 @@ def test_an_energy_profile_is_one_file(tmp_path):
     mine.write_text(re.sub(r"(low|mid|high) = ([0-9.]+)", lambda m: f"{m[1]} = {2 * float(m[2])}", mine.read_text()))
     graph = small_lenet()
     counter = Counter(graph)
-    images = random_images(graph, 4)
+    images = random_inputs(graph, 4)
     counter.add(images, run(graph, images, Record(spikes=True)))
     counts = counter.result()
     ours, theirs = (energy(load_profile(name), counts).energy_joules.mid for name in (str(mine), "horowitz-45nm"))

@@ -5,10 +5,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from feature_networks import currents_that_leak, delayed_edges, recurrent
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import random_images, small_lenet
+from networks.features import currents_that_leak, delayed_edges, recurrent
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import TARGETS as ALL_TARGETS
@@ -124,7 +125,7 @@ FLOAT_ONLY = ("recurrence", "synaptic current")
 @pytest.mark.parametrize("name", GRAPHS)
 def test_samples_that_stop_answer_as_if_they_had_gone_on(name, compiled):
     graph = GRAPHS[name]()
-    images = random_images(graph, 9)
+    images = random_inputs(graph, 9)
     for form in (graph, *([] if name in FLOAT_ONLY else [quantize(graph)])):
         executor = Executor(form, wanted=[graph.readout.name], potentials=False, compiled=compiled)
         whole = executor.run(images, STEPS)
@@ -140,7 +141,7 @@ def test_samples_that_stop_answer_as_if_they_had_gone_on(name, compiled):
 
 def test_a_whole_run_has_the_logits_of_a_plain_one():
     for graph in (small_lenet(), quantize(small_lenet())):
-        whole = Executor(graph).run(random_images(graph, 6), STEPS)
+        whole = Executor(graph).run(random_inputs(graph, 6), STEPS)
         trace, steps = at_exit(whole, 2.0)
         assert trace.logits.tobytes() == whole.logits.tobytes()
         assert set(steps) == {graph.time_steps}
@@ -148,7 +149,7 @@ def test_a_whole_run_has_the_logits_of_a_plain_one():
 
 def test_spikes_after_the_exit_are_none():
     graph = small_lenet()
-    whole = Executor(graph).run(random_images(graph, 6), Record(spikes=True, step_logits=True))
+    whole = Executor(graph).run(random_inputs(graph, 6), Record(spikes=True, step_logits=True))
     cut, steps = at_exit(whole, float(np.median(step_margins(whole.step_logits))))
     assert len(set(steps)) > 1
     for name, fired in cut.spikes.items():
@@ -166,7 +167,7 @@ def test_a_trace_without_step_logits_is_refused():
 @needs_lava
 def test_all_targets_of_one_arithmetic_exit_alike():
     graph = small_lenet(classes=3)
-    images = random_images(graph, 7)
+    images = random_inputs(graph, 7)
     found = {}
     with Deployment(graph) as deployment:
         for name in TARGETS:
@@ -250,7 +251,7 @@ def test_the_curve_has_what_the_report_promises():
 
 def test_integer_answers_of_any_unit_are_summed_exactly():
     graph = quantize(small_lenet())
-    trace = Executor(graph).run(random_images(graph, 4), STEPS)
+    trace = Executor(graph).run(random_inputs(graph, 4), STEPS)
     unit = Fraction(graph.readout.unit)
     for sample, row in enumerate(trace.logits):
         for c, logit in enumerate(row):

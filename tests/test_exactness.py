@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from exactness import EVERYTHING, assert_answers, order_dependent
-from networks import CODING_STEPS, random_attention, random_graph, random_images, small_lenet
-from nir_networks import networks
+from hypothesis import given
+from networks.drawn import exact_graphs
+from networks.formats import NETWORKS
+from networks.lenet import small_lenet
+from networks.making import CODING_STEPS, random_inputs
 
 from asnn_deploy.engine import runner as reference
 from asnn_deploy.engine.dense import pool
 
-NETWORKS = networks()
 MEANS = ["average pool of nine", "1-D average of three"]
 
 
@@ -19,9 +21,11 @@ def test_the_small_networks_are_order_free():
     for coding, steps in CODING_STEPS.items():
         for grain in ("layer", "channel", "neuron"):
             assert not order_dependent(small_lenet(steps, coding, granularity=grain, channels=3, size=12))
-    for seed in range(100):
-        assert not order_dependent(random_graph(seed))
-        assert not order_dependent(random_attention(seed))
+
+
+@given(exact_graphs())
+def test_the_drawn_networks_are_order_free(graph):
+    assert not order_dependent(graph)
 
 
 def test_sums_behind_means_of_three_and_nine_are_not():
@@ -44,7 +48,7 @@ def answers_backwards(graph, layer, spikes):
 @pytest.mark.parametrize("name", MEANS)
 def test_another_order_stays_within_the_bound_and_another_weight_does_not(name):
     graph = NETWORKS[name]
-    images = random_images(graph, 8)
+    images = random_inputs(graph, 8)
     expected = reference.run(graph, images, EVERYTHING)
     (sums,) = order_dependent(graph)
     layer = graph.by_name[sums]

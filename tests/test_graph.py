@@ -1,25 +1,22 @@
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from networks import small_lenet
+from networks.lenet import small_lenet
+from networks.making import constant, linked, static_neuron
 
 from asnn_deploy.errors import GraphError
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge, check_neurons
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
-from asnn_deploy.ir.step_table import StepTable
 
 T = 4
 
 
-def one(value):
-    return StepTable.constant(np.asarray(value, dtype=np.float32), T)
-
-
-def lif(name, **others):
-    return Neuron(name, "lif", {"leak": one(0.5), "gain": one(0.5), "threshold": one(1), **others})
+one = partial(constant, steps=T)
+lif = partial(static_neuron, steps=T)
 
 
 def conv(name, *shape, **options):
@@ -78,25 +75,8 @@ def test_residual_product_and_recurrence():
         Linear("l", one(np.zeros((3, 128)))),
         Readout("r", one(1)),
     ]
-    edges = [
-        Edge(INPUT, "c"),
-        Edge("c", "s1"),
-        Edge("s1", "d"),
-        Edge("s2", "back", 1),
-        Edge("d", "sum"),
-        Edge("back", "sum"),
-        Edge("sum", "s2"),
-        Edge("s2", "res"),
-        Edge("s1", "res"),
-        Edge("res", "prod"),
-        Edge("s2", "prod"),
-        Edge("prod", "half"),
-        Edge("half", "s3"),
-        Edge("s3", "f"),
-        Edge("f", "l"),
-        Edge("l", "r"),
-    ]
-    made = graph(layers, edges)
+    links = {"back": [("s2", 1)], "sum": ["d", "back"], "res": ["s2", "s1"], "prod": ["res", "s2"]}
+    made = linked((1, 8, 8), input_code("latency", T), layers, links)
     assert made.shapes["back"] == made.shapes["res"] == made.shapes["prod"] == (2, 8, 8)
 
 
@@ -111,7 +91,7 @@ def ends(*middle):
         (lambda: graph(ends(lif("f"))), "'f'.*name is taken"),
         (lambda: graph([lif("a")]), "exactly one readout, found none"),
         (
-            lambda: graph(ends(lif("a", gain=StepTable.constant(np.float32(1), 3)))),
+            lambda: graph(ends(lif("a", gain=constant(1, 3)))),
             "gain covers 3 time steps, the graph has 4",
         ),
         (lambda: graph(ends(lif("a", leak=one([1, 2])))), r"leak has granularity \(2,\); allowed: \(\) per layer"),

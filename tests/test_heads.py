@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from feature_networks import residual, transformer_block
+from networks.attention import transformer_block
+from networks.features import residual
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.engine.runner import run

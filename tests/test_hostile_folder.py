@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from networks import small_lenet
+from networks.lenet import small_lenet
 
 from asnn_deploy.cli import COMMANDS
 from asnn_deploy.deploy.bundle import write_bundle

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import any_graph, random_images, small_lenet
+from networks.drawn import exact_graphs
+from networks.lenet import small_lenet
+from networks.making import constant, random_inputs
 
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.analysis.overflow import magnitude, prove
@@ -42,8 +44,8 @@ def attacked(seed):
         Conv("conv", StepTable.constant(weight, T), None, (1, 1), (1, 1)),
         Neuron("lif", "lif", parameters, ["subtract", "zero"][rng.integers(2)]),
         Flatten("flat"),
-        Linear("fc", StepTable.constant(rng.normal(0, 1, (3, 4 * SIDE * SIDE)).astype(np.float32), T)),
-        Readout("readout", StepTable.constant(np.float32(1 / T), T)),
+        Linear("fc", constant(rng.normal(0, 1, (3, 4 * SIDE * SIDE)), T)),
+        Readout("readout", constant(1 / T, T)),
     ]
     scales = Quantization(int(rng.integers(2, 9)), ["channel", "layer"][rng.integers(2)])
     return quantize(DeployGraph.chain((channels, SIDE, SIDE), bitwise_code(), layers, quantization=scales))
@@ -82,10 +84,10 @@ def test_the_adversary_reaches_the_bounds_and_never_passes_them(seed):
 
 
 @settings(max_examples=30)
-@given(st.integers(0, 10**6))
-def test_what_the_kernels_may_rely_on(seed):
+@given(exact_graphs())
+def test_what_the_kernels_may_rely_on(graph):
     """Widths of every number and product of an integer graph."""
-    graph = quantize(any_graph(seed))
+    graph = quantize(graph)
     known = prove(graph)
     for layer in graph.layers:
         assert known[layer.name].largest.max() <= largest(ACCUMULATOR_BITS)
@@ -136,7 +138,7 @@ def test_what_passes_a_register_is_refused_by_layer_step_and_bound(name, what, m
 
 def test_random_inputs_stay_inside_the_running_answer():
     graph = quantize(small_lenet())
-    executor, images = Executor(graph), random_images(graph, 32)
+    executor, images = Executor(graph), random_inputs(graph, 32)
     executor.reset(32)
     total, (low, high) = 0, flow(graph).reached["readout"]["sum"]
     for t in range(graph.time_steps):

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import small_lenet
+from networks.lenet import small_lenet
 from reports import full_report
 
 from asnn_deploy.deploy.bundle import Manifest

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import runs
 import torch
-from networks import CODING_STEPS
+from networks.making import CODING_STEPS
 from runs import tiny_config
 from torch import nn
 

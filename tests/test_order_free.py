@@ -1,19 +1,22 @@
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from feature_networks import residual, transformer_block
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import small_lenet
+from networks.attention import transformer_block
+from networks.features import residual
+from networks.lenet import small_lenet
+from networks.making import constant, linked, static_neuron
 
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.analysis.order_free import analyse, snap, snap_arrays
 from asnn_deploy.engine.dense import ConvKernel
-from asnn_deploy.ir.graph import DeployGraph, Edge
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.graph import INPUT, DeployGraph
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Pool, Readout
 from asnn_deploy.ir.signals import grid_exponent
 from asnn_deploy.ir.step_table import StepTable
 
@@ -93,16 +96,16 @@ def noisy(graph):
 
 def test_a_layer_that_cannot_be_snapped_is_named():
     code = small_lenet().code
-    one = lambda v: StepTable.constant(np.float32(v), 4)
+    one = partial(constant, steps=4)
     graph = DeployGraph.chain(
         (1, 6, 6),
         code,
         [
-            Conv("conv", StepTable.constant(np.full((2, 1, 3, 3), 0.1, np.float32), 4), padding=(1, 1)),
-            Neuron("lif", "lif", {"leak": one(0.5), "gain": one(0.5), "threshold": one(1)}),
+            Conv("conv", constant(np.full((2, 1, 3, 3), 0.1), 4), padding=(1, 1)),
+            static_neuron("lif", 4),
             Pool("mean", "average", (3, 3), (3, 3)),
             Flatten("flat"),
-            Linear("fc", StepTable.constant(np.full((3, 8), 0.1, np.float32), 4)),
+            Linear("fc", constant(np.full((3, 8), 0.1), 4)),
             Readout("readout", one(0.25)),
         ],
     )
@@ -116,22 +119,15 @@ def late_input(bias=None):
     rng = np.random.default_rng(2)
     code = small_lenet(time_steps=3).code
     weight = StepTable.per_step(rng.normal(size=(3, 4, 16)).astype(np.float32))
-    one = lambda v: StepTable.constant(np.float32(v), 3)
+    one = partial(constant, steps=3)
     layers = (
         Flatten("flat"),
         Linear("fc", weight, bias),
-        Neuron("lif", "lif", {"leak": one(0.5), "gain": one(0.5), "threshold": one(1)}),
-        Linear("out", StepTable.constant(rng.normal(size=(2, 4)).astype(np.float32), 3)),
+        static_neuron("lif", 3),
+        Linear("out", constant(rng.normal(size=(2, 4)), 3)),
         Readout("readout", one(1 / 3)),
     )
-    edges = (
-        Edge("input", "flat"),
-        Edge("flat", "fc", 1),
-        Edge("fc", "lif"),
-        Edge("lif", "out"),
-        Edge("out", "readout"),
-    )
-    return DeployGraph((1, 4, 4), code, layers, edges)
+    return linked((1, 4, 4), code, layers, {"fc": [("flat", 1)]})
 
 
 def test_a_delay_moves_the_analog_step():
@@ -151,24 +147,15 @@ def test_a_delay_moves_the_analog_step():
 
 def test_delayed_currents_are_no_events():
     graph = late_input()
-    layers = (*graph.layers[:2], Conv("side", StepTable.constant(np.full((1, 1, 1, 1), 0.3, np.float32), 3)))
-    rng = np.random.default_rng(0)
     side = (
+        Conv("side", constant(np.full((1, 1, 1, 1), 0.3), 3)),
         Flatten("side_flat"),
         Add("mixed"),
-        Linear("fc3", StepTable.constant(rng.normal(size=(4, 16)).astype(np.float32), 3)),
+        Linear("fc3", constant(np.random.default_rng(0).normal(size=(4, 16)), 3)),
     )
-    layers = (layers[0], layers[2], *side, *graph.layers[2:])
-    names = ["flat", "side", "side_flat", "mixed", "fc3", "lif", "out", "readout"]
-    edges = [
-        Edge("input", "flat"),
-        Edge("input", "side"),
-        Edge("side", "side_flat"),
-        Edge("flat", "mixed"),
-        Edge("side_flat", "mixed", 1),
-        *(Edge(a, b) for a, b in itertools.pairwise(names[3:])),
-    ]
-    (entry,) = analyse(snap(DeployGraph((1, 4, 4), graph.code, layers, tuple(edges))))["fc3"]
+    layers = (graph.layers[0], *side, *graph.layers[2:])
+    links = {"side": [INPUT], "mixed": ["flat", ("side_flat", 1)]}
+    (entry,) = analyse(snap(linked((1, 4, 4), graph.code, layers, links)))["fc3"]
     assert not entry.exact
 
 

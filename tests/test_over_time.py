@@ -1,44 +1,36 @@
 """Channels put together, and with delayed edges a convolution over time and space."""
 
-from itertools import pairwise
+from functools import partial
 
 import naive
 import numpy as np
 import pytest
 import torch
-from networks import grid_weights, random_images
+from networks.making import constant, grid_weights, linked, random_inputs, static_neuron
 from torch.nn import functional
 
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import GraphError
 from asnn_deploy.input.coding import input_code
-from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
+from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.ir.inputs import SequenceInput
-from asnn_deploy.ir.layers import Add, Concat, Conv, Flatten, Linear, Neuron, Pool, Readout, Scale
-from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.layers import Add, Concat, Conv, Flatten, Linear, Pool, Readout, Scale
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import quantize
 
 STEPS, ALL = 5, Record(spikes=True, potentials=True, step_logits=True)
 
 
-def table(values, steps=STEPS):
-    return StepTable.constant(np.asarray(values, np.float32), steps)
+table = partial(constant, steps=STEPS)
 
 
-def neuron(name, leak=0.5):
-    return Neuron(name, "lif", {"leak": table(leak), "gain": table(0.75)})
+def neuron(name):
+    return static_neuron(name, STEPS, gain=0.75)
 
 
 def graph_of(layers, shape=(2, 4, 4), code=None, **reads):
-    """Layers of which each reads the one before, or what is given by its name: sources, or sources and delays."""
-    names = [INPUT, *(layer.name for layer in layers)]
-    edges = []
-    for before, name in pairwise(names):
-        for source, delay in (s if isinstance(s, tuple) else (s, 0) for s in reads.get(name, [before])):
-            edges.append(Edge(source, name, delay))
-    return DeployGraph(shape, code or input_code("latency", STEPS), tuple(layers), tuple(edges))
+    return linked(shape, code or input_code("latency", STEPS), layers, reads)
 
 
 def over_time(weight):
@@ -115,7 +107,7 @@ def two_currents(behind=()):
 @pytest.mark.parametrize("behind", [(), (Scale("factor", table([1.0, 0.5, 2.0])),)], ids=["plain", "scaled"])
 def test_currents_put_together_keep_their_own_units(behind):
     graph = two_currents(behind)
-    image = random_images(graph, 1)
+    image = random_inputs(graph, 1)
     for version in (graph, quantize(graph)):
         trace, (spikes, _, logits) = run(version, image, ALL), naive.run(version, image[0])
         assert spikes["lif"].any()
@@ -139,7 +131,7 @@ def test_synapses_read_channels_of_different_units():
         Readout("readout", table(1.0)),
     ]
     graph = graph_of(layers, sum=["lif"], both=["mean", "sum"])
-    fixed, images = quantize(graph), random_images(graph, 40)
+    fixed, images = quantize(graph), random_inputs(graph, 40)
     weight, whole = graph.by_name["odd"].weight.at(0), fixed.by_name["odd"].weight.at(0)
     ratio = np.abs(whole[:, 2:]).max() / np.abs(whole[:, :2]).max()  # sums count 4 times as much as means
     assert ratio == pytest.approx(4 * np.abs(weight[:, 2:]).max() / np.abs(weight[:, :2]).max(), rel=0.2)
@@ -165,7 +157,7 @@ def test_a_factor_by_channel_behind_mixed_channels_has_no_common_unit():
         Readout("readout", table(1.0)),
     ]
     graph = graph_of(layers, a=[INPUT], b=["pixels"], sum=["odd", "b"])
-    run(graph, random_images(graph, 1))
+    run(graph, random_inputs(graph, 1))
     with pytest.raises(GraphError, match="layer 'odd'"):
         quantize(graph)
 

@@ -7,7 +7,8 @@ import textwrap
 
 import numpy as np
 import pytest
-from networks import random_images, small_lenet
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.protocols import Session
@@ -63,7 +64,7 @@ def test_a_session_without_an_early_exit_finds_it_in_whole_runs():
             return Executor(graph).run(images, record)
 
     graph = small_lenet()
-    images = random_images(graph, 5)
+    images = random_inputs(graph, 5)
     with Whole() as whole, TARGETS.find("reference").open(Deployment(graph), 5) as reference:
         for spikes in (False, True):
             (got, steps), (expected, ran) = (one.run_until(images, 0.2, spikes) for one in (whole, reference))

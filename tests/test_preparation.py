@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from networks import random_images, small_lenet
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 
 import asnn_deploy
 from asnn_deploy.errors import ConfigError, GraphError
@@ -57,7 +58,7 @@ def test_users_images_are_prepared_on_the_way_in(tmp_path):
     graph = small_lenet()
     plain = with_code(graph, input_code("hybrid-latency", 4))
     network = with_code(graph, input_code("hybrid-latency", 4, preparation="layernorm-sigmoid"))
-    images = random_images(graph, 5)
+    images = random_inputs(graph, 5)
     ready = layernorm_sigmoid(images).transpose(0, 2, 3, 1)
     expected = asnn_deploy.run(plain, ready)
     save_graph(tmp_path / "graph.npz", network)

@@ -1,12 +1,15 @@
 import json
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_graph, random_images, random_neuron, small_lenet
+from networks.drawn import image_graphs
+from networks.lenet import small_lenet
+from networks.making import constant, random_inputs, random_neuron
 
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.analysis.overflow import magnitude
@@ -30,7 +33,7 @@ def with_bits(graph, bits):
 @pytest.mark.parametrize("coding", ["direct", "latency", "hybrid-latency"])
 def test_eight_bits_stay_close_to_float(coding):
     graph = small_lenet(coding=coding, granularity="channel")
-    images = random_images(graph, 200)
+    images = random_inputs(graph, 200)
     expected, got = (run(g, images, Record(spikes=True)) for g in (graph, quantize(graph)))
     for name in expected.spikes:
         assert np.mean(expected.spikes[name] != got.spikes[name]) < 0.03, name
@@ -48,7 +51,7 @@ def test_weights_have_the_bits_asked_for():
 
 def test_fewer_bits_disagree_more():
     graph = small_lenet()
-    images = random_images(graph, 200)
+    images = random_inputs(graph, 200)
     record = Record(spikes=True)
     expected = run(graph, images, record)
     wrong = []
@@ -59,11 +62,11 @@ def test_fewer_bits_disagree_more():
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 10**6))
-def test_no_value_leaves_its_register(seed):
+@given(image_graphs())
+def test_no_value_leaves_its_register(graph):
     """Interval arithmetic promises it; the executor is watched while it runs."""
-    graph = quantize(random_graph(seed))
-    executor, images = Executor(graph), random_images(graph, 8, seed)
+    graph = quantize(graph)
+    executor, images = Executor(graph), random_inputs(graph, 8)
     images[0], images[1] = 0, 255
     executor.reset(len(images))
     known = flow(graph)
@@ -83,11 +86,10 @@ def test_no_value_leaves_its_register(seed):
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 10**6))
-def test_saturation_never_acts(seed):
+@given(image_graphs(), st.integers(0, 999))
+def test_saturation_never_acts(graph, seed):
     """Thresholds per channel, biases of the neuron, both resets: what interval arithmetic promised never saturates."""
     rng = np.random.default_rng(seed)
-    graph = random_graph(seed)
     layers = []
     for layer in graph.layers:
         if isinstance(layer, Neuron):
@@ -100,7 +102,7 @@ def test_saturation_never_acts(seed):
             layer = replace(layer, parameters={**layer.parameters, **extra})
         layers.append(layer)
     fixed = quantize(replace(graph, layers=tuple(layers)))
-    images = random_images(graph, 6, seed)
+    images = random_inputs(graph, 6)
     images[0], images[1] = 0, 255
     seen = []
 
@@ -120,7 +122,7 @@ def test_a_quiet_neuron_keeps_what_its_own_threshold_allows():
     graph = small_lenet()
     thresholds = np.ones(6, np.float32)
     thresholds[1:] = 50
-    tables = {"threshold": StepTable.constant(thresholds, 4), "bias": StepTable.constant(np.full(6, 20, np.float32), 4)}
+    tables = {"threshold": StepTable.constant(thresholds, 4), "bias": constant(np.full(6, 20), 4)}
     for reset in ("subtract", "zero"):
         layers = [
             replace(x, parameters={**x.parameters, **tables}, reset=reset) if x.name == "lif1" else x
@@ -129,7 +131,7 @@ def test_a_quiet_neuron_keeps_what_its_own_threshold_allows():
         fixed = quantize(replace(graph, layers=tuple(layers)))
         executor = Executor(fixed)
         executor.reset(4)
-        images = random_images(graph, 4)
+        images = random_inputs(graph, 4)
         bound = magnitude(flow(fixed).reached["lif1"]["v"])
         for t in range(4):
             executor.step(t, {"input": graph.code.frame(images, t).astype(np.int64)})
@@ -138,7 +140,7 @@ def test_a_quiet_neuron_keeps_what_its_own_threshold_allows():
 
 def test_calibration_does_not_make_it_worse():
     graph = small_lenet(seed=3)
-    images = random_images(graph, 64)
+    images = random_inputs(graph, 64)
     record = Record(spikes=True)
     expected = run(graph, images, record)
 
@@ -161,7 +163,7 @@ def test_bits_outside_the_range(bits):
 def changed(name="lif1", **parameters):
     graph = small_lenet()
     neuron = random_neuron(np.random.default_rng(0), name, graph.time_steps)
-    tables = {key: StepTable.constant(np.float32(value), graph.time_steps) for key, value in parameters.items()}
+    tables = {key: constant(value, graph.time_steps) for key, value in parameters.items()}
     new = replace(neuron, parameters={**neuron.parameters, **tables})
     return replace(graph, layers=tuple(new if layer.name == name else layer for layer in graph.layers))
 
@@ -207,18 +209,18 @@ def test_scales_per_channel_where_the_readers_allow_it():
 def test_currents_may_be_pooled_and_flattened_on_the_way(mode):
     """conv -> pool -> flatten -> LIF: units and biases of each channel follow."""
     rng = np.random.default_rng(0)
-    constant = lambda value: StepTable.constant(np.asarray(value, np.float32), 3)
+    table = partial(constant, steps=3)
     scales = np.array([0.01, 0.1, 1.0, 5.0]).reshape(4, 1, 1, 1)
     layers = [
-        Conv("conv", constant(rng.normal(0, 1, (4, 2, 3, 3)) * scales), constant(rng.normal(0, 1, 4))),
+        Conv("conv", table(rng.normal(0, 1, (4, 2, 3, 3)) * scales), table(rng.normal(0, 1, 4))),
         Pool("pool", mode),
         Flatten("flat"),
-        Neuron("lif", "lif", {"leak": constant(0.5), "gain": constant(0.4)}),
-        Linear("fc", constant(rng.normal(0, 1, (3, 16)))),
-        Readout("readout", constant(1 / 3)),
+        Neuron("lif", "lif", {"leak": table(0.5), "gain": table(0.4)}),
+        Linear("fc", table(rng.normal(0, 1, (3, 16)))),
+        Readout("readout", table(1 / 3)),
     ]
     graph = DeployGraph.chain((2, 6, 6), input_code("latency", 3), layers)
-    images = random_images(graph, 200)
+    images = random_inputs(graph, 200)
     expected, got = (run(g, images, Record(spikes=True)) for g in (graph, quantize(graph)))
     assert quantize(graph).by_name["lif"].parameters["gain"].shape == (16,)
     assert expected.spikes["lif"].any()
@@ -240,7 +242,7 @@ def silenced(name):
 def test_a_layer_of_zeros(name):
     """Its answer is that of the float network: nothing."""
     graph = silenced(name)
-    images = random_images(graph, 8)
+    images = random_inputs(graph, 8)
     chosen = calibrate(graph, images, 4)
     expected, got = run(chosen, images, Record(spikes=True)), run(quantize(chosen), images, Record(spikes=True))
     for neuron in expected.spikes:
@@ -302,7 +304,7 @@ def test_choices_survive():
 
 def test_the_report_counts():
     graph = replace(small_lenet(), quantization=Quantization(4, clips={"conv2": 0.5}))
-    images = random_images(graph, 16)
+    images = random_inputs(graph, 16)
     report = quantization_report(graph, images, np.zeros(16, int))
     fixed = quantize(graph)
     expected, got = (run(g, images, Record(spikes=True)) for g in (graph, fixed))

@@ -11,7 +11,8 @@ from asnn_targets.lava.partition import partition
 from asnn_targets.lava.stages import Stage, plan
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from strategies import graphs, samples
+from networks.drawn import graphs
+from networks.making import random_inputs
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import TARGETS
@@ -40,7 +41,7 @@ def integers(graph, choices):
 
 
 def assert_equal_to_naive(graph):
-    x = samples(graph, 1)
+    x = random_inputs(graph, 1)
     trace = run(graph, x, ALL)
     spikes, potentials, logits = naive.run(graph, x[0])
     assert list(trace.spikes) == list(spikes)
@@ -60,7 +61,7 @@ def assert_same(got, expected):
 
 def assert_a_target_is_exact(graph, name):
     """The target of that name on a float or an integer graph, which the reference executor runs as well."""
-    x, record = samples(graph, 3), Record(spikes=True)
+    x, record = random_inputs(graph, 3), Record(spikes=True)
     expected = run(graph, x, record)
     with Deployment(graph, fixed=graph) as deployment:
         try:
@@ -89,7 +90,7 @@ def compiled_check(graph, choices):
     """The engine's compiled units against the definitions in NumPy, float and fixed."""
     for version in (graph, integers(graph, choices)):
         if version is not None:
-            x = samples(version, 3)
+            x = random_inputs(version, 3)
             slow = Executor(version, compiled=False).run(x, Record(spikes=True))
             assert_same(run(version, x, Record(spikes=True)), slow)
 
@@ -98,7 +99,7 @@ def stages_check(graph, choices):
     """Lava's stages, one for each cut that there is, without Lava's runtime."""
     for version in (graph, integers(graph, choices)):
         if version is not None:
-            x, steps = samples(version, 3), version.time_steps
+            x, steps = random_inputs(version, 3), version.time_steps
             parts = partition(version, dict.fromkeys(version.by_name, 1.0), len(version.layers))
             whole = plan(version, Record(spikes=True), len(x), parts)
             line = [Stage(stage, first=i == 0) for i, stage in enumerate(whole.stages)]

@@ -1,27 +1,29 @@
 """The executors against plain Python numbers (tests/naive.py), on random networks of every layer kind."""
 
 from dataclasses import replace
+from functools import partial
 
 import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from networks import any_graph, random_graph, random_images, small_lenet
+from networks.drawn import exact_graphs, integer_graphs
+from networks.lenet import small_lenet
+from networks.making import constant, linked, random_inputs
 
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
 from asnn_deploy.input.coding import input_code
-from asnn_deploy.ir.graph import DeployGraph, Edge
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Product, Readout, Scale
-from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import Quantization, quantize
 
+one = partial(constant, steps=3)
 ALL = Record(spikes=True, potentials=True, step_logits=True)
 
 
-def assert_equal_to_naive(graph, image):
+def assert_equal_to_naive(graph, image=None):
+    image = random_inputs(graph, 1)[0] if image is None else image
     trace = run(graph, image[None], ALL)
     spikes, potentials, logits = naive.run(graph, image)
     assert list(trace.spikes) == list(spikes)
@@ -33,35 +35,23 @@ def assert_equal_to_naive(graph, image):
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 10**6))
-def test_float_equals_plain_numbers(seed):
-    graph = any_graph(seed)
-    assert_equal_to_naive(graph, random_images(graph, 1, seed)[0])
-
-
-def quantized_at_random(seed):
-    """A random network, integer by random choices: bits, scales, clips."""
-    rng, graph = np.random.default_rng(seed), any_graph(seed)
-    clips = {layer.name: float(rng.uniform(0.3, 1.3)) for layer in graph.layers if layer.kind in ("conv", "linear")}
-    if "loop" in clips:  # currents that are added need one scale
-        clips["loop"] = clips["conv2"]
-    scales = ["channel", "layer"][rng.integers(2)]
-    return quantize(replace(graph, quantization=Quantization(int(rng.integers(2, 9)), scales, clips)))
+@given(exact_graphs())
+def test_float_equals_plain_numbers(graph):
+    assert_equal_to_naive(graph)
 
 
 @settings(max_examples=200)
-@given(st.integers(0, 10**9))
-def test_fixed_equals_plain_integers(seed):
-    graph = quantized_at_random(seed)
-    assert_equal_to_naive(graph, random_images(graph, 1, seed)[0])
+@given(integer_graphs())
+def test_fixed_equals_plain_integers(graph):
+    assert_equal_to_naive(graph)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_ten_thousand_networks_equal_plain_integers():
-    for seed in range(10_000):
-        graph = quantized_at_random(seed)
-        assert_equal_to_naive(graph, random_images(graph, 1, seed)[0])
+@settings(max_examples=10_000)
+@given(integer_graphs())
+def test_ten_thousand_networks_equal_plain_integers(graph):
+    assert_equal_to_naive(graph)
 
 
 def test_products_of_spikes_in_integers():
@@ -78,9 +68,7 @@ def test_products_of_spikes_in_integers():
         Linear("m", one(rng.normal(0, 1, (2, 4)))),
         Readout("r", one([0.3, -0.4])),
     )
-    names = "input-c c-a c-b a-both b-both both-f f-l l-last last-m m-r"
-    edges = tuple(Edge(*pair.split("-"), delay=int(pair == "b-both")) for pair in names.split())
-    graph = DeployGraph((1, 9), input_code("latency", 3), layers, edges)
+    graph = linked((1, 9), input_code("latency", 3), layers, {"b": ["c"], "both": ["a", ("b", 1)]})
     for scales in ("channel", "layer"):
         fixed = quantize(replace(graph, quantization=Quantization(5, scales)))
         fired = set()
@@ -94,15 +82,16 @@ def test_products_of_spikes_in_integers():
 @pytest.mark.parametrize("coding", ["direct", "hybrid-latency"])
 def test_the_networks_used_here_spike(coding):
     graph = small_lenet(coding=coding)
-    trace = run(graph, random_images(graph, 20), ALL)
+    trace = run(graph, random_inputs(graph, 20), ALL)
     for name, spikes in trace.spikes.items():
         assert 0.005 < spikes.mean() < 0.6, name
     assert np.allclose(trace.step_logits.sum(0), trace.logits, atol=1e-5)
 
 
-def test_batches_do_not_touch_each_other():
-    graph = random_graph(3)
-    images = random_images(graph, 9)
+@settings(max_examples=10)
+@given(exact_graphs())
+def test_batches_do_not_touch_each_other(graph):
+    images = random_inputs(graph, 9)
     whole, parts = run(graph, images, ALL, 9), run(graph, images, ALL, 2)
     for name in whole.spikes:
         assert np.array_equal(whole.spikes[name], parts.spikes[name])
@@ -111,7 +100,7 @@ def test_batches_do_not_touch_each_other():
 
 def test_a_part_of_the_graph_can_be_stepped():
     graph = small_lenet()
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     first, rest = [layer.name for layer in graph.layers[:3]], [layer.name for layer in graph.layers[3:]]
     a, b, whole = Executor(graph, first), Executor(graph, rest), Executor(graph)
     for executor in (a, b, whole):
@@ -121,10 +110,6 @@ def test_a_part_of_the_graph_can_be_stepped():
         left = a.step(t, {"input": frame})
         right = b.step(t, {"pool1": left["pool1"]})
         assert np.array_equal(right["readout"], whole.step(t, {"input": frame})["readout"])
-
-
-def one(value, steps=3):
-    return StepTable.constant(np.asarray(value, dtype=np.float32), steps)
 
 
 def test_one_dimensional_products_scales_and_synaptic_currents():
@@ -140,18 +125,7 @@ def test_one_dimensional_products_scales_and_synaptic_currents():
         Linear("l", one(rng.integers(-4, 9, (4, 9)) / 8)),
         Readout("r", one(1 / 3)),
     )
-    edges = [
-        ("input", "c"),
-        ("c", "cuba"),
-        ("c", "plain"),
-        ("cuba", "both"),
-        ("plain", "both"),
-        ("both", "half"),
-        ("half", "f"),
-        ("f", "l"),
-        ("l", "r"),
-    ]
-    graph = DeployGraph((1, 9), input_code("latency", 3), layers, tuple(Edge(a, b) for a, b in edges))
+    graph = linked((1, 9), input_code("latency", 3), layers, {"plain": ["c"], "both": ["cuba", "plain"]})
     image = rng.integers(0, 256, (1, 9)).astype(np.uint8)
     trace = assert_equal_to_naive(graph, image)
     assert trace.spikes["cuba"].any()
@@ -159,7 +133,7 @@ def test_one_dimensional_products_scales_and_synaptic_currents():
 
 def test_a_threshold_left_out_is_its_default():
     graph = small_lenet()
-    images = random_images(graph, 5)
+    images = random_inputs(graph, 5)
     layers = [
         replace(layer, parameters={k: v for k, v in layer.parameters.items() if k != "threshold"})
         if isinstance(layer, Neuron)
@@ -174,6 +148,6 @@ def test_a_threshold_left_out_is_its_default():
 def test_no_images_give_an_empty_trace():
     graph = small_lenet()
     for version in (graph, quantize(graph)):
-        trace = run(version, random_images(graph, 0), ALL)
+        trace = run(version, random_inputs(graph, 0), ALL)
         assert trace.logits.shape == (0, 5)
         assert trace.spikes["lif1"].shape == (4, 0, 6, 8, 8)

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import replace
-from itertools import pairwise
+from functools import partial
 
 import naive
 import numpy as np
 import pytest
-from networks import grid_weights
+from networks.making import constant, grid_weights, linked, static_neuron
 
 import asnn_deploy
 from asnn_deploy.deploy.deployment import Deployment
@@ -15,9 +15,8 @@ from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import DataError, GraphError, UnsupportedError
 from asnn_deploy.ir.answers import RULES, running
-from asnn_deploy.ir.graph import DeployGraph, Edge
 from asnn_deploy.ir.inputs import SequenceInput
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Readout
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Readout
 from asnn_deploy.ir.serialize import load_graph, save_graph
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
@@ -31,32 +30,25 @@ FLOATS, FIXED = ["nir", "onnxruntime", "lava"], ["lava-fixed"]
 def network(values="spikes", most=1.0, steps=T, rule="sum", model="lif"):
     """A convolution, a recurrent population, and an answer; all tables constant."""
     rng, length = np.random.default_rng(0), steps or 1
-
-    def constant(value):
-        return StepTable.constant(np.asarray(value, np.float32), length)
+    table = partial(constant, steps=length)
 
     def neurons(name):
-        parameters = {"leak": constant(0.75), "gain": constant(0.5)}
-        if model == "cuba-lif":
-            parameters["current_leak"] = constant(0.5)
-        return Neuron(name, model, {k: v for k, v in parameters.items() if model != "if" or k != "leak"})
+        return static_neuron(name, length, model, **({} if model == "if" else {"leak": 0.75}))
 
     layers = (
-        Conv("conv", constant(grid_weights(rng, (4, CHANNELS, 3, 3))), None, padding=(1, 1)),
+        Conv("conv", table(grid_weights(rng, (4, CHANNELS, 3, 3))), None, padding=(1, 1)),
         neurons("lif1"),
         Flatten("flat"),
-        Linear("fc", constant(grid_weights(rng, (6, 4 * SIDE * SIDE))), constant(grid_weights(rng, 6))),
-        Linear("back", constant(grid_weights(rng, (6, 6))), constant(grid_weights(rng, 6))),
+        Linear("fc", table(grid_weights(rng, (6, 4 * SIDE * SIDE))), table(grid_weights(rng, 6))),
+        Linear("back", table(grid_weights(rng, (6, 6))), table(grid_weights(rng, 6))),
         Add("current"),
         neurons("lif2"),
-        Linear("out", constant(grid_weights(rng, (CLASSES, 6)))),
+        Linear("out", table(grid_weights(rng, (CLASSES, 6)))),
         *([neurons("lif3")] if rule in ("most-spikes", "first-spike") else []),
-        Readout("readout", constant(1.0), rule=rule),
+        Readout("readout", table(1.0), rule=rule),
     )
-    names = ["input", *(layer.name for layer in layers)]
-    edges = [Edge(a, b) for a, b in pairwise(names) if (a, b) not in {("fc", "back"), ("back", "current")}]
-    edges += [Edge("lif2", "back", 1), Edge("fc", "current"), Edge("back", "current")]
-    return DeployGraph((CHANNELS, SIDE, SIDE), SequenceInput(steps, values, most), layers, tuple(edges))
+    links = {"back": [("lif2", 1)], "current": ["fc", "back"]}
+    return linked((CHANNELS, SIDE, SIDE), SequenceInput(steps, values, most), layers, links)
 
 
 def frames(values="spikes", most=1.0, count=3, steps=T, seed=1):

@@ -345,7 +345,7 @@ def test_links_and_devices_are_written_to_not_replaced(bundle, tmp_path):
 
 
 def test_a_foreign_integer_version_is_refused(refused, run_folder, tmp_path):
-    from networks import small_lenet
+    from networks.lenet import small_lenet
 
     from asnn_deploy.ir.serialize import save_graph
     from asnn_deploy.quantize import quantize

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from networks import small_lenet
+from networks.lenet import small_lenet
 
 import asnn_deploy
 from asnn_deploy.cli import COMMANDS, run

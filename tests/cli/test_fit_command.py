@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from cli.test_commands import asnn, finite_json
-from fit.networks import with_product
+from networks.placed import with_product
 
 from asnn_deploy.fit import load_chip, place
 from asnn_deploy.fit.chip import FOLDER

@@ -121,6 +121,6 @@ BETWEEN = {
     "reshape": lambda layer, _t, inputs: (inputs[0][0], inputs[0][1].reshape(layer.shape)),
     "flatten": lambda _layer, _t, inputs: (inputs[0][0], inputs[0][1].ravel()),
     "add": lambda _layer, _t, inputs: (all(s for s, _ in inputs), sum(x for _, x in inputs)),
-    "scale": lambda layer, t, inputs: (False, inputs[0][1] * layer.factor.at(t)),
+    "scale": lambda layer, t, inputs: (False, (inputs[0][1].T * layer.factor.at(t).T).T),  # of channels, too
     "readout": lambda _layer, _t, inputs: (False, inputs[0][1]),
 }

@@ -2,6 +2,8 @@ import numpy as np
 from energy.brute_force import CONNECTIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks.drawn import convolutions
+from networks.making import constant
 
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph, Edge
@@ -11,26 +13,8 @@ from asnn_deploy.ir.step_table import StepTable
 STEPS = 2
 
 
-@st.composite
-def convolutions(draw):
-    """A 1-D or 2-D convolution with zero weights, and an input shape that it fits."""
-    axes = draw(st.integers(1, 2))
-    groups = draw(st.integers(1, 2))
-
-    def each(low, high):
-        return tuple(draw(st.integers(low, high)) for _ in range(axes))
-
-    kernel, stride, padding, dilation = each(1, 3), each(1, 3), each(0, 2), each(1, 2)
-    room = each(0, 3)
-    size = tuple(max(1, d * (k - 1) + 1 - 2 * p) + r for k, p, d, r in zip(kernel, padding, dilation, room))
-    rng = np.random.default_rng(draw(st.integers(0, 99)))
-    weight = rng.integers(-1, 2, size=(STEPS, 2 * groups, draw(st.integers(1, 2)), *kernel)).astype(np.float32)
-    layer = Conv("conv", StepTable(weight, [1, 0]), None, stride, padding, dilation, groups)
-    return layer, (weight.shape[2] * groups, *size)
-
-
 @settings(max_examples=60)
-@given(convolutions())
+@given(convolutions(STEPS))
 def test_fan_out_of_a_convolution_is_the_count_of_every_connection(drawn):
     layer, shape = drawn
 
@@ -46,12 +30,12 @@ def test_fan_out_of_a_convolution_is_the_count_of_every_connection(drawn):
 
 
 def test_fan_out_where_the_stride_skips_input():
-    layer = Conv("conv", StepTable.constant(np.ones((1, 1, 1, 1), np.float32), 1), None, stride=(3, 2))
+    layer = Conv("conv", constant(np.ones((1, 1, 1, 1)), 1), None, stride=(3, 2))
     np.testing.assert_array_equal(layer.fan_out((1, 4, 4))[0, 0], [[1, 0, 1, 0], [0] * 4, [0] * 4, [1, 0, 1, 0]])
 
 
 def test_fan_out_where_a_kernel_position_reads_padding_only():
-    layer = Conv("conv", StepTable.constant(np.ones((1, 1, 3, 1), np.float32), 1), None, padding=(2, 0))
+    layer = Conv("conv", constant(np.ones((1, 1, 3, 1)), 1), None, padding=(2, 0))
     np.testing.assert_array_equal(layer.fan_out((1, 1, 1))[0, 0], [[3]])
 
 
@@ -61,7 +45,7 @@ def test_fan_out_of_a_linear_layer_leaves_out_zero_weights():
 
 
 def test_biases_are_read_at_every_position_and_zero_ones_never():
-    weight = StepTable.constant(np.ones((2, 1, 1, 1), np.float32), 2)
+    weight = constant(np.ones((2, 1, 1, 1)), 2)
     layer = Conv("conv", weight, StepTable.per_step(np.float32([[1, 0], [1, 2]])))
     np.testing.assert_array_equal(layer.bias_reads((2, 3, 3)), [9, 18])
 
@@ -85,7 +69,7 @@ def test_a_graph_whose_layers_all_count_nothing():
     from asnn_deploy.ir.trace import Record
 
     code = input_code("latency", STEPS)
-    layers = [Flatten("flat"), Readout("readout", StepTable.constant(np.float32(1), STEPS))]
+    layers = [Flatten("flat"), Readout("readout", constant(1, STEPS))]
     graph = DeployGraph((1, 2, 2), code, tuple(layers), (Edge("input", "flat"), Edge("flat", "readout")))
     images = np.full((2, 1, 2, 2), 200, np.uint8)
     counter = Counter(graph)

@@ -1,19 +1,23 @@
 import subprocess
 import sys
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
 from energy.brute_force import KEYS, count
-from feature_networks import transformer_block
-from networks import grid_weights, random_graph, random_images, random_neuron, small_lenet
+from hypothesis import given, settings
+from networks.attention import transformer_block
+from networks.drawn import exact_graphs
+from networks.lenet import small_lenet
+from networks.making import constant, grid_weights, linked, random_inputs, random_neuron
 
 from asnn_deploy.energy import Counter
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import Runner, run
 from asnn_deploy.errors import InputError
 from asnn_deploy.input.coding import input_code
-from asnn_deploy.ir.graph import DeployGraph, Edge
+from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record, Trace
@@ -50,10 +54,10 @@ def random_spikes(graph, samples, seed, rate=0.3):
     }
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_random_networks_are_counted_like_every_single_connection(seed):
-    graph = random_graph(seed)
-    images = random_images(graph, 2, seed)
+@settings(max_examples=25)
+@given(exact_graphs())
+def test_random_networks_are_counted_like_every_single_connection(graph):
+    images = random_inputs(graph, 2)
     trace = run(graph, images, EVERYTHING)
     assert_equals_brute_force(graph, images, trace.spikes, counted(graph, images))
 
@@ -62,7 +66,7 @@ def test_random_networks_are_counted_like_every_single_connection(seed):
 def test_the_small_lenet_is_counted_like_every_single_connection(arithmetic):
     graph = small_lenet(time_steps=3)
     graph = quantize(graph) if arithmetic == "fixed" else graph
-    images = random_images(graph, 2)
+    images = random_inputs(graph, 2)
     spikes = run(graph, images, EVERYTHING).spikes
     assert_equals_brute_force(graph, images, spikes, counted(graph, images))
 
@@ -70,19 +74,14 @@ def test_the_small_lenet_is_counted_like_every_single_connection(arithmetic):
 def attention(steps=3):
     """Two populations of spikes multiplied twice, scaled, and summed: product, scale, linear on values."""
     rng = np.random.default_rng(3)
-
-    def table(value):
-        return StepTable.constant(np.float32(value), steps)
+    table = partial(constant, steps=steps)
 
     def weights(*shape):
         return table(grid_weights(rng, shape))
 
-    names = ["q", "k", "v"]
     layers = []
-    edges = []
-    for name in names:
+    for name in "qkv":
         layers += [Conv(f"{name}_conv", weights(2, 1, 1, 3)), random_neuron(rng, name, steps)]
-        edges += [Edge("input", f"{name}_conv"), Edge(f"{name}_conv", name)]
     layers += [
         Product("scores", "hnd,hmd->hnm"),
         Product("mixed", "hnm,hmd->hnd"),
@@ -91,22 +90,13 @@ def attention(steps=3):
         Linear("fc", weights(3, 2 * 3 * 2)),
         Readout("readout", table(1 / steps)),
     ]
-    edges += [
-        Edge("q", "scores"),
-        Edge("k", "scores"),
-        Edge("scores", "mixed"),
-        Edge("v", "mixed"),
-        Edge("mixed", "scaled"),
-        Edge("scaled", "flat"),
-        Edge("flat", "fc"),
-        Edge("fc", "readout"),
-    ]
-    return DeployGraph((1, 3, 4), input_code("hybrid-latency", steps), tuple(layers), tuple(edges))
+    links = {f"{name}_conv": [INPUT] for name in "qkv"} | {"scores": ["q", "k"], "mixed": ["scores", "v"]}
+    return linked((1, 3, 4), input_code("hybrid-latency", steps), layers, links)
 
 
 def test_products_count_spike_counts_and_scaled_signals_are_values():
     graph = attention()
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     trace = Trace("made up", np.zeros((3, 3)), random_spikes(graph, 3, seed=1, rate=0.6))
     counter = Counter(graph)
     counter.add(images, trace)
@@ -125,7 +115,7 @@ def test_a_transformer_block_is_counted_like_every_single_connection(arithmetic)
     """Residual counts, heads, products in both counting paths: from the recorded spikes, and while it runs."""
     graph = transformer_block()
     graph = quantize(graph) if arithmetic == "fixed" else graph
-    images = random_images(graph, 2)
+    images = random_inputs(graph, 2)
     spikes = run(graph, images, EVERYTHING).spikes
     assert_equals_brute_force(graph, images, spikes, counted(graph, images))
     observing = Counter(graph)
@@ -149,17 +139,15 @@ def sums(coding, steps):
         random_neuron(rng, "n2", steps),
         Add("sum"),
         Linear("fc3", per_step(4, 12)),
-        Readout("readout", StepTable.constant(np.float32(1), steps)),
+        Readout("readout", constant(1, steps)),
     ]
-    edges = [Edge("input", "flat"), Edge("flat", "fc1"), Edge("fc1", "n1"), Edge("n1", "fc2"), Edge("fc2", "n2")]
-    edges += [Edge("n1", "sum"), Edge("n2", "sum"), Edge("n2", "sum", 1), Edge("sum", "fc3"), Edge("fc3", "readout")]
-    return DeployGraph((1, 2, 3), input_code(coding, steps), tuple(layers), tuple(edges))
+    return linked((1, 2, 3), input_code(coding, steps), layers, {"sum": ["n1", "n2", ("n2", 1)]})
 
 
 @pytest.mark.parametrize(("coding", "steps"), [("latency", 3), ("embedding", 4), ("embedding-reference", 5)])
 def test_sums_of_spikes_cost_an_accumulate_each_or_one_multiply_accumulate_graded(coding, steps):
     graph = sums(coding, steps)
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     trace = Trace("made up", np.zeros((3, 4)), random_spikes(graph, 3, seed=2, rate=0.7))
     counter = Counter(graph)
     counter.add(images, trace)
@@ -176,26 +164,25 @@ def pooled(mode, axes):
     rng = np.random.default_rng(7)
     steps = 2
 
-    def constant(value):
-        return StepTable.constant(np.float32(value), steps)
+    table = partial(constant, steps=steps)
 
     def cut(*values):
         return values[:axes]
 
     plain = (cut(1, 1), cut(0, 0), cut(1, 1))
     layers = [
-        Conv("stem", constant(grid_weights(rng, (2, 1, *cut(2, 2)))), None, *plain),
+        Conv("stem", table(grid_weights(rng, (2, 1, *cut(2, 2)))), None, *plain),
         random_neuron(rng, "n1", steps),
         Pool("pool", mode, cut(3, 2), cut(1, 2), cut(1, 0)),
-        Conv("conv", constant(grid_weights(rng, (4, 1, *cut(2, 2)), 1)), None, cut(2, 1), cut(1, 1), cut(1, 2), 2),
+        Conv("conv", table(grid_weights(rng, (4, 1, *cut(2, 2)), 1)), None, cut(2, 1), cut(1, 1), cut(1, 2), 2),
         random_neuron(rng, "n2", steps),
         Flatten("flat"),
     ]
     shape = (1, *cut(5, 5))
     for layer in layers:
         shape = layer.output_shape(shape)
-    layers.append(Linear("fc", constant(grid_weights(rng, (2, *shape), spread=1))))
-    layers.append(Readout("readout", constant(0.5)))
+    layers.append(Linear("fc", table(grid_weights(rng, (2, *shape), spread=1))))
+    layers.append(Readout("readout", table(0.5)))
     return DeployGraph.chain((1, *cut(5, 5)), input_code("direct", steps), layers)
 
 
@@ -203,7 +190,7 @@ def pooled(mode, axes):
 @pytest.mark.parametrize("mode", ["max", "sum", "average"])
 def test_pooled_spikes_are_spikes_counts_or_values(mode, axes):
     graph = pooled(mode, axes)
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     trace = Trace("made up", np.zeros((3, 2)), random_spikes(graph, 3, seed=4, rate=0.7))
     counter = Counter(graph)
     counter.add(images, trace)
@@ -216,7 +203,7 @@ def test_pooled_spikes_are_spikes_counts_or_values(mode, axes):
 
 def test_batches_add_up_to_one_pass():
     graph = small_lenet()
-    images = random_images(graph, 11)
+    images = random_inputs(graph, 11)
     labels = np.arange(11) % 5
     at_once, in_parts = counted(graph, images, labels), counted(graph, images, labels, batch=4)
     assert [layer.per_step for layer in at_once.layers] == [layer.per_step for layer in in_parts.layers]
@@ -231,7 +218,7 @@ def test_batches_add_up_to_one_pass():
 
 def test_accuracy_after_each_step_ends_at_the_accuracy_of_the_answer():
     graph = small_lenet()
-    images = random_images(graph, 12)
+    images = random_inputs(graph, 12)
     trace = run(graph, images, EVERYTHING)
     labels = np.where(np.arange(12) % 3, trace.predictions, (trace.predictions + 1) % 5)
     result = counted(graph, images, labels)
@@ -245,7 +232,7 @@ def test_accuracy_after_each_step_ends_at_the_accuracy_of_the_answer():
 
 def test_without_labels_or_step_logits_there_is_no_accuracy():
     graph = small_lenet()
-    images = random_images(graph, 2)
+    images = random_inputs(graph, 2)
     assert counted(graph, images).accuracy is None
     counter = Counter(graph)
     counter.add(images, run(graph, images, Record(spikes=True)), np.zeros(2, int))
@@ -255,21 +242,21 @@ def test_without_labels_or_step_logits_there_is_no_accuracy():
 
 def test_a_trace_without_spikes_is_refused():
     graph = small_lenet()
-    images = random_images(graph, 2)
+    images = random_inputs(graph, 2)
     with pytest.raises(InputError, match=r"counting needs the spikes of layer 'lif1' as \(4, 2, 6, 8, 8\).*found none"):
         Counter(graph).add(images, run(graph, images))
 
 
 def test_a_trace_of_other_images_is_refused():
     graph = small_lenet()
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     with pytest.raises(InputError, match=r"found \(4, 3, 6, 8, 8\)"):
         Counter(graph).add(images[:2], run(graph, images, EVERYTHING))
 
 
 def test_labels_of_another_length_are_refused():
     graph = small_lenet()
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     with pytest.raises(InputError, match=r"labels have shape \(2,\), the trace has 3 samples"):
         Counter(graph).add(images, run(graph, images, EVERYTHING), np.zeros(2, int))
 
@@ -283,7 +270,7 @@ def test_nothing_counted_is_refused():
 
 def test_memory_does_not_grow_with_the_number_of_samples():
     graph = small_lenet()
-    images = random_images(graph, 16)
+    images = random_inputs(graph, 16)
     trace = run(graph, images, EVERYTHING)
     counter = Counter(graph)
     counter.add(images, trace)
@@ -304,12 +291,12 @@ def test_importing_counts_loads_neither_frameworks_nor_matplotlib():
     assert shown.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("arithmetic", ["float32", "fixed"])
-def test_counting_where_it_runs_equals_counting_from_the_spikes(seed, arithmetic):
-    graph = random_graph(seed)
+@settings(max_examples=12)
+@given(exact_graphs())
+def test_counting_where_it_runs_equals_counting_from_the_spikes(arithmetic, graph):
     graph = quantize(graph) if arithmetic == "fixed" else graph
-    images = random_images(graph, 5, seed)
+    images = random_inputs(graph, 5)
     labels = np.arange(5) % graph.classes
     after, during = Counter(graph), Counter(graph)
     table = after.add(images, run(graph, images, EVERYTHING), labels)
@@ -320,12 +307,12 @@ def test_counting_where_it_runs_equals_counting_from_the_spikes(seed, arithmetic
     assert np.array_equal(trace.logits, run(graph, images).logits)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_spikes_are_counted_in_the_kernel_as_outside(seed):
-    graph = random_graph(seed)
+@settings(max_examples=12)
+@given(exact_graphs())
+def test_spikes_are_counted_in_the_kernel_as_outside(graph):
     record = Record(spikes=True, spike_counts=True)
     for compiled in (True, False):
-        trace = Executor(graph, compiled=compiled).run(random_images(graph, 3, seed), record)
+        trace = Executor(graph, compiled=compiled).run(random_inputs(graph, 3), record)
         for name, spikes in trace.spikes.items():
             assert np.array_equal(trace.spike_counts[name], spikes.reshape(*spikes.shape[:2], -1).sum(axis=2))
 
@@ -334,18 +321,17 @@ def test_potentials_that_are_sent_are_not_counted_as_spikes():
     """A leaky integrator between two synapses: it sends its membrane potential, and never fires."""
     rng, steps = np.random.default_rng(0), 3
 
-    def constant(value):
-        return StepTable.constant(np.asarray(value, np.float32), steps)
+    table = partial(constant, steps=steps)
 
     layers = [
         Flatten("flat"),
-        Linear("fc", constant(grid_weights(rng, (4, 16)))),
-        Neuron("li", "li", {"leak": constant(0.5), "gain": constant(1.0)}),
-        Linear("out", constant(grid_weights(rng, (2, 4)))),
-        Readout("readout", constant(1.0)),
+        Linear("fc", table(grid_weights(rng, (4, 16)))),
+        Neuron("li", "li", {"leak": table(0.5), "gain": table(1.0)}),
+        Linear("out", table(grid_weights(rng, (2, 4)))),
+        Readout("readout", table(1.0)),
     ]
     graph = DeployGraph.chain((1, 4, 4), input_code("direct", steps), layers)
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     trace = Executor(graph).run(images, Record(spikes=True, potentials=True, spike_counts=True))
     assert (trace.spike_counts, trace.spikes) == ({}, {})
     nonzero = np.count_nonzero(trace.potentials["li"], axis=2).mean(axis=1)
@@ -357,7 +343,7 @@ def test_potentials_that_are_sent_are_not_counted_as_spikes():
 
 def test_a_run_cut_at_its_exits_is_the_counts_of_its_first_steps():
     graph = small_lenet()
-    images = random_images(graph, 7)
+    images = random_inputs(graph, 7)
     trace = run(graph, images, EVERYTHING)
     exits = np.array([1, 4, 2, 2, 3, 1, 4])
     counter = Counter(graph)
@@ -381,7 +367,7 @@ def test_a_run_cut_at_its_exits_is_the_counts_of_its_first_steps():
 
 def test_intervals_and_classes_are_those_of_the_single_samples():
     graph = small_lenet()
-    images, labels = random_images(graph, 12), np.arange(12) % 3
+    images, labels = random_inputs(graph, 12), np.arange(12) % 3
     counter = Counter(graph)
     tables = [
         counter.add(images[i : i + 5], run(graph, images[i : i + 5], EVERYTHING), labels[i : i + 5])
@@ -414,19 +400,19 @@ def test_intervals_and_classes_are_those_of_the_single_samples():
 
 def test_one_sample_has_no_interval():
     graph = small_lenet()
-    step = counted(graph, random_images(graph, 1)).layers[0].intervals[0]
+    step = counted(graph, random_inputs(graph, 1)).layers[0].intervals[0]
     assert (step.sops.std, step.sops.low95, step.sops.high95) == (None, None, None)
 
 
 def test_a_trace_without_spikes_is_refused_where_synapses_read_the_input_alone():
     layers = [
         Flatten("flat"),
-        Linear("fc", StepTable.constant(np.ones((2, 4), np.float32), 2)),
+        Linear("fc", constant(np.ones((2, 4)), 2)),
         random_neuron(np.random.default_rng(0), "lif", 2),
-        Readout("readout", StepTable.constant(np.float32(1), 2)),
+        Readout("readout", constant(1, 2)),
     ]
     graph = DeployGraph.chain((1, 2, 2), input_code("latency", 2), layers)
-    images = random_images(graph, 2)
+    images = random_inputs(graph, 2)
     for record in (Record(), Record(arriving=True)):
         with pytest.raises(InputError, match="counting needs the spikes of layer 'lif'"):
             Counter(graph).add(images, run(graph, images, record))

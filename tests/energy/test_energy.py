@@ -1,9 +1,11 @@
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_images, small_lenet
+from networks.lenet import small_lenet
+from networks.making import constant, random_inputs
 
 from asnn_deploy.energy import (
     Counter,
@@ -22,7 +24,6 @@ from asnn_deploy.engine.runner import run
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Readout
-from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.quantize import quantize
 
@@ -31,7 +32,7 @@ PICO = 1e-12
 
 
 def counts_of(graph, samples=4):
-    images = random_images(graph, samples)
+    images = random_inputs(graph, samples)
     counter = Counter(graph)
     counter.add(images, run(graph, images, EVERYTHING))
     return counter.result()
@@ -42,7 +43,7 @@ def silent(graph):
     layers = []
     for layer in graph.layers:
         if isinstance(layer, Neuron):
-            never = StepTable.constant(np.float32(1e6), graph.time_steps)
+            never = constant(1e6, graph.time_steps)
             layer = dataclasses.replace(layer, parameters={**layer.parameters, "threshold": never})
         layers.append(layer)
     return dataclasses.replace(graph, layers=tuple(layers))
@@ -56,8 +57,7 @@ def lenet_counts():
 def documented():
     """The network of docs/energy.md and what it did there."""
 
-    def constant(value):
-        return StepTable.constant(np.float32(value), 2)
+    table = partial(constant, steps=2)
 
     names = ("leak", "gain", "threshold")
     line = {"stride": (1,), "padding": (1,), "dilation": (1,)}
@@ -65,11 +65,11 @@ def documented():
         (1, 4),
         input_code("hybrid-latency", 2),
         [
-            Conv("conv", constant([[[1, 0, 1]]]), None, **line),
-            Neuron("lif", "lif", {name: constant(1) for name in names}),
+            Conv("conv", table([[[1, 0, 1]]]), None, **line),
+            Neuron("lif", "lif", {name: table(1) for name in names}),
             Flatten("flat"),
-            Linear("fc", constant([[1, 1, 1, 1], [1, 0, 0, 1]])),
-            Readout("readout", constant(0.5)),
+            Linear("fc", table([[1, 1, 1, 1], [1, 0, 0, 1]])),
+            Readout("readout", table(0.5)),
         ],
     )
     spikes = np.uint8([[[[1, 0, 1, 0]]], [[[0, 1, 1, 1]]]])
@@ -268,7 +268,7 @@ def test_a_silent_network_has_no_break_even_rate_against_anything_and_says_why()
 
 def test_the_samples_energies_average_to_the_networks():
     graph = small_lenet()
-    images = random_images(graph, 9)
+    images = random_inputs(graph, 9)
     counter = Counter(graph)
     table = counter.add(images, run(graph, images, EVERYTHING))
     for profile in load_profiles():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from networks import random_images, small_lenet
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 
 from asnn_deploy.energy import Counter, energy, load_profiles
 from asnn_deploy.energy.measure import fingerprint, measure
@@ -15,7 +16,7 @@ from asnn_deploy.ir.trace import Record
 @pytest.fixture(scope="module")
 def measured():
     graph = small_lenet()
-    images, more = random_images(graph, 300, 1), random_images(graph, 40, 2)
+    images, more = random_inputs(graph, 300, 1), random_inputs(graph, 40, 2)
     labels = run(graph, images).predictions.copy()
     labels[::4] = (labels[::4] + 1) % graph.classes
     wanted = run(graph, more).predictions
@@ -67,7 +68,7 @@ def test_a_fingerprint_tells_samples_and_their_order_apart(measured):
 def test_no_samples_are_refused():
     graph = small_lenet()
     with pytest.raises(InputError, match="0 samples: a report needs at least 1"):
-        measure(graph, random_images(graph, 0), np.zeros(0, int), [])
+        measure(graph, random_inputs(graph, 0), np.zeros(0, int), [])
 
 
 @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
@@ -75,7 +76,7 @@ def test_packets_are_the_cores_that_each_spike_reaches(chip):
     """Against a list of every connection: a spike goes once to each core where it has a synapse."""
     graph = small_lenet()
     placement = place(graph, load_chip(chip))
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     trace = run(graph, images, Record(spikes=True))
     found = packets(graph, placement.destinations, images, trace)
     # The last neurons are fully connected to the readout's accumulators.

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from energy.test_connections import convolutions
 from exactness import assert_order_free
-from feature_networks import NETWORKS
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from networks import any_graph, random_graph, random_images, small_lenet
+from networks.drawn import convolutions, exact_graphs
+from networks.features import NETWORKS
+from networks.lenet import small_lenet
+from networks.making import constant, random_inputs
 from neuron_steps import fixed_step
 
 from asnn_deploy.engine import choice
@@ -47,10 +48,6 @@ def assert_compiled_equals_numpy(graph, images):
     return fused
 
 
-def constant(value, steps, dtype=np.float32):
-    return StepTable.constant(np.asarray(value, dtype), steps)
-
-
 @settings(max_examples=60)
 @given(convolutions(), st.booleans(), st.booleans())
 def test_every_convolution(drawn, fixed, analog):
@@ -63,28 +60,28 @@ def test_every_convolution(drawn, fixed, analog):
     layers = [layer, Readout("answer", constant(3, 2, kind), constant(1, 2, kind) if fixed else None)]
     code = input_code("direct" if analog else "latency", 2)
     graph = DeployGraph.chain(shape, code, layers, arithmetic="fixed" if fixed else "float32")
-    fused = assert_compiled_equals_numpy(graph, random_images(graph, 3))
+    fused = assert_compiled_equals_numpy(graph, random_inputs(graph, 3))
     assert isinstance(fused.units[0], Synapses)
 
 
-@pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("convert", [lambda graph: graph, quantize], ids=["float", "fixed"])
-def test_random_networks(seed, convert):
-    graph = convert(any_graph(seed))
-    assert_compiled_equals_numpy(graph, random_images(graph, 5, seed))
+@settings(max_examples=30)
+@given(exact_graphs())
+def test_random_networks(convert, graph):
+    assert_compiled_equals_numpy(convert(graph), random_inputs(graph, 5))
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
 def test_every_kind_of_layer(network):
     graph = network()
-    assert_compiled_equals_numpy(graph, random_images(graph, 5))
+    assert_compiled_equals_numpy(graph, random_inputs(graph, 5))
 
 
 @pytest.mark.parametrize("granularity", ["layer", "channel", "neuron"])
 @pytest.mark.parametrize("convert", [lambda graph: graph, quantize], ids=["float", "fixed"])
 def test_what_is_fused(granularity, convert):
     graph = convert(small_lenet(granularity=granularity, channels=2))
-    fused = assert_compiled_equals_numpy(graph, random_images(graph, 6))
+    fused = assert_compiled_equals_numpy(graph, random_inputs(graph, 6))
     assert [unit.layers for unit in fused.units] == [
         ("conv1", "lif1", "pool1"),
         ("conv2", "lif2", "pool2"),
@@ -106,7 +103,7 @@ def test_pooling(mode, kernel, stride, padding):
     readout = Readout("answer", constant(1, 4))
     layers = [*graph.layers[:2], pool, Flatten("f"), Linear("l", constant(np.ones((2, np.prod(shape))), 4)), readout]
     graph = DeployGraph.chain(graph.input_shape, graph.code, layers)
-    fused = assert_compiled_equals_numpy(graph, random_images(graph, 5))
+    fused = assert_compiled_equals_numpy(graph, random_inputs(graph, 5))
     assert fused.units[0].layers == ("conv1", "lif1", "pool1")
 
 
@@ -196,11 +193,13 @@ def test_what_may_leave_a_register_is_computed_by_the_definition():
 
 @pytest.mark.parametrize("events", [True, False])
 @pytest.mark.parametrize("convert", [lambda graph: graph, quantize], ids=["float", "fixed"])
-def test_events_and_dense_products_are_equal(events, convert, monkeypatch):
-    monkeypatch.setattr(Choice, "takes_events", lambda *_: events)
-    for graph in (small_lenet(), *(random_graph(seed) for seed in range(10))):
-        version = convert(graph)
-        assert_compiled_equals_numpy(version, random_images(version, 4))
+@settings(max_examples=10)
+@given(exact_graphs())
+@example(small_lenet())
+def test_events_and_dense_products_are_equal(events, convert, graph):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Choice, "takes_events", lambda *_: events)
+        assert_compiled_equals_numpy(convert(graph), random_inputs(graph, 4))
 
 
 def test_the_choice_is_made_by_measurement(monkeypatch):
@@ -221,7 +220,7 @@ def test_the_choice_is_made_by_measurement(monkeypatch):
 
 def test_threads_do_not_touch_each_other():
     graph = quantize(small_lenet())
-    images = random_images(graph, 70)
+    images = random_inputs(graph, 70)
     traces = []
     for threads in (1, 3):
         with Runner(graph, threads) as runner:

@@ -10,14 +10,15 @@ KERNEL = (
 )
 OUTER = "from outer import outer; print(outer(1), *(sum(n.values()) for n in outer.stats[1:]))"
 NETWORK = """
-from loihi_networks import cuba, static_lenet
-from networks import random_images, small_lenet
+from networks.lenet import loihi_cuba, static_lenet
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 from asnn_deploy.engine.kernels.advance import advance
 from asnn_deploy.engine.runner import run
 from asnn_deploy.quantize import quantize
-for graph in (small_lenet(), static_lenet(lif=cuba)):
+for graph in (small_lenet(), static_lenet(lif=loihi_cuba)):
     for form in (graph, quantize(graph)):
-        run(form, random_images(form, 2))
+        run(form, random_inputs(form, 2))
 print(*(sum(n.values()) for n in advance.stats[1:]))
 """
 

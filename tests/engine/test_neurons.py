@@ -4,11 +4,12 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from contributed import EXAMPLES
 from exactness import assert_order_free
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from strategies import Drawing, samples
-from test_contributing import EXAMPLES
+from networks.drawing import Drawing
+from networks.making import random_inputs
 
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.population import Population
@@ -16,7 +17,7 @@ from asnn_deploy.engine.units import Stepwise
 from asnn_deploy.errors import GraphError
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Flatten, Linear, Neuron, Pool, Readout, Reshape, Scale
+from asnn_deploy.ir.layers import Flatten, Linear, Neuron, Readout, Reshape, Scale
 from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameter, State
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
@@ -57,17 +58,15 @@ def populations(draw, model):
     """A network with neurons of one model, with synapses of their own or not, pooled or not."""
     drawing = Drawing(draw)
     assume(drawing.code.kind == "image" or drawing.code.values != "values")  # sums of these need not be exact
-    drawing.shape = drawing.convolution("synapses", 2 * draw(st.integers(1, 2)))
+    drawing.convolution("synapses", 2 * draw(st.integers(1, 2)))
     if draw(st.booleans()):
         drawing.put(Scale("scale", drawing.real(0.5, 1.5)))
     drawing.neurons("neurons", drawing.shape, (model,))
     if not MODELS[model].spikes:  # a linear map of potentials would have no exact sums
         drawing.put(Flatten("flat"))
         return drawing.read(Readout("readout", drawing.real(0.5, 1.5)))
-    if min(drawing.shape[1:]) >= 2 and draw(st.booleans()):
-        pool = Pool("pool", draw(st.sampled_from(["max", "sum"])), (2, 2), (2, draw(st.integers(1, 2))))
-        drawing.shape = pool.output_shape(drawing.shape)
-        drawing.put(pool)
+    if draw(st.booleans()):
+        drawing.pool("pool", ["max", "sum"])
     return drawing.answer()
 
 
@@ -117,7 +116,7 @@ def unit_of(executor):
 
 def compiled_as_defined(graph):
     """The unit of the neurons; compiled with its neighbours and alone, all is equal to NumPy, down to signs of zeros."""
-    x, spiking = samples(graph, 3), [neuron.name for neuron in graph.spiking]
+    x, spiking = random_inputs(graph, 3), [neuron.name for neuron in graph.spiking]
     expected = Executor(graph, compiled=False).run(x, ALL)
     fused = Executor(graph, wanted=[*spiking, graph.readout.name])
     for executor in (fused, Executor(graph)):

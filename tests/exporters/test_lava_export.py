@@ -7,13 +7,12 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from asnn_exporters.lava import exporter
 from asnn_targets.lava import target
-from loihi_networks import static_lenet, static_lif
-from networks import small_lenet
-from nir_networks import convolutional, neuron
+from networks.formats import convolutional
+from networks.lenet import loihi_lif, small_lenet, static_lenet
+from networks.making import Maker, constant
 
 from asnn_deploy import cli
 from asnn_deploy.cli.verify_command import choose
@@ -22,7 +21,6 @@ from asnn_deploy.deploy.registry import EXPORTERS
 from asnn_deploy.deploy.source import open_source
 from asnn_deploy.errors import MissingDependency, UnsupportedError
 from asnn_deploy.ir.serialize import load_graph
-from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.loihi import to_loihi
 from asnn_deploy.quantize import Quantization, quantize
 
@@ -52,8 +50,8 @@ def test_the_quantisation_of_the_graph_is_kept(tmp_path):
 
 
 def test_a_network_without_an_integer_version_runs_in_floating_point(tmp_path):
-    endless = neuron(np.random.default_rng(1), "lif", 3)
-    tables = {**endless.parameters, "leak": StepTable.constant(np.float32(9), 3)}  # beyond the format's (-8, 8)
+    endless = Maker(1, 3).neuron("lif")
+    tables = {**endless.parameters, "leak": constant(9, 3)}  # beyond the format's (-8, 8)
     beyond = convolutional(lif=replace(endless, parameters=tables))
     assert exporter.write(beyond, tmp_path) == ["network.nir", "run.py"]
     assert 'target="lava")' in (tmp_path / "run.py").read_text()
@@ -80,7 +78,7 @@ def test_in_lavas_own_neurons(tmp_path):
 
 @pytest.mark.parametrize("keys", [{}, {"reset": "subtract"}])
 def test_what_lavas_own_neurons_cannot_carry_leaves_no_bundle(tmp_path, keys):
-    graph = static_lenet(lif=lambda *a: static_lif(*a, **keys)) if keys else small_lenet()
+    graph = static_lenet(lif=lambda *a: loihi_lif(*a, **keys)) if keys else small_lenet()
     with pytest.raises(UnsupportedError, match=r"^layer '(conv1|lif1)' .*; .*\(processes=fused\)$"):
         write_bundle(graph, "lava", tmp_path / "bundle", None, {}, processes="stock")
     assert not list(tmp_path.iterdir())

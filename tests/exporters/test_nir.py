@@ -14,29 +14,19 @@ from asnn_exporters.nir.nodes import to_nir
 from asnn_exporters.nir.unroll import unroll
 from exactness import assert_order_free
 from hypothesis import given, settings
-from networks import random_images, small_lenet
-from nir_networks import (
-    constant,
-    convolutional,
-    networks,
-    neuron,
-    one_dimensional,
-    random_graphs,
-    recurrent,
-    residual,
-    unwritable,
-)
+from networks.drawn import sums_of_spikes_and_currents
+from networks.formats import NETWORKS, convolutional, one_dimensional, recurrent, residual
+from networks.lenet import small_lenet
+from networks.making import Maker, constant, random_inputs
+from nir_errors import unwritable
 
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph, Edge
-from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Product, Readout
+from asnn_deploy.ir.layers import Flatten, Linear, Pool, Product, Readout
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
-
-NETWORKS = networks()
-
 
 # Round trips
 
@@ -48,7 +38,7 @@ def test_reading_gives_the_graph_that_was_written(name, tmp_path):
 
 
 @settings(max_examples=15)
-@given(graph=random_graphs())
+@given(graph=sums_of_spikes_and_currents())
 def test_any_small_network_comes_back(graph, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nir")
     exporter.write(graph, folder)
@@ -56,7 +46,7 @@ def test_any_small_network_comes_back(graph, tmp_path_factory):
 
 
 def test_a_default_threshold_is_a_node_and_no_table(tmp_path):
-    graph = convolutional(lif=neuron(np.random.default_rng(0), "lif", 3, threshold=False))
+    graph = convolutional(lif=Maker(0, 3).neuron("lif", threshold=False))
     exporter.write(graph, tmp_path)
     assert (nir.read(tmp_path / "network.nir").nodes["lif.t00.spikes"].threshold == 1).all()
     assert read(tmp_path / "network.nir") == graph
@@ -82,11 +72,11 @@ def test_a_signal_that_never_arrives(tmp_path):
 
 
 def test_nodes_are_named_by_layer_step_and_role(tmp_path):
-    rng = np.random.default_rng(0)
+    m = Maker(0, 2)
     layers = [
-        Linear("fc", constant(rng, (2, 4), 2), None),
-        neuron(rng, "lif", 2),
-        Readout("readout", StepTable.constant(np.float32(0.5), 2)),
+        m.linear("fc", 2, 4, bias=False),
+        m.neuron("lif"),
+        Readout("readout", constant(0.5, 2)),
     ]
     graph = DeployGraph.chain((4,), input_code("hybrid-latency", 2), layers)
     exporter.write(graph, tmp_path)
@@ -164,7 +154,7 @@ def test_any_reader_of_nir_computes_the_network(name, tmp_path):
     exporter.write(graph, tmp_path)
     plain = nir.read(tmp_path / "network.nir", type_check=True)
     assert [len(plain.inputs), len(plain.outputs)] == [1, 1]
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     expected = run(graph, images, record=Record(spikes=True))
     values = naive(plain, images)
     for layer, spikes in expected.spikes.items():
@@ -209,7 +199,7 @@ def test_nirtorch_computes_the_network(tmp_path):
     }
     graph = small_lenet(3)
     exporter.write(graph, tmp_path)
-    images = random_images(graph, 8)
+    images = random_inputs(graph, 8)
     with torch.no_grad():
         found = nirtorch.nir_to_torch(nir.read(tmp_path / "network.nir"), modules)(torch.from_numpy(np.float32(images)))
     np.testing.assert_array_equal(found[0].numpy(), run(graph, images).logits)
@@ -271,7 +261,7 @@ def test_the_largest_of_large_counts_or_currents_is_refused(tmp_path):
 
 
 def test_uneven_kernels_are_refused(tmp_path):
-    graph = convolutional(conv=Conv("conv", constant(np.random.default_rng(0), (4, 2, 2, 3), 3)))
+    graph = convolutional(conv=Maker(0, 3).conv("conv", 4, 2, (2, 3)))
     assert "layer 'conv' (conv): kernel (2, 3): NIR's type check knows square kernels" in unwritable(graph, tmp_path)
 
 
@@ -286,7 +276,7 @@ def test_float64_tables_are_refused(tmp_path):
 
 
 def test_other_neuron_models_are_refused(tmp_path):
-    lif = replace(neuron(np.random.default_rng(0), "lif", 3), model="izhikevich")
+    lif = replace(Maker(0, 3).neuron("lif"), model="izhikevich")
     assert "layer 'lif' (neuron): unknown neuron model 'izhikevich'" in unwritable(convolutional(lif=lif), tmp_path)
 
 

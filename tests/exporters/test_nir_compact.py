@@ -8,13 +8,14 @@ import nir
 import numpy as np
 from asnn_exporters.nir import exporter
 from asnn_exporters.nir.header import TABLES
-from networks import random_images, small_lenet
-from nir_networks import constant, convolutional, neuron, recurrent, refused, unwritable
+from networks.formats import convolutional, recurrent
+from networks.lenet import small_lenet
+from networks.making import Maker, constant, random_inputs, static_neuron
+from nir_errors import refused, unwritable
 
 from asnn_deploy.engine.runner import run
-from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Flatten, Linear, Neuron, Readout
+from asnn_deploy.ir.layers import Flatten, Readout
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 
@@ -50,12 +51,15 @@ def simulate(graph, frames, dt):
 
 
 def static_network(reset="zero"):
-    rng, T = np.random.default_rng(0), 6
-    parameters = {"leak": 0.5, "gain": 0.25, "bias": 0.125, "threshold": 0.5}
-    lif = Neuron("lif", "lif", {k: StepTable.constant(np.float32(v), T) for k, v in parameters.items()}, reset)
-    layers = [Flatten("flatten"), Linear("fc1", constant(rng, (8, 16), T), None), lif]
-    layers += [Linear("fc2", constant(rng, (3, 8), T), None), Readout("readout", StepTable.constant(np.float32(1), T))]
-    return DeployGraph.chain((1, 4, 4), input_code("latency", T), layers, dt=2.0**-10)
+    m = Maker(0, 6)
+    layers = [
+        Flatten("flatten"),
+        m.linear("fc1", 8, 16, bias=False),
+        static_neuron("lif", 6, reset=reset, gain=0.25, bias=0.125, threshold=0.5),
+        m.linear("fc2", 3, 8, bias=False),
+        Readout("readout", constant(1, 6)),
+    ]
+    return DeployGraph.chain((1, 4, 4), m.code(), layers, dt=2.0**-10)
 
 
 def test_compact_is_exact_for_a_static_network_that_resets_to_zero(tmp_path):
@@ -64,7 +68,7 @@ def test_compact_is_exact_for_a_static_network_that_resets_to_zero(tmp_path):
     found = nir.read(tmp_path / "compact.nir")
     assert sorted(found.nodes) == ["fc1", "fc2", "flatten", "input", "lif", "output", "readout.summand"]
     np.testing.assert_array_equal(found.nodes["lif"].tau, np.full(8, 2.0**-9))
-    images = random_images(graph, 4)
+    images = random_inputs(graph, 4)
     expected = run(graph, images, record=Record(spikes=True))
     assert expected.spikes["lif"].any()
     np.testing.assert_array_equal(simulate(found, graph.code.frames(images), graph.dt), expected.logits)
@@ -89,12 +93,14 @@ def test_compact_refuses_what_it_cannot_say(tmp_path):
     message = unwritable(recurrent(), tmp_path, dialect="compact")
     assert message == "layer 'late' (conv): the compact dialect has no delayed edges; use canonical"
     message = unwritable(
-        convolutional(lif=neuron(np.random.default_rng(0), "lif", 3, model="cuba-lif")), tmp_path, dialect="compact"
+        convolutional(lif=Maker(0, 3).neuron("lif", model="cuba-lif")),
+        tmp_path,
+        dialect="compact",
     )
     assert message == "layer 'lif' (neuron): the compact dialect has no 'cuba-lif' neurons; use canonical"
     graph = static_network()
     lif = graph.by_name["lif"]
-    integrator = replace(lif, parameters={**lif.parameters, "leak": StepTable.constant(np.float32(1), 6)})
+    integrator = replace(lif, parameters={**lif.parameters, "leak": constant(1, 6)})
     layers = [integrator if layer is lif else layer for layer in graph.layers]
     message = unwritable(replace(graph, layers=tuple(layers)), tmp_path, dialect="compact")
     assert message.startswith("layer 'lif' (neuron): a mean leak of 1 has no time constant")

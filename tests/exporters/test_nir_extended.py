@@ -11,11 +11,12 @@ import pytest
 from asnn_exporters.nir import exporter, read
 from asnn_targets.nir import target
 from exactness import EVERYTHING, assert_order_free, assert_same
-from feature_networks import attention, transformer_block
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from networks import random_attention, random_images
-from nir_networks import convolutional, refused
+from networks.attention import attention, transformer_block
+from networks.drawn import attentions
+from networks.formats import convolutional
+from networks.making import random_inputs
+from nir_errors import refused
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.engine.runner import run
@@ -28,7 +29,7 @@ def assert_exact(graph, folder):
     """Read back whole, and every spike, potential and summand as the reference has them."""
     path = folder / exporter.write(graph, folder)[0]
     assert read(path) == graph
-    images = random_images(graph, 4)
+    images = random_inputs(graph, 4)
     expected = run(graph, images, EVERYTHING)
     with Deployment(graph, files={"nir": path}) as deployment, target.open(deployment, 4) as session:
         found = session.run(images, EVERYTHING)
@@ -42,9 +43,9 @@ def test_products_are_exact(network, tmp_path):
 
 
 @settings(max_examples=12)
-@given(seed=st.integers(0, 10**6))
-def test_any_attention_is_exact(seed, tmp_path_factory):
-    assert_exact(random_attention(seed), tmp_path_factory.mktemp("nir"))
+@given(graph=attentions())
+def test_any_attention_is_exact(graph, tmp_path_factory):
+    assert_exact(graph, tmp_path_factory.mktemp("nir"))
 
 
 def test_a_signal_times_itself(tmp_path):

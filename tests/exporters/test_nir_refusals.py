@@ -13,7 +13,8 @@ from asnn_exporters.nir import exporter, read
 from asnn_exporters.nir.header import DIGEST, HEADER, UNUSED, digest, kept_aside, metadata
 from asnn_exporters.nir.nodes import to_nir
 from asnn_exporters.nir.unroll import unroll
-from nir_networks import convolutional, refused
+from networks.formats import convolutional
+from nir_errors import refused
 
 from asnn_deploy.ir.layers import Pool
 

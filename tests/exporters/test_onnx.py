@@ -10,10 +10,12 @@ import onnx
 import pytest
 from asnn_exporters.onnx import exporter
 from exactness import assert_order_free
-from feature_networks import NETWORKS, Maker, linked, recurrent
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import CODING_STEPS, random_images, small_lenet
+from networks.drawn import exact_graphs
+from networks.features import NETWORKS, recurrent
+from networks.lenet import small_lenet
+from networks.making import CODING_STEPS, Maker, constant, random_inputs
 from onnx.reference import ReferenceEvaluator
 
 import asnn_deploy.ir.neurons
@@ -22,7 +24,7 @@ from asnn_deploy.engine import runner as reference
 from asnn_deploy.errors import GraphError, InputError, UnsupportedError
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Readout
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Readout
 from asnn_deploy.ir.neurons import MODELS, NeuronModel
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
@@ -45,7 +47,7 @@ def evaluate(model, graph, images):
 
 def assert_same(graph, folder, count=2):
     assert_order_free(graph)
-    images = random_images(graph, count)
+    images = random_inputs(graph, count)
     expected = reference.run(graph, images, Record(spikes=True))
     logits, spikes = evaluate(exported(graph, folder), graph, images)
     for name, want in expected.spikes.items():
@@ -75,7 +77,7 @@ def test_the_file_agrees_with_a_plain_loop(tmp_path):
     w = (rng.integers(-9, 10, (4, 9)) / 64).astype(np.float32)
     leak, gain, scale = (rng.uniform(0.2, 1.2, 3).astype(np.float32) for _ in range(3))
     parameters = {"leak": StepTable.per_step(leak), "gain": StepTable.per_step(gain)}
-    parameters["threshold"] = StepTable.constant(np.float32(0.75), 3)
+    parameters["threshold"] = constant(0.75, 3)
     layers = [
         Flatten("flat"),
         Linear("fc", StepTable.constant(w, 3)),
@@ -84,7 +86,7 @@ def test_the_file_agrees_with_a_plain_loop(tmp_path):
         Readout("answer", StepTable.per_step(scale)),
     ]
     graph = DeployGraph.chain((1, 3, 3), code, layers)
-    images = random_images(graph, 5)
+    images = random_inputs(graph, 5)
     v, logits = np.zeros((5, 4), np.float32), np.zeros((5, 4), np.float32)
     for t in range(3):
         frame = images if t == 0 else code.table[t][images]
@@ -98,40 +100,7 @@ def test_the_file_agrees_with_a_plain_loop(tmp_path):
     assert np.array_equal(spikes["lif"][-1], s)
 
 
-@st.composite
-def random_graphs(draw):
-    steps = draw(st.integers(1, 4))
-    m = Maker(draw(st.integers(0, 2**32 - 1)), steps)
-    coding = draw(st.sampled_from(["direct", "latency"]))
-    c_in, c_out = draw(st.integers(1, 2)) * 2, draw(st.integers(1, 2)) * 2
-    kernel = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
-    options = {
-        "stride": (draw(st.integers(1, 2)), draw(st.integers(1, 2))),
-        "padding": (draw(st.integers(0, 2)), draw(st.integers(0, 2))),
-        "dilation": (draw(st.integers(1, 2)), 1),
-        "groups": draw(st.sampled_from([1, 2])),
-    }
-    shape = (c_in, 5, 6)
-    granularity = draw(st.sampled_from([(), (c_out,)]))
-    layers = [
-        m.conv("a", c_out, c_in, kernel, values=draw(st.integers(1, steps)), **options),
-        m.lif("lif1", granularity, draw(st.sampled_from(["subtract", "zero"]))),
-        m.conv("b", c_out, c_out, values=draw(st.integers(1, steps))),
-        m.lif("lif2", granularity),
-        Add("add"),
-        Pool("pool", draw(st.sampled_from(["max", "sum", "average"])), (2, 1), (1, 1)),
-        Flatten("flatten"),
-    ]
-    size = layers[0].output_shape(shape)
-    if size[1] < 2:
-        layers[5] = Pool("pool", "max", (1, 1), (1, 1))
-    height = max(size[1] - 1, 1)
-    layers += [m.linear("out", 3, c_out * height * size[2]), m.readout()]
-    links = {"add": ["lif2", ("lif1", draw(st.integers(0, steps + 1)))]}
-    return linked(shape, input_code(coding, steps), layers, links)
-
-
-@given(graph=random_graphs(), count=st.integers(1, 3))
+@given(graph=exact_graphs(), count=st.integers(1, 3))
 @settings(max_examples=60)
 def test_random_graphs_are_exact(graph, count, tmp_path_factory):
     assert_same(graph, tmp_path_factory.mktemp("onnx"), count)
@@ -215,7 +184,7 @@ def test_the_same_network_gives_the_same_bytes(tmp_path):
 
 def test_parameters_that_are_left_out_have_their_defaults(tmp_path):
     m = Maker()
-    given_all = m.lif("lif1")
+    given_all = m.neuron("lif1")
     kept = {key: table for key, table in given_all.parameters.items() if key != "threshold"}
     conv = m.conv("a", 4, 2)
     tail = m.tail(4 * 36)
@@ -223,7 +192,7 @@ def test_parameters_that_are_left_out_have_their_defaults(tmp_path):
     answers = []
     for neuron in (given_all, replace(given_all, parameters=kept)):
         graph = DeployGraph.chain((2, 6, 6), m.code(), [conv, neuron, *tail])
-        images = random_images(graph, 2) if images is None else images
+        images = random_inputs(graph, 2) if images is None else images
         answers.append(evaluate(exported(graph, tmp_path), graph, images)[0])
     assert np.array_equal(*answers)
 
@@ -245,18 +214,16 @@ class Mystery(Flatten):
 
 
 def test_an_unknown_kind_of_layer_is_named(tmp_path):
-    graph = DeployGraph.chain(
-        (1, 2, 2), input_code("latency", 2), [Mystery("odd"), Readout("out", StepTable.constant(np.float32(1), 2))]
-    )
+    graph = DeployGraph.chain((1, 2, 2), input_code("latency", 2), [Mystery("odd"), Readout("out", constant(1, 2))])
     with pytest.raises(UnsupportedError, match=r"'odd' \(mystery\): ONNX export does not know this kind of layer"):
         exporter.write(graph, tmp_path)
 
 
 def test_an_unknown_neuron_model_is_named(tmp_path, monkeypatch):
     m = Maker()
-    odd = replace(m.lif("lif1"), model="odd-lif")
+    odd = replace(m.neuron("lif1"), model="odd-lif")
     with pytest.raises(GraphError, match=r"'lif1'.*odd-lif"):
-        exporter.write(m.chain([m.conv("a", 4, 2), odd], 4 * 36), tmp_path)
+        exporter.write(m.chain([m.conv("a", 4, 2), odd]), tmp_path)
 
     class Integer(NeuronModel):
         name = "odd-lif"
@@ -264,7 +231,7 @@ def test_an_unknown_neuron_model_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setitem(asnn_deploy.ir.neurons.MODELS, "odd-lif", Integer())
     with pytest.raises(UnsupportedError, match=r"'lif1' \(neuron\): neuron model 'odd-lif' is defined in integers"):
-        exporter.write(m.chain([m.conv("a", 4, 2), odd], 4 * 36), tmp_path)
+        exporter.write(m.chain([m.conv("a", 4, 2), odd]), tmp_path)
 
 
 def test_a_failed_write_is_one_line_and_leaves_the_old_file_whole(tmp_path, monkeypatch):
@@ -291,7 +258,7 @@ def test_a_missing_package_is_told(monkeypatch):
 def test_weights_that_no_step_uses_are_not_written(tmp_path):
     m = Maker()
     unused = StepTable(m.table(4, 2, 3, 3, values=3).values, [0, 2, 2, 0])
-    graph = m.chain([Conv("a", unused, padding=(1, 1)), m.lif("lif1")], 4 * 36)
+    graph = m.chain([Conv("a", unused, padding=(1, 1)), m.neuron("lif1")])
     model = exported(graph, tmp_path)
     assert {i.name for i in model.graph.initializer if i.name.startswith("a.")} == {"a.weight.0", "a.weight.2"}
     assert_same(graph, tmp_path)

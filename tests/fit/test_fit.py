@@ -5,18 +5,19 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from feature_networks import transformer_block
-from fit import networks as kinds
 from fit.brute_force import Content
 from fit.chips import chip
-from networks import small_lenet
+from networks import placed
+from networks.attention import transformer_block
+from networks.lenet import small_lenet
+from networks.making import Maker
 from runs import tiny_config
 
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.fit import fit, load_chip, place
 from asnn_deploy.fit.placement import integers
-from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
-from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Pool
+from asnn_deploy.ir.graph import INPUT
+from asnn_deploy.ir.layers import Add, Flatten, Pool
 from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.training.network import build_model
@@ -26,7 +27,7 @@ ADDED = ("utilisation", "next_binding", "suggestion", "step_tables", "map")
 
 
 @pytest.mark.parametrize(
-    "graph", [kinds.pooled_currents(), kinds.one_dimensional(), kinds.wide_linear(), kinds.with_shortcut()]
+    "graph", [placed.pooled_currents(), placed.one_dimensional(), placed.wide_linear(), placed.with_shortcut()]
 )
 @pytest.mark.parametrize("sharing", ["kernels", "lists", "none"])
 @pytest.mark.parametrize("axons_in", [40, None])
@@ -38,7 +39,7 @@ def test_other_kinds_of_layers_hold_what_their_connections_say(graph, sharing, a
         **({} if axons_in is None else {"axons_in": axons_in}),
     )
     placement = place(graph, small)
-    unflattened = {"lif": (3, 5, 1)} if graph == kinds.one_dimensional() else None
+    unflattened = {"lif": (3, 5, 1)} if graph == placed.one_dimensional() else None
     figures = Content(integers(graph), small, placement, unflattened).numbers()
     for core in placement.content:
         for key in ("neurons", "synapse_bits", "parameter_bits", "state_bits", "axons_in", "axons_out"):
@@ -176,7 +177,7 @@ def test_per_step_tables_can_cost_cores():
 
 
 def test_a_product_of_signals_is_named():
-    result = fit(kinds.with_product(), load_chip("loihi2"))
+    result = fit(placed.with_product(), load_chip("loihi2"))
     assert not result.fits
     assert (result.binding.layer, result.binding.constraint) == ("attention", "product of signals")
     assert result.capacity_fits, "the rest is placed"
@@ -195,25 +196,25 @@ def test_self_attention_is_named_and_the_rest_of_the_transformer_placed():
 
 
 def test_a_maximum_of_sums_is_named():
-    result = fit(kinds.with_shortcut(Pool("pool")), load_chip("loihi2"))
+    result = fit(placed.with_shortcut(Pool("pool")), load_chip("loihi2"))
     assert (result.binding.layer, result.binding.constraint) == ("pool", "maximum of values")
 
 
 def test_synapses_on_synapses_need_graded_spikes():
-    result = fit(kinds.synapses_on_synapses(), load_chip("loihi2"))
+    result = fit(placed.synapses_on_synapses(), load_chip("loihi2"))
     assert [p.kind for p in result.placement.network.populations] == ["relay", "neuron", "readout"]
     assert result.fits
-    missing = [use for use in fit(kinds.synapses_on_synapses(), load_chip("loihi1")).features if use.broken]
+    missing = [use for use in fit(placed.synapses_on_synapses(), load_chip("loihi1")).features if use.broken]
     assert ("lif", "bits per spike", 24, 1) in [(u.layer, u.constraint, u.value, u.limit) for u in missing]
 
 
 def test_a_shortcut_waits_and_a_chip_may_not_wait_so_long():
     late = {
         p.source: p.steps_late
-        for p in fit(kinds.with_shortcut(), chip()).placement.network.by_name["readout"].projections
+        for p in fit(placed.with_shortcut(), chip()).placement.network.by_name["readout"].projections
     }
     assert late == {"b": 0, "first": 2}
-    broken = [use for use in fit(kinds.with_shortcut(), chip(delay=1)).features if use.broken]
+    broken = [use for use in fit(placed.with_shortcut(), chip(delay=1)).features if use.broken]
     assert [(use.layer, use.constraint, use.value, use.limit) for use in broken] == [("readout", "delay", 2, 1)]
 
 
@@ -224,24 +225,18 @@ def test_weights_too_wide_for_the_chip():
 
 
 def test_signals_of_different_layouts_are_refused():
+    m = Maker()
     layers = [
-        Conv("conv", kinds.table(2, 1, 1, 1)),
+        m.conv("conv", 2, 1, (1, 1)),
         Flatten("flat"),
         Flatten("pixels"),
-        Linear("fc", kinds.table(32, 16)),
+        m.linear("fc", 32, 16),
         Add("sum"),
-        kinds.neurons("lif"),
-        Linear("out", kinds.table(2, 32)),
-        kinds.readout(),
+        m.neuron("lif"),
+        m.linear("out", 2, 32),
+        m.readout(),
     ]
-    pairs = [(INPUT, "conv"), ("conv", "flat"), (INPUT, "pixels"), ("pixels", "fc"), ("flat", "sum"), ("fc", "sum")]
-    pairs += [("sum", "lif"), ("lif", "out"), ("out", "readout")]
-    graph = DeployGraph(
-        (1, 4, 4),
-        kinds.chain((1, 1, 1), Flatten("f"), kinds.readout()).code,
-        tuple(layers),
-        tuple(Edge(*p) for p in pairs),
-    )
+    graph = m.linked(layers, {"pixels": [INPUT], "sum": ["flat", "fc"]}, (1, 4, 4))
     with pytest.raises(UnsupportedError, match=r"layer 'lif' \(neuron\): joins signals of different layouts"):
         fit(graph, chip())
 

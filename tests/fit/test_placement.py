@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from fit.brute_force import Content
 from fit.chips import chip
-from fit.networks import over_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_graph, small_lenet
+from networks.drawn import image_graphs
+from networks.lenet import small_lenet
+from networks.placed import over_time
 
 from asnn_deploy.fit import place
 from asnn_deploy.fit.placement import integers
@@ -37,9 +38,9 @@ def chips(draw):
 
 
 @settings(max_examples=25)
-@given(st.integers(0, 10_000), chips())
-def test_every_core_holds_what_the_connections_say_and_no_more_than_it_can(seed, chip):
-    graph = integers(random_graph(seed))
+@given(image_graphs(), chips())
+def test_every_core_holds_what_the_connections_say_and_no_more_than_it_can(graph, chip):
+    graph = integers(graph)
     placement = place(graph, chip)
     content = Content(graph, chip, placement)
     figures = content.numbers()

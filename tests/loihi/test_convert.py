@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from feature_networks import residual
-from loihi_networks import cuba, static_lenet, static_lif, without_synaptic_bias
-from networks import random_images, small_lenet
+from networks.features import residual
+from networks.lenet import loihi_cuba, loihi_lif, small_lenet, static_lenet, without_synaptic_bias
+from networks.making import constant, random_inputs
 
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import UnsupportedError
@@ -29,15 +29,15 @@ EVERYTHING = Record(spikes=True, potentials=True)
         static_lenet(),
         static_lenet(coding="direct"),
         static_lenet(pool="average", channels=2),
-        static_lenet(lif=lambda *a, **k: static_lif(*a, leak=0.8, gain=0.7, threshold=1.3, bias=0.05)),
+        static_lenet(lif=lambda *a, **k: loihi_lif(*a, leak=0.8, gain=0.7, threshold=1.3, bias=0.05)),
         static_lenet(gain=np.full((), 2.0), threshold=4.0),
-        without_synaptic_bias(static_lenet(lif=cuba)),
+        without_synaptic_bias(static_lenet(lif=loihi_cuba)),
     ],
     ids=["latency", "direct", "average", "parameters", "threshold", "current"],
 )
 def test_it_fires_like_the_float_network(graph):
     """About as well as this project's own integers; pixels leave Loihi's first layer fewer bits of 24."""
-    images = random_images(graph, 100)
+    images = random_inputs(graph, 100)
     carried = to_loihi(graph)
     check_neurons(carried)
     check_loihi(carried)
@@ -66,7 +66,7 @@ def test_weights_have_the_bits_asked_for(bits):
 
 
 def test_the_parameters_are_the_equations():
-    graph = without_synaptic_bias(static_lenet(lif=cuba, leak=0.75, gain=2.0, threshold=4.0, bias=0.5))
+    graph = without_synaptic_bias(static_lenet(lif=loihi_cuba, leak=0.75, gain=2.0, threshold=4.0, bias=0.5))
     found = to_loihi(graph)
     for before, layer in zip(found.layers, found.layers[1:]):
         if layer.kind == "neuron":
@@ -83,13 +83,13 @@ def one_layer(weight, bias=0.0, coding_largest=255, leak=0.9, steps=6):
     """A linear layer of neurons on a 1 x 1 x n image; pixels themselves at every step."""
     row = np.minimum(np.arange(256), coding_largest)
     code = InputCode("capped", np.tile(row, (steps, 1)), np.zeros(steps, bool))
-    table = lambda value: StepTable.constant(np.asarray(value, np.float32), steps)
+    table = lambda value: constant(value, steps)
     layers = [
         Flatten("flat"),
         Linear("fc1", table(weight), table(np.full(len(weight), bias))),
-        static_lif("lif1", steps, leak=leak),
+        loihi_lif("lif1", steps, leak=leak),
         Linear("fc2", table(np.ones((2, len(weight))))),
-        Readout("readout", StepTable.constant(np.float32(1), steps)),
+        Readout("readout", constant(1, steps)),
     ]
     return DeployGraph.chain((1, 1, weight.shape[1]), code, layers)
 
@@ -127,7 +127,7 @@ def changed(graph, name, **fields):
 
 def with_lif1(**parameters):
     graph = static_lenet()
-    return changed(graph, "lif1", parameters=static_lif("lif1", 4, **parameters).parameters)
+    return changed(graph, "lif1", parameters=loihi_lif("lif1", 4, **parameters).parameters)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def with_lif1(**parameters):
         (with_lif1(leak=1.5), r"layer 'lif1' .*: leak 1.5 has no 12-bit decay"),
         (with_lif1(threshold=-1.0), r"layer 'lif1' .*: threshold -1 has no integer version; it must be positive"),
         (with_lif1(bias=1e6), r"layer 'lif1' .*: its current, bias or membrane potential can leave 24 bits"),
-        (static_lenet(lif=cuba), r"layer 'conv1' .*: has a bias that the synaptic current would add up"),
+        (static_lenet(lif=loihi_cuba), r"layer 'conv1' .*: has a bias that the synaptic current would add up"),
         (
             changed(static_lenet(), "pool1", mode="sum", kernel=(17, 17), padding=(8, 8)),
             r"layer 'pool1' .*: sums up to 289",

@@ -5,7 +5,7 @@ import pytest
 import runs
 import torch
 import torchvision
-from networks import CODING_STEPS
+from networks.making import CODING_STEPS
 from neuron_steps import float_step
 from runs import tiny_config
 from torch import nn

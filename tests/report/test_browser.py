@@ -2,7 +2,7 @@
 
 import pytest
 from browser import BOXES, CHROMIUM, MISSING, OVERLAPS, Browser
-from networks import small_lenet
+from networks.lenet import small_lenet
 from reports import example_of, full_report, report_of
 
 from asnn_deploy.report import html, write

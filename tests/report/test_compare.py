@@ -15,7 +15,8 @@ import pytest
 from html_page import Page
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import random_images, small_lenet
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 from reports import ODD_NAMES, changed, renamed, seen
 from scipy.stats import t as student
 
@@ -35,7 +36,7 @@ COUNT = 12
 def report_folder(folder, seed=0, count=COUNT, coding="hybrid-latency", profiles=PROFILES, images_seed=0, early=True):
     """What `report` leaves of a small network: the files that a comparison reads."""
     graph = small_lenet(coding=coding, seed=seed)
-    images = random_images(graph, count, images_seed)
+    images = random_inputs(graph, count, images_seed)
     labels = np.arange(count) % 5
     chosen = load_profiles(profiles)
     measured = measure(graph, images, labels, chosen, (images[:6], labels[:6]) if early else None)

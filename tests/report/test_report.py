@@ -7,16 +7,15 @@ import re
 from html import escape
 from pathlib import Path
 
-import numpy as np
 import pytest
 from html_page import Page
-from networks import small_lenet
+from networks.lenet import small_lenet
+from networks.making import constant
 from reports import ODD_NAMES, changed, full_report, renamed, report_of, seen
 
 from asnn_deploy.energy import PARTS
 from asnn_deploy.errors import InputError
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.report import html, markdown, write
 from asnn_deploy.report.figures import Report
 
@@ -27,7 +26,7 @@ def silent_lenet():
     from dataclasses import replace
 
     graph = small_lenet()
-    never = StepTable.constant(np.float32(1e6), graph.time_steps)
+    never = constant(1e6, graph.time_steps)
 
     def mute(layer):
         return replace(layer, parameters={**layer.parameters, "threshold": never})

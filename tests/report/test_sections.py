@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from feature_networks import sequence
-from networks import small_lenet
+from networks.features import sequence
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 from reports import changed, example_of, fit, full_report, report_of, simulated
-from strategies import samples
 
 from asnn_deploy.energy import Breakdown, JouleRange, load_profile
 from asnn_deploy.engine.runner import run
@@ -186,7 +186,7 @@ def decoded(address):
 @pytest.mark.parametrize(("kind", "most"), [("spikes", 1), ("counts", 3), ("values", 2)])
 def test_a_sequence_is_drawn_frame_by_frame(kind, most):
     graph = sequence(kind, most)
-    x = samples(graph, 2)
+    x = random_inputs(graph, 2)
     example = Example.of(graph, x, run(graph, x, Record(spikes=True, step_logits=True)), 1)
     assert np.array_equal(example.frames, x[1])
     assert example.image.shape == x.shape[2:]

@@ -4,9 +4,10 @@ import json
 from dataclasses import replace
 from html import escape
 
-import networks
 import numpy as np
 import pytest
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 from reports import ODD_NAMES, seen
 
 from asnn_deploy.engine.runner import run
@@ -50,7 +51,7 @@ POINT = Point(
 
 @pytest.fixture(scope="module")
 def network():
-    graph = networks.small_lenet()
+    graph = small_lenet()
     return graph, replace(graph, quantization=Quantization(3))
 
 
@@ -83,7 +84,7 @@ def synaptic_operations(graph, trace, images):
 def test_figures_against_a_count_of_their_own(network):
     graph, chosen = network
     fixed = quantize(chosen)
-    images, labels = networks.random_images(graph, 10), np.arange(10) % 5
+    images, labels = random_inputs(graph, 10), np.arange(10) % 5
     cuts = [slice(0, 4), slice(4, 8), slice(8, 10)]
     point = measure(PLAN, graph, chosen, images, labels, cuts, 4)
     expected, got = (run(g, images, Record(spikes=True)) for g in (graph, fixed))
@@ -107,18 +108,18 @@ def test_figures_against_a_count_of_their_own(network):
 
 def test_batches_change_nothing(network):
     graph, chosen = network
-    images, labels = networks.random_images(graph, 6), np.arange(6) % 5
+    images, labels = random_inputs(graph, 6), np.arange(6) % 5
     whole = measure(PLAN, graph, chosen, images, labels, [slice(0, 6)], 6)
     assert measure(PLAN, graph, chosen, images, labels, [slice(0, 5), slice(5, 6)], 5) == whole
 
 
 def test_a_fingerprint_is_of_content(network):
     graph, _ = network
-    images, labels = networks.random_images(graph, 3), np.arange(3)
+    images, labels = random_inputs(graph, 3), np.arange(3)
     first = fingerprint(graph, [images, labels])
     assert fingerprint(replace(graph, quantization=Quantization(4)), [images.copy(), labels]) == first
     brighter = np.where(np.arange(images.size).reshape(images.shape) == 7, images ^ 1, images)
-    other = networks.small_lenet(seed=1)
+    other = small_lenet(seed=1)
     slower = replace(graph, layers=(*graph.layers[:-1], replace(graph.readout, scale=StepTable.constant(0.5, 4))))
     changed = [
         fingerprint(graph, [brighter, labels]),

@@ -16,8 +16,11 @@ import pytest
 from asnn_targets.lava import fixed_target, session, target
 from asnn_targets.lava.partition import cut_positions
 from exactness import EVERYTHING, assert_order_free
-from feature_networks import NETWORKS, delayed_edges, recurrent, residual
-from networks import random_graph, random_images, small_lenet
+from hypothesis import given, settings
+from networks.drawn import image_graphs
+from networks.features import NETWORKS, delayed_edges, recurrent, residual
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import TARGETS
@@ -83,7 +86,7 @@ def check_against_reference(chosen, graph, images, **options):
 )
 def test_codings_and_granularities_are_exact(chosen, coding, steps, granularity):
     graph = small_lenet(steps, coding, granularity=granularity, channels=3)
-    check_against_reference(chosen, graph, random_images(graph, 5), rows=2, stages=3)
+    check_against_reference(chosen, graph, random_inputs(graph, 5), rows=2, stages=3)
 
 
 @needs_lava
@@ -91,14 +94,14 @@ def test_codings_and_granularities_are_exact(chosen, coding, steps, granularity)
 def test_residual_recurrent_and_delayed_edges_are_exact(network, monkeypatch):
     monkeypatch.setattr(session, "partition", finest)
     graph = network()
-    check_against_reference(target, graph, random_images(graph, 5), rows=2)
+    check_against_reference(target, graph, random_inputs(graph, 5), rows=2)
 
 
 @needs_lava
-@pytest.mark.parametrize("seed", [1, 4, 9])
-def test_random_networks_are_exact_in_integers(seed):
-    graph = random_graph(seed)
-    check_against_reference(fixed_target, graph, random_images(graph, 5), rows=3, stages=2)
+@settings(max_examples=4)
+@given(image_graphs())
+def test_random_networks_are_exact_in_integers(graph):
+    check_against_reference(fixed_target, graph, random_inputs(graph, 5), rows=3, stages=2)
 
 
 @needs_lava
@@ -106,7 +109,7 @@ def test_random_networks_are_exact_in_integers(seed):
 def test_a_second_executor_agrees(chosen):
     """Value by value from the documented equations, sharing no code with the stages."""
     graph = small_lenet(time_steps=3, size=4)
-    images = random_images(graph, 2)
+    images = random_inputs(graph, 2)
     with opened(chosen, graph) as lava:
         found = lava.run(images, EVERYTHING)
     for i, image in enumerate(images):
@@ -122,7 +125,7 @@ def test_a_second_executor_agrees(chosen):
 def test_batches_stream_through_one_session(chosen):
     """Different images, short batches, batches of several messages and none at all: as if each ran alone."""
     graph = small_lenet()
-    parts = [random_images(graph, n, seed=n) for n in (7, 1, 3, 7, 6)]
+    parts = [random_inputs(graph, n, seed=n) for n in (7, 1, 3, 7, 6)]
     with opened(chosen, graph, 7, rows=3) as lava:
         pids = None
         for images in parts:
@@ -146,7 +149,7 @@ def test_the_processes_are_light():
     graph = small_lenet()
     loaded = "lava.magma" in sys.modules
     with opened(target, graph) as lava:
-        lava.run(random_images(graph, 2))
+        lava.run(random_inputs(graph, 2))
         assert len(lava.pids) == lava._form.lanes * (len(lava._form.stages) + 1)
         for pid in lava.pids:
             process = psutil.Process(pid)
@@ -162,7 +165,7 @@ def test_a_long_temporary_folder(tmp_path, monkeypatch):
     folder = tmp_path / ("long" * 25)
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    images = random_images(small_lenet(), 2)
+    images = random_inputs(small_lenet(), 2)
     with opened(target, small_lenet()) as lava:
         assert np.array_equal(lava.run(images).logits, reference.run(small_lenet(), images).logits)
 
@@ -174,7 +177,7 @@ def test_more_images_than_the_session_was_opened_for():
         opened(target, graph, 4) as lava,
         pytest.raises(InputError, match=r"target 'lava': 5 images, opened for .* 4$"),
     ):
-        lava.run(random_images(graph, 5))
+        lava.run(random_inputs(graph, 5))
 
 
 def test_an_unknown_neuron_model_is_refused_before_anything_starts():

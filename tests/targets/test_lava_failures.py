@@ -19,7 +19,8 @@ import pytest
 from asnn_targets.lava import fixed_target, hosted, session, target
 from asnn_targets.lava.messages import Layout, Slot
 from asnn_targets.lava.partition import cut_positions
-from networks import random_images, small_lenet
+from networks.lenet import small_lenet
+from networks.making import random_inputs
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.engine import runner as reference
@@ -80,7 +81,7 @@ def nothing_left(lava):
 
 @pytest.fixture
 def images():
-    return random_images(small_lenet(), 4)
+    return random_inputs(small_lenet(), 4)
 
 
 def test_an_ordinary_end_leaves_nothing(images, capfd):
@@ -183,12 +184,13 @@ def test_a_dead_user_takes_the_runtime_along():
     """Killed without a chance to clean up, this side is missed by the other."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from networks import small_lenet, random_images\n"
+        "from networks.lenet import small_lenet\n"
+        "from networks.making import random_inputs\n"
         "from asnn_targets.lava import target\n"
         "from asnn_deploy.deploy.deployment import Deployment\n"
         "graph = small_lenet()\n"
         "lava = target.open(Deployment(graph), 4)\n"
-        "lava.run(random_images(graph, 4))\n"
+        "lava.run(random_inputs(graph, 4))\n"
         "print(lava._hosts[0]._process.pid, lava._hosts[0]._folder.name, flush=True)\n"
         "sys.stdin.read()\n"
     )

@@ -10,14 +10,16 @@ from asnn_targets.lava.messages import ANSWER, SUMMAND, Layout, Slot, filled, po
 from asnn_targets.lava.partition import HOP, Form, best_form, cut_positions, measure, partition, rows_of
 from asnn_targets.lava.stages import Stage, plan
 from exactness import EVERYTHING, assert_order_free
-from feature_networks import NETWORKS, awkward_names, recurrent, residual
-from networks import random_graph, random_images, small_lenet
+from hypothesis import example, given, settings
+from networks.drawn import exact_graphs
+from networks.features import NETWORKS, awkward_names, recurrent, residual
+from networks.lenet import small_lenet
+from networks.making import constant, random_inputs
 
 from asnn_deploy.engine import runner as reference
 from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.images import InputCode
-from asnn_deploy.ir.layers import Linear, Readout
-from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.ir.layers import Flatten, Linear, Pool, Readout
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import quantize
 
@@ -70,16 +72,17 @@ def assert_same(messages, traces):
 def test_every_kind_of_layer_edge_and_neuron_passes_through_a_line_of_stages(network):
     graph = network()
     assert_order_free(graph)
-    batches = [random_images(graph, n, seed=n) for n in (ROWS, 2)]
+    batches = [random_inputs(graph, n, seed=n) for n in (ROWS, 2)]
     traces = [reference.run(graph, images, EVERYTHING) for images in batches]
     for whole in every_plan(graph):
         assert_same(run_line(whole, batches), traces)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_random_networks_pass_in_integers(seed):
-    graph = quantize(random_graph(seed))
-    batches = [random_images(graph, n, seed=n) for n in (3, ROWS)]
+@settings(max_examples=12)
+@given(exact_graphs())
+def test_random_networks_pass_in_integers(graph):
+    graph = quantize(graph)
+    batches = [random_inputs(graph, n, seed=n) for n in (3, ROWS)]
     messages = [list(run_line(whole, batches)) for whole in every_plan(graph)]
     readout = graph.readout
     for i, images in enumerate(batches):
@@ -91,7 +94,7 @@ def test_random_networks_pass_in_integers(seed):
 
 def test_bubbles_pass_without_a_trace():
     graph = small_lenet()
-    batch, nobody = random_images(graph, 3), random_images(graph, 0)
+    batch, nobody = random_inputs(graph, 3), random_inputs(graph, 0)
     for whole in every_plan(graph):
         steady = list(run_line(whole, [batch, batch]))
         broken = [values for values in run_line(whole, [nobody, batch, nobody, nobody, batch]) if len(values[ANSWER])]
@@ -120,16 +123,10 @@ def test_spikes_and_frames_travel_as_bytes_and_currents_in_their_own_type():
 
 def test_counts_beyond_a_byte_travel_in_the_graph_type():
     code = InputCode("counts", np.full((1, 256), 200), np.zeros(1, bool))
-    table = StepTable.constant(np.ones((1, 4), np.float32), 1)
-    flat = random_graph(0).by_name["flat"]
-    pool = next(layer for layer in NETWORKS[3]().layers if layer.kind == "pool" and layer.mode == "sum")
-    layers = [pool, flat]
-    shape = pool.output_shape((1, 4, 4))
-    layers += [Linear("fc", StepTable.constant(np.ones((2, int(np.prod(shape))), np.float32), 1))]
-    graph = DeployGraph.chain((1, 4, 4), code, [*layers, Readout("readout", StepTable.constant(np.float32(1), 1))])
+    layers = [Pool("pool", "sum"), Flatten("flat"), Linear("fc", constant(np.ones((2, 4)), 1))]
+    graph = DeployGraph.chain((1, 4, 4), code, [*layers, Readout("readout", constant(1, 1))])
     assert signal_slots(graph)[INPUT].dtype == "uint8"
-    assert signal_slots(graph)[pool.name].dtype == "float32"
-    assert table.shape == (1, 4)
+    assert signal_slots(graph)["pool"].dtype == "float32"
 
 
 def test_rows_are_marked_and_come_back_in_their_types():
@@ -161,9 +158,11 @@ def test_stages_begin_behind_neurons_and_pooling():
         assert {part[0] for part in parts} <= {"conv1", *beginnings}
 
 
-@pytest.mark.parametrize("graph", [small_lenet(size=16), *(random_graph(seed) for seed in range(6))])
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_the_costliest_stage_is_as_cheap_as_can_be_in_the_fewest_stages(graph, count):
+@settings(max_examples=10)
+@given(exact_graphs())
+@example(small_lenet(size=16))
+def test_the_costliest_stage_is_as_cheap_as_can_be_in_the_fewest_stages(count, graph):
     of_layer, positions = random_costs(graph), cut_positions(graph)
     costs = list(of_layer.values())
 
@@ -198,7 +197,7 @@ def test_the_form_that_takes_the_least_time():
 
 def test_costs_are_measured_on_images():
     graph = small_lenet(size=16)
-    costs = measure(graph, random_images(graph, 4))
+    costs = measure(graph, random_inputs(graph, 4))
     assert list(costs) == list(graph.by_name)
     assert costs["conv1"] > 0
     assert costs["lif1"] == 0, "it is fused with its synapses"

@@ -11,8 +11,8 @@ import numpy as np
 import psutil
 import pytest
 from asnn_targets.lava.stock import target
-from loihi_networks import cuba, static_lenet, static_lif, without_synaptic_bias
-from networks import random_images, small_lenet
+from networks.lenet import loihi_cuba, loihi_lif, small_lenet, static_lenet, without_synaptic_bias
+from networks.making import constant, random_inputs
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import TARGETS
@@ -21,7 +21,6 @@ from asnn_deploy.errors import InputError, TargetError, UnsupportedError
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Readout
-from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import to_loihi
 from asnn_deploy.verify.parity import Comparison
@@ -55,13 +54,13 @@ def test_it_is_found_by_its_entry_point():
         (8, static_lenet(channels=2)),
         (8, static_lenet(coding="direct", pool="average", steps=3)),
         (4, static_lenet(coding="direct", steps=1)),
-        (8, static_lenet(coding="embedding", pool="sum", lif=lambda *a: static_lif(*a, leak=0.9, gain=1.5, bias=0.1))),
+        (8, static_lenet(coding="embedding", pool="sum", lif=lambda *a: loihi_lif(*a, leak=0.9, gain=1.5, bias=0.1))),
         (8, static_lenet(coding="embedding-reference", pool="sum", steps=6)),
     ],
     ids=["latency", "direct", "one-step", "embedding", "embedding-reference"],
 )
 def test_spikes_and_logits_are_the_references(graph, bits):
-    images = random_images(graph, 6)
+    images = random_inputs(graph, 6)
     expected = reference.run(to_loihi(graph, bits), images, WANTED)
     with opened(graph, bits=bits) as lava:
         check(lava.run(images, WANTED), expected)
@@ -70,8 +69,8 @@ def test_spikes_and_logits_are_the_references(graph, bits):
 
 @needs_lava
 def test_a_synaptic_current():
-    graph = without_synaptic_bias(static_lenet(lif=cuba))
-    images = random_images(graph, 6)
+    graph = without_synaptic_bias(static_lenet(lif=loihi_cuba))
+    images = random_inputs(graph, 6)
     with opened(graph) as lava:
         check(lava.run(images, WANTED), reference.run(to_loihi(graph), images, WANTED))
 
@@ -80,19 +79,19 @@ def test_a_synaptic_current():
 def test_more_channels_than_lavas_conv_has_groups():
     """It holds them in int8, and a pooling is a group for each channel."""
     rng = np.random.default_rng(0)
-    table = lambda *shape: StepTable.constant(rng.normal(0, 0.5, shape).astype(np.float32), 3)
+    table = lambda *shape: constant(rng.normal(0, 0.5, shape), 3)
     layers = [
         Conv("conv1", table(130, 1, 3, 3)),
-        static_lif("lif1", 3),
+        loihi_lif("lif1", 3),
         Pool("pool1", "max", (2, 2), (2, 2)),
         Conv("conv2", table(260, 1, 2, 2), groups=130),
-        static_lif("lif2", 3),
+        loihi_lif("lif2", 3),
         Flatten("flatten"),
         Linear("fc", table(3, 260 * 4)),
-        Readout("readout", StepTable.constant(np.float32(1), 3)),
+        Readout("readout", constant(1, 3)),
     ]
     graph = DeployGraph.chain((1, 8, 8), input_code("latency", 3), layers)
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     with opened(graph) as lava:
         check(lava.run(images, WANTED), reference.run(to_loihi(graph), images, WANTED))
 
@@ -100,12 +99,12 @@ def test_more_channels_than_lavas_conv_has_groups():
 @needs_lava
 def test_batches_stream_through_one_session():
     """Nothing of a sample is left for the next one, nor of a batch; the network is built once."""
-    graph = static_lenet(lif=lambda *a: static_lif(*a, leak=1.0, bias=0.2))
+    graph = static_lenet(lif=lambda *a: loihi_lif(*a, leak=1.0, bias=0.2))
     fixed = to_loihi(graph)
     with opened(graph, 5) as lava:
         pids = None
         for seed, count in enumerate((3, 1, 5)):
-            images = random_images(graph, count, seed)
+            images = random_inputs(graph, count, seed)
             check(lava.run(images, WANTED), reference.run(fixed, images, WANTED))
             assert pids in (None, lava.pids)
             pids = lava.pids
@@ -116,15 +115,15 @@ def test_batches_stream_through_one_session():
         assert np.array_equal(answer.logits, reference.run(fixed, images).logits)
         assert (answer.spikes, answer.step_logits) == ({}, None)
         with pytest.raises(InputError, match="target 'lava-stock': 6 images, opened for batches of 5"):
-            lava.run(random_images(graph, 6))
+            lava.run(random_inputs(graph, 6))
 
 
 @needs_lava
 def test_every_process_is_lavas_own():
     program = (
-        "import loihi_networks; from asnn_deploy.loihi import to_loihi; "
+        "from networks.lenet import static_lenet; from asnn_deploy.loihi import to_loihi; "
         "from asnn_targets.lava.stock.network import Network; "
-        "graph = to_loihi(loihi_networks.static_lenet()); "
+        "graph = to_loihi(static_lenet()); "
         "print(*sorted({f'{type(p).__module__}.{type(p).__name__}' for p in Network(graph, ['lif1']).titles}))"
     )
     path = os.pathsep.join(sys.path)
@@ -145,13 +144,13 @@ def test_every_process_is_lavas_own():
 def test_a_process_that_is_killed_is_named_and_nothing_stays():
     graph = static_lenet()
     with opened(graph) as lava:
-        lava.run(random_images(graph, 2))
+        lava.run(random_inputs(graph, 2))
         pids = lava.pids
         os.kill(pids[2], signal.SIGKILL)
         with pytest.raises(
             TargetError, match=r"target 'lava-stock': lif1 \(LIFReset\) \(process \d+\) was killed by SIGKILL"
         ):
-            lava.run(random_images(graph, 8))
+            lava.run(random_inputs(graph, 8))
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
 
 

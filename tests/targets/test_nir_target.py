@@ -11,8 +11,10 @@ from asnn_exporters.nir import exporter
 from asnn_targets.nir import target
 from exactness import EVERYTHING, assert_same
 from hypothesis import given, settings
-from networks import random_images, small_lenet
-from nir_networks import networks, random_graphs
+from networks.drawn import sums_of_spikes_and_currents
+from networks.formats import NETWORKS
+from networks.lenet import small_lenet
+from networks.making import constant, random_inputs
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.engine.runner import run
@@ -20,10 +22,7 @@ from asnn_deploy.errors import BundleError, DataError, UnsupportedError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Linear, Readout
-from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
-
-NETWORKS = networks()
 
 
 @contextmanager
@@ -35,7 +34,7 @@ def running(graph, path):
 
 def compare(graph, folder, samples=6):
     exporter.write(graph, folder)
-    images = random_images(graph, samples)
+    images = random_inputs(graph, samples)
     expected = run(graph, images, record=EVERYTHING)
     with running(graph, folder / "network.nir") as session:
         found = session.run(images, EVERYTHING)
@@ -50,7 +49,7 @@ def test_every_spike_and_logit_agrees_with_the_reference(name, tmp_path):
 
 
 @settings(max_examples=15)
-@given(graph=random_graphs())
+@given(graph=sums_of_spikes_and_currents())
 def test_any_small_network_agrees_with_the_reference(graph, tmp_path_factory):
     compare(graph, tmp_path_factory.mktemp("nir"), samples=3)
 
@@ -62,7 +61,7 @@ def test_logits_alone_need_no_labels(tmp_path):
     for node in plain.nodes.values():
         node.metadata.clear()
     nir.write(tmp_path / "plain.nir", plain)
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     with running(graph, tmp_path / "plain.nir") as session:
         trace = session.run(images)
         np.testing.assert_array_equal(trace.logits, run(graph, images).logits)
@@ -79,7 +78,7 @@ def test_labels_do_not_enter_the_arithmetic(tmp_path):
     for node in mislabelled.nodes.values():
         node.metadata.update(layer="lif1", step=0, role="potential")
     nir.write(tmp_path / "lies.nir", mislabelled)
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     with running(graph, tmp_path / "lies.nir") as session:
         np.testing.assert_array_equal(session.run(images).logits, run(graph, images).logits)
 
@@ -151,8 +150,8 @@ def test_two_inputs_are_refused(tmp_path):
 
 def test_every_frame_of_a_sequence_has_its_input(tmp_path):
     def sequence(steps):
-        linear = Linear("fc", StepTable.constant(np.ones((2, 3), np.float32), steps))
-        readout = Readout("readout", StepTable.constant(np.float32(1), steps))
+        linear = Linear("fc", constant(np.ones((2, 3)), steps))
+        readout = Readout("readout", constant(1, steps))
         return DeployGraph.chain((3,), SequenceInput(steps, "counts", 3.0), [linear, readout])
 
     exporter.write(sequence(2), tmp_path)
@@ -180,6 +179,6 @@ def test_what_is_no_nir_file_is_one_line(tmp_path):
 
 def test_it_exports_by_itself():
     graph = small_lenet()
-    images = random_images(graph, 2)
+    images = random_inputs(graph, 2)
     with Deployment(graph) as deployment, target.open(deployment, 2) as session:
         np.testing.assert_array_equal(session.run(images).logits, run(graph, images).logits)

@@ -10,8 +10,9 @@ import onnxruntime
 import pytest
 from asnn_targets.onnxruntime import target
 from exactness import EVERYTHING, assert_order_free, assert_same
-from feature_networks import NETWORKS, inexact_sums, recurrent, residual, scaled_currents
-from networks import CODING_STEPS, random_images, small_lenet
+from networks.features import NETWORKS, inexact_sums, recurrent, residual, scaled_currents
+from networks.lenet import small_lenet
+from networks.making import CODING_STEPS, random_inputs
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import TARGETS
@@ -38,14 +39,14 @@ def run(graph, images, record=EVERYTHING, path=None):
 @pytest.mark.parametrize(("coding", "steps"), CODING_STEPS.items())
 def test_every_coding_and_granularity_is_exact(coding, steps, granularity):
     graph = small_lenet(steps, coding, granularity=granularity, channels=3, size=12)
-    images = random_images(graph, 4)
+    images = random_inputs(graph, 4)
     assert_exact(graph, images)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
 def test_every_kind_of_layer_edge_and_neuron_is_exact(network):
     graph = network()
-    images = random_images(graph, 4)
+    images = random_inputs(graph, 4)
     assert_exact(graph, images)
 
 
@@ -53,7 +54,7 @@ def test_every_kind_of_layer_edge_and_neuron_is_exact(network):
 def test_wide_layers_are_exact(network):
     """Channels in multiples of 16 take onnxruntime's blocked kernels, which fuse what stands next to a convolution."""
     graph = widened(network(), 8)
-    images = random_images(graph, 3)
+    images = random_inputs(graph, 3)
     assert_exact(graph, images)
 
 
@@ -86,7 +87,7 @@ def test_the_file_alone_is_exact_at_every_optimisation_level(level):
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
     for graph in (small_lenet(), residual(), recurrent()):
         assert_order_free(graph)
-        images = random_images(graph, 3)
+        images = random_inputs(graph, 3)
         with Deployment(graph) as deployment:
             path = str(deployment.file("onnx"))
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -97,7 +98,7 @@ def test_the_file_alone_is_exact_at_every_optimisation_level(level):
 def test_the_potentials_would_show_a_fused_multiply_add():
     """With one rounding less the potentials differ; so their equality above means three separate roundings."""
     graph = small_lenet(granularity="neuron")
-    trace = run(graph, random_images(graph, 4))
+    trace = run(graph, random_inputs(graph, 4))
     neuron = graph.by_name["lif1"]
     leak, gain = (neuron.parameters[key].expanded()[:, None] for key in ("leak", "gain"))
     before = trace.potentials["lif1"][:-1]
@@ -109,7 +110,7 @@ def test_the_potentials_would_show_a_fused_multiply_add():
 
 def test_one_session_takes_every_batch_size_and_slices_large_ones():
     graph = small_lenet()
-    images = random_images(graph, 9)
+    images = random_inputs(graph, 9)
     expected = reference.run(graph, images, EVERYTHING)
     with Deployment(graph) as deployment, target.open(deployment, 9) as session:
         for count in (1, 3, 9):
@@ -120,7 +121,7 @@ def test_one_session_takes_every_batch_size_and_slices_large_ones():
 
 def test_what_is_not_asked_for_is_not_recorded():
     graph = small_lenet()
-    images = random_images(graph, 2)
+    images = random_inputs(graph, 2)
     plain = run(graph, images, Record())
     assert (plain.target, dict(plain.spikes), dict(plain.potentials)) == ("onnxruntime", {}, {})
     assert plain.step_logits is None
@@ -133,7 +134,7 @@ def test_the_exported_file_keeps_its_one_output():
     graph = small_lenet()
     with Deployment(graph) as deployment, target.open(deployment, 1) as session:
         before = deployment.file("onnx").read_bytes()
-        session.run(random_images(graph, 1), EVERYTHING)
+        session.run(random_inputs(graph, 1), EVERYTHING)
         assert deployment.file("onnx").read_bytes() == before
 
 
@@ -143,7 +144,7 @@ def test_a_damaged_file_is_one_line(content, tmp_path, capfd):
     path.write_bytes(content)
     graph = small_lenet()
     with pytest.raises(BundleError, match=r"network.onnx: .*; export it again") as caught:
-        run(graph, random_images(graph, 1), path=path)
+        run(graph, random_inputs(graph, 1), path=path)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
 
@@ -154,20 +155,20 @@ def test_a_truncated_file_is_one_line(tmp_path):
     with Deployment(graph) as deployment:
         path.write_bytes(deployment.file("onnx").read_bytes()[:-500])
     with pytest.raises(BundleError, match=r"network.onnx: .*; export it again"):
-        run(graph, random_images(graph, 1), path=path)
+        run(graph, random_inputs(graph, 1), path=path)
 
 
 def test_a_missing_file_is_one_line(tmp_path):
     graph = small_lenet()
     with pytest.raises(BundleError, match=r"absent.onnx: cannot be read \(No such file"):
-        run(graph, random_images(graph, 1), path=tmp_path / "absent.onnx")
+        run(graph, random_inputs(graph, 1), path=tmp_path / "absent.onnx")
 
 
 def test_another_networks_file_is_refused():
     other, graph = small_lenet(size=12, classes=7), small_lenet()
     message = r"not this network's file: it has image .*12, 12.*logits .*7.*expected"
     with Deployment(other) as deployment, pytest.raises(BundleError, match=message):
-        run(graph, random_images(graph, 1), path=deployment.file("onnx"))
+        run(graph, random_inputs(graph, 1), path=deployment.file("onnx"))
 
 
 def test_a_file_without_the_values_to_record_is_refused(tmp_path):
@@ -183,7 +184,7 @@ def test_a_file_without_the_values_to_record_is_refused(tmp_path):
     onnx.save(model, path)
     for record, value in [(Record(spikes=True), "spikes/lif1"), (Record(potentials=True), "potentials/lif1")]:
         with pytest.raises(BundleError, match=rf"holds no value '{value}' to record; export it again"):
-            run(graph, random_images(graph, 1), record, path)
+            run(graph, random_inputs(graph, 1), record, path)
 
 
 def test_images_of_the_wrong_shape_are_one_line():

@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 from asnn_targets.sanafe import check_memory, simulator
 from asnn_targets.sanafe.wiring import connections, wire
-from feature_networks import over_time
-from networks import grid_weights, random_graph, random_images, small_lenet
+from hypothesis import given, settings
+from networks.drawn import image_graphs
+from networks.features import over_time
+from networks.lenet import small_lenet
+from networks.making import constant, grid_weights, linked, random_inputs, static_neuron
 
 from asnn_deploy.energy import PARTS, Counter, Energy, JouleRange
 from asnn_deploy.energy.simulation import Simulation, mean_range
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError, TargetError, UnsupportedError
 from asnn_deploy.input.coding import input_code
-from asnn_deploy.ir.graph import DeployGraph, Edge
-from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Pool, Product, Readout
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Product, Readout
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record, Trace
 
@@ -32,7 +35,7 @@ def cut(graph, per_core=1024):
 
 
 def replayed(graph, samples=2, seed=0):
-    images = random_images(graph, samples, seed)
+    images = random_inputs(graph, samples, seed)
     return images, run(graph, images, Record(spikes=True))
 
 
@@ -53,25 +56,20 @@ def pooled(mode):
     rng = np.random.default_rng(3)
 
     def table(*shape):
-        return StepTable.constant(np.where(rng.random(shape) < 0.3, 0, grid_weights(rng, shape)), 3)
-
-    def lif(name):
-        one = StepTable.constant(np.float32(1), 3)
-        half = StepTable.constant(np.float32(0.5), 3)
-        return Neuron(name, "lif", {"leak": half, "gain": one, "threshold": one})
+        return constant(np.where(rng.random(shape) < 0.3, 0, grid_weights(rng, shape)), 3)
 
     layers = [
         Conv("stem", StepTable.constant(grid_weights(rng, (4, 1, 3, 3)) * np.float32(2**-7), 3), padding=(1, 1)),
-        lif("n1"),
+        static_neuron("n1", 3, gain=1),
         Pool("pool", mode, (3, 3), (2, 2), (1, 1)),
         Conv("conv", table(6, 2, 3, 3), stride=(2, 1), padding=(0, 1), groups=2),
-        lif("n2"),
+        static_neuron("n2", 3, gain=1),
         Flatten("flat"),
     ]
     shape = (1, 8, 8)
     for layer in layers:
         shape = layer.output_shape(shape)
-    layers += [Linear("fc", table(3, *shape)), Readout("readout", StepTable.constant(np.float32(1), 3))]
+    layers += [Linear("fc", table(3, *shape)), Readout("readout", constant(1, 3))]
     return DeployGraph.chain((1, 8, 8), input_code("direct", 3), layers)
 
 
@@ -82,13 +80,21 @@ NETWORKS = {
     "counts of spikes": lambda: pooled("sum"),
     "averages": lambda: pooled("average"),
     "convolution over time": over_time,
-    **{f"random {seed}": (lambda seed=seed: random_graph(seed)) for seed in range(8)},
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_wiring_delivers_as_many_events_as_the_counter_counts(name):
-    graph = NETWORKS[name]()
+    assert_wiring_delivers(NETWORKS[name]())
+
+
+@settings(max_examples=25)
+@given(image_graphs())
+def test_the_wiring_of_any_network_does(graph):
+    assert_wiring_delivers(graph)
+
+
+def assert_wiring_delivers(graph):
     images, trace = replayed(graph)
     wiring = wire(graph, images, trace, cut(graph))
     sent = {p.name: p for p in wiring.populations}
@@ -132,19 +138,16 @@ def test_layers_fire_one_step_behind_each_other_and_pooled_maps_leave_from_their
 
 
 def product():
-    lif = Neuron("n", "lif", {k: StepTable.constant(np.float32(1), 2) for k in ("leak", "gain", "threshold")})
     layers = (
         Flatten("flat"),
-        Linear("fc", StepTable.constant(np.ones((3, 4), np.float32), 2)),
-        lif,
+        Linear("fc", constant(np.ones((3, 4)), 2)),
+        static_neuron("n", 2),
         Product("outer", "i,j->ij"),
         Flatten("flat2"),
-        Linear("fc2", StepTable.constant(np.ones((2, 9), np.float32), 2)),
-        Readout("readout", StepTable.constant(np.float32(1), 2)),
+        Linear("fc2", constant(np.ones((2, 9)), 2)),
+        Readout("readout", constant(1, 2)),
     )
-    edges = [("input", "flat"), ("flat", "fc"), ("fc", "n"), ("n", "outer"), ("n", "outer"), ("outer", "flat2")]
-    edges += [("flat2", "fc2"), ("fc2", "readout")]
-    return DeployGraph((1, 2, 2), input_code("direct", 2), layers, tuple(Edge(*e) for e in edges))
+    return linked((1, 2, 2), input_code("direct", 2), layers, {"outer": ["n", "n"]})
 
 
 def test_a_product_of_signals_is_refused():
@@ -210,7 +213,16 @@ def sanafe():
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_sanafe_delivers_as_many_events_as_the_counter_counts(sanafe, name):
-    graph = NETWORKS[name]()
+    assert_sanafe_delivers(NETWORKS[name]())
+
+
+@settings(max_examples=8)
+@given(image_graphs())
+def test_sanafe_delivers_them_in_any_network(sanafe, graph):
+    assert_sanafe_delivers(graph)
+
+
+def assert_sanafe_delivers(graph):
     images, trace = replayed(graph)
     found = simulator.simulate(graph, images, trace, cut(graph, per_core=50))
     assert found.events.tolist() == operations(graph, images, trace)

@@ -1,14 +1,12 @@
-"""Hypothesis draws networks: over all kinds of layers, neurons, granularities, recurrences, inputs and answers.
+"""A network that Hypothesis draws piece by piece, so that a failing one shrinks to the pieces that it needs.
 
-Structure is drawn piece by piece, so that a failing network shrinks to the pieces that it needs; weights are small
-multiples of a power of two, so that every float sum is exact in any order.
+Weights are small multiples of a power of two, so that every float sum is exact in any order.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
-from networks import grid_weights
 
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
@@ -16,8 +14,16 @@ from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Add, Concat, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.ir.step_table import StepTable
+from networks.making import grid_weights
 
-CODINGS = [("direct", 2), ("latency", 3), ("hybrid-latency", 3), ("embedding", 4), ("hybrid-embedding", 5)]
+CODINGS = {
+    "direct": (1, 4),
+    "latency": (1, 4),
+    "hybrid-latency": (2, 4),
+    "embedding": (4, 4),
+    "hybrid-embedding": (5, 5),
+}
+"""The fewest and the most steps of each."""
 FIRING = ("lif", "if", "cuba-lif")
 RANGES = {
     "leak": (0.2, 1.0),
@@ -32,20 +38,24 @@ RULES = ("sum", "mean", "maximum", "last", "most-spikes", "first-spike")
 
 
 class Drawing:
-    """A network under construction; `last` is the layer that the next one reads, `shape` what leaves it."""
+    """A network under construction; `last` is the layer that the next one reads, `shape` what leaves it.
 
-    def __init__(self, draw):
+    `images`: it reads images, no sequences; `sides`: the least and the largest height and width.
+    """
+
+    def __init__(self, draw, images=False, sides=(2, 4)):
         self.draw = draw
         self.rng = np.random.default_rng(draw(st.integers(0, 999)))
         self.layers, self.edges, self.last = [], [], INPUT
-        if draw(st.booleans()):
-            coding, self.steps = draw(st.sampled_from(CODINGS))
+        if images or draw(st.booleans()):
+            coding = draw(st.sampled_from(list(CODINGS)))
+            self.steps = draw(st.integers(*CODINGS[coding]))
             self.code = input_code(coding, self.steps)
         else:
             self.steps = draw(st.integers(1, 4))
             kind, most = draw(st.sampled_from([("spikes", 1), ("counts", 3), ("values", 2)]))
             self.code = SequenceInput(self.steps, kind, most)
-        self.shape = self.input_shape = (draw(st.integers(1, 2)), draw(st.integers(2, 4)), draw(st.integers(2, 4)))
+        self.shape = self.input_shape = (draw(st.integers(1, 2)), draw(st.integers(*sides)), draw(st.integers(*sides)))
 
     def put(self, layer, *sources):
         """Add a layer that reads `sources`, by default the last one; edges may be given whole."""
@@ -56,13 +66,14 @@ class Drawing:
         return layer.name
 
     def table(self, *shape, scale=1.0):
-        """Weights, the same at all steps or different ones in turn."""
-        kinds = self.draw(st.integers(1, 2))
-        if self.last == INPUT and self.code.analog.any() and self.code.kind == "image":
-            index, scales = self.code.analog.astype(int), [1.0, 2.0**-8]
-            return StepTable(np.stack([grid_weights(self.rng, shape) * np.float32(s) for s in scales]), index)
-        values = np.stack([grid_weights(self.rng, shape) * np.float32(scale) for _ in range(kinds)])
-        return StepTable(values, np.arange(self.steps) % kinds)
+        """Weights, the same at all steps or different ones in turn; whole pixels meet small ones."""
+        turn = np.arange(self.steps) % self.draw(st.integers(1, self.steps))
+        scales = np.full(self.steps, scale)
+        if self.last == INPUT and self.code.kind == "image":
+            scales = np.where(self.code.analog, 2.0**-8, 1.0)
+        kinds = list(dict.fromkeys(zip(turn, scales)))
+        values = np.stack([grid_weights(self.rng, shape) * np.float32(factor) for _, factor in kinds])
+        return StepTable(values, [kinds.index(kind) for kind in zip(turn, scales)])
 
     def real(self, low, high, *shape):
         """Any float32 values, other ones at each step."""
@@ -82,21 +93,35 @@ class Drawing:
         }
         return self.put(Neuron(name, model, parameters, self.draw(st.sampled_from(["subtract", "zero"]))))
 
-    def convolution(self, name, outputs, same=False):
-        """A convolution of any geometry; `same` keeps the positions."""
+    def convolution(self, name, outputs, square=False):
+        """A convolution of any geometry; `square`: its kernel is, or zeros make it so."""
         channels, *size = self.shape
-        kernel, stride, padding, groups = (3, 3), (1, 1), (1, 1), 1
-        if not same:
-            kernel = tuple(self.draw(st.integers(1, min(3, n))) for n in size)
-            stride = (self.draw(st.integers(1, 2)), 1)
-            padding = (self.draw(st.integers(0, 1)), 0)
-            groups = channels if self.draw(st.booleans()) and outputs % channels == 0 else 1
+        kernel = tuple(self.draw(st.integers(1, min(3, n))) for n in size)
+        if square and sum(kernel) % 2:
+            kernel = (min(kernel),) * 2
+        dilation = tuple(self.draw(st.integers(1, 2)) if 2 * k - 1 <= n else 1 for k, n in zip(kernel, size))
+        stride = (self.draw(st.integers(1, 2)), self.draw(st.integers(1, 2)))
+        padding = (self.draw(st.integers(0, 2)), self.draw(st.integers(0, 1)))
+        groups = channels if self.draw(st.booleans()) and outputs % channels == 0 else 1
         weight = self.table(outputs, channels // groups, *kernel)
         bias = self.table(outputs) if self.draw(st.booleans()) else None
-        layer = Conv(name, weight, bias, stride, padding, groups=groups)
-        shape = layer.output_shape(self.shape)
-        self.put(layer)
-        return shape
+        layer = Conv(name, weight, bias, stride, padding, dilation, groups)
+        self.shape = layer.output_shape(self.shape)
+        return self.put(layer)
+
+    def pool(self, name, modes=("max", "sum", "average")):
+        """Windows that may overlap and reach beyond the edge, if there is room for one."""
+        if min(self.shape[1:]) >= 2:
+            stride, padding = (2, self.draw(st.integers(1, 2))), (self.draw(st.integers(0, 1)), 0)
+            layer = Pool(name, self.draw(st.sampled_from(modes)), (2, 2), stride, padding)
+            self.shape = layer.output_shape(self.shape)
+            self.put(layer)
+
+    def linear(self, name, outputs, scale=1.0):
+        """A linear layer of flat signals, with a bias or without."""
+        weight = self.table(outputs, int(np.prod(self.shape)), scale=scale)
+        self.shape = (outputs,)
+        return self.put(Linear(name, weight, self.table(outputs) if self.draw(st.booleans()) else None))
 
     def block(self, i):
         """Synapses, perhaps a scale, perhaps recurrence, neurons, perhaps a residual, perhaps a pooling."""
@@ -106,14 +131,11 @@ class Drawing:
             recent = Concat(f"recent{i}")
             self.put(recent, *(Edge(self.last, recent.name, delay) for delay in delays))
             self.shape = (len(delays) * self.shape[0], *self.shape[1:])
-        self.shape = self.convolution(f"conv{i}", 2 * draw(st.integers(1, 2)))
+        self.convolution(f"conv{i}", 2 * draw(st.integers(1, 2)))
         if draw(st.booleans()):
             self.put(Scale(f"scale{i}", self.real(0.5, 1.5, *([self.shape[0]] if draw(st.booleans()) else []))))
-        forward = self.last
         if draw(st.booleans()):
-            back = Conv(f"back{i}", self.table(*[self.shape[0]] * 2, 1, 1), None)
-            self.put(back, Edge(f"lif{i}", back.name, draw(st.integers(1, 2))))
-            self.put(Add(f"current{i}"), forward, back.name)
+            self.recurrence(i)
         spikes = self.neurons(f"lif{i}", self.shape)
         if draw(st.booleans()):
             self.put(Add(f"residual{i}"), spikes, Edge(spikes, f"residual{i}", draw(st.integers(1, 2))))
@@ -121,11 +143,15 @@ class Drawing:
             self.put(
                 Product(f"product{i}", "chw,chw->chw"), spikes, Edge(spikes, f"product{i}", draw(st.integers(0, 1)))
             )
-        if min(self.shape[1:]) >= 2 and draw(st.booleans()):
-            mode = draw(st.sampled_from(["max", "sum", "average"]))
-            pool = Pool(f"pool{i}", mode, (2, 2), (2, draw(st.integers(1, 2))), (draw(st.integers(0, 1)), 0))
-            self.shape = pool.output_shape(self.shape)
-            self.put(pool)
+        if draw(st.booleans()):
+            self.pool(f"pool{i}")
+
+    def recurrence(self, i):
+        """The last currents and those that the spikes of the neurons to come cause later."""
+        forward = self.last
+        back = Conv(f"back{i}", self.table(*[self.shape[0]] * 2, 1, 1), None)
+        self.put(back, Edge(f"lif{i}", back.name, self.draw(st.integers(1, 2))))
+        self.put(Add(f"current{i}"), forward, back.name)
 
     def answer(self):
         """From whatever there is to the readout, by any rule."""
@@ -137,35 +163,18 @@ class Drawing:
         if self.draw(st.booleans()):  # each element counts differently, on a grid
             shares = 2.0 ** self.rng.integers(-1, 2, (self.steps, count))
             self.put(Scale("shares", StepTable.per_step(shares.astype(np.float32))))
-        self.put(Linear("out", self.table(3, count, scale=0.5), self.table(3) if self.draw(st.booleans()) else None))
+        self.linear("out", 3, scale=0.5)
         if rule in ("most-spikes", "first-spike"):
             self.neurons("last", (3,))
         elif self.draw(st.booleans()):
             self.neurons("read", (3,), ("li",))
+        return self.sums(rule)
+
+    def sums(self, rule="sum"):
+        """The whole network: an answer that weighs each step differently, perhaps each class."""
         return self.read(Readout("readout", self.real(0.5, 1.5, *([3] if self.draw(st.booleans()) else [])), rule=rule))
 
     def read(self, readout):
         """The whole network, read from the last layer."""
         self.put(readout)
         return DeployGraph(self.input_shape, self.code, tuple(self.layers), tuple(self.edges))
-
-
-@st.composite
-def graphs(draw):
-    """Any network of one or two blocks."""
-    drawing = Drawing(draw)
-    for i in range(draw(st.integers(1, 2))):
-        drawing.block(i)
-    return drawing.answer()
-
-
-def samples(graph, count, seed=0):
-    """What the network takes: images, or frames within their bounds."""
-    rng, shape = np.random.default_rng(seed), graph.input_shape
-    if graph.code.kind == "image":
-        images = rng.integers(0, 256, size=(count, *shape))
-        return np.where(rng.random(images.shape) < 0.3, 0, images).astype(np.uint8)
-    size = (count, graph.time_steps, *shape)
-    if graph.code.values == "values":
-        return (rng.integers(-16, 17, size) / 8).astype(np.float32)
-    return rng.integers(0, int(graph.code.most) + 1, size).astype(np.uint8)
