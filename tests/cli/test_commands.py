@@ -45,7 +45,7 @@ def test_every_command_has_help_with_an_example(command, capsys):
 
 
 def test_help_and_version_of_the_program():
-    """How fast they are, `benchmarks/cli.py` measures; what they load, tests/test_imports.py."""
+    """How fast they are, `benchmarks/cli.py` measures; what they load, tests/house/test_imports.py."""
     for option, expected in (("--help", "quickstart"), ("--version", asnn_deploy.__version__)):
         shown = subprocess.run(
             [sys.executable, "-c", "from asnn_deploy.cli import main; main()", option], capture_output=True, text=True

@@ -8,7 +8,7 @@ import pytest
 
 from asnn_deploy.deploy.protocols import Exporter, Session, Simulator, Target
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FLAG = re.compile(r"(?<![\w(-])--[a-z]")  # a stylesheet's var(--ink) is none
 COMMAND_LINE = "cli"
 CORE = [

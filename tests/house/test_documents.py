@@ -15,7 +15,7 @@ from asnn_deploy.cli import run
 from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.training.presets import PRESETS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LAVA_MISSING = TARGETS.find("lava").unavailable()
 
 

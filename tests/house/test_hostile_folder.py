@@ -16,7 +16,7 @@ from networks.lenet import small_lenet
 from asnn_deploy.cli import COMMANDS
 from asnn_deploy.deploy.bundle import write_bundle
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 needs_lava = pytest.mark.skipif(find_spec("lava") is None, reason="Lava is not installed")
 TRAIN = ["train", "--preset", "digits-lenet", "--set", "model.widths=[4, 4]", "--train-limit", "64", "--epochs", "1"]
 FEW = ["--data", "digits", "--limit", "6"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TORCH = {"torch", "norse", "lightning", "torchvision", "safetensors"}
 FORMATS = {"nir", "onnx", "onnxruntime", "lava", "h5py"}
 FLOORS = (
@@ -118,6 +118,12 @@ def circles(reads):
     except CycleError as error:
         return error.args[1]
     return []
+
+
+def test_tests_lie_in_the_folder_of_a_room():
+    found = {path.relative_to(ROOT / "tests").parts for path in (ROOT / "tests").rglob("test_*.py")}
+    folders = {parts[0] for parts in found if len(parts) > 1}
+    assert folders <= set.union(*FLOORS) | {"exporters", "targets", "house"}
 
 
 def loaded_after(statement):
