@@ -5,17 +5,19 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 from contributed import EXAMPLES
+from engine.agreement import assert_compiled_equals_numpy
 from exactness import assert_order_free
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from networks.drawing import Drawing
-from networks.making import random_inputs
+from networks.making import constant, random_inputs
 
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.population import Population
 from asnn_deploy.engine.units import Stepwise
 from asnn_deploy.errors import GraphError
 from asnn_deploy.input.coding import input_code
+from asnn_deploy.ir.fixed_point import STATE_BITS, largest
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Flatten, Linear, Neuron, Readout, Reshape, Scale
 from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameter, State
@@ -172,3 +174,23 @@ def test_what_has_no_compiled_form_is_computed_by_its_definition(fixed):
     arithmetic = "fixed" if fixed else "float32"
     graph = DeployGraph.chain((2,), input_code("latency", 3), [*layers, readout], arithmetic=arithmetic)
     assert isinstance(compiled_as_defined(graph), Stepwise)
+
+
+def test_what_may_leave_a_register_is_computed_by_the_definition():
+    """Hand-made integer graphs, without the quantiser's proof: nothing wraps, the membrane saturates.
+
+    32-bit registers are too narrow for all three; float64 is exact for the first.
+    """
+    steps = 3
+    for weight, gain, kind in ((127, 2**28, Population), (127, 2**40, Stepwise), (2**31 - 1, 1, Stepwise)):
+        tables = {"leak": 4096, "gain": gain, "gain_shift": 0, "threshold": 2**29, "bias": 0}
+        layers = [
+            Linear("fc", constant([[weight]], steps, np.int64)),
+            Neuron("lif", "lif", {key: constant(value, steps, np.int64) for key, value in tables.items()}),
+            Readout("answer", constant(1, steps, np.int64)),
+        ]
+        graph = DeployGraph.chain((1,), input_code("direct", steps), layers, arithmetic="fixed")
+        fused = assert_compiled_equals_numpy(graph, np.full((1, 1), 255, np.uint8))
+        (unit,) = (unit for unit in fused.units if "lif" in unit.layers)
+        assert isinstance(unit, kind)
+        assert fused.run(np.full((1, 1), 255, np.uint8), ALL).potentials["lif"].max() == largest(STATE_BITS)

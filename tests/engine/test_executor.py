@@ -6,6 +6,7 @@ from functools import partial
 import naive
 import numpy as np
 import pytest
+from engine.agreement import ALL
 from hypothesis import given, settings
 from networks.drawn import exact_graphs, integer_graphs
 from networks.lenet import small_lenet
@@ -15,11 +16,9 @@ from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Product, Readout, Scale
-from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantize import Quantization, quantize
 
 one = partial(constant, steps=3)
-ALL = Record(spikes=True, potentials=True, step_logits=True)
 
 
 def assert_equal_to_naive(graph, image=None):
@@ -88,16 +87,6 @@ def test_the_networks_used_here_spike(coding):
     assert np.allclose(trace.step_logits.sum(0), trace.logits, atol=1e-5)
 
 
-@settings(max_examples=10)
-@given(exact_graphs())
-def test_batches_do_not_touch_each_other(graph):
-    images = random_inputs(graph, 9)
-    whole, parts = run(graph, images, ALL, 9), run(graph, images, ALL, 2)
-    for name in whole.spikes:
-        assert np.array_equal(whole.spikes[name], parts.spikes[name])
-    assert np.array_equal(whole.logits, parts.logits)
-
-
 def test_a_part_of_the_graph_can_be_stepped():
     graph = small_lenet()
     images = random_inputs(graph, 3)
@@ -143,11 +132,3 @@ def test_a_threshold_left_out_is_its_default():
     without = replace(graph, layers=tuple(layers))
     for convert in (lambda g: g, quantize):
         assert np.array_equal(run(convert(without), images).logits, run(convert(graph), images).logits)
-
-
-def test_no_images_give_an_empty_trace():
-    graph = small_lenet()
-    for version in (graph, quantize(graph)):
-        trace = run(version, random_inputs(graph, 0), ALL)
-        assert trace.logits.shape == (0, 5)
-        assert trace.spikes["lif1"].shape == (4, 0, 6, 8, 8)
