@@ -73,10 +73,11 @@ class Intervals:
         return x if self.proved else Interval(*(np.clip(end, -_TOP, _TOP) for end in (x.low, x.high)))
 
     def wrap(self, state: str, x: Interval) -> Interval:
-        """See Operations. What may leave its register may then be anywhere in it."""
+        """See Operations. What may leave (-half, half] may then be anywhere in it, and outside if it went far."""
         self.reach(state, x.low, x.high)
-        leaves = (x.low < -_TOP) | (x.high > _TOP)
-        return Interval(np.where(leaves, -_TOP - 1, x.low), np.where(leaves, _TOP + 1, x.high))
+        leaves = (x.low <= -_HALF) | (x.high > _HALF)
+        low, high = np.minimum(1 - _HALF, x.low + 2 * _HALF), np.maximum(_HALF, x.high - 2 * _HALF)
+        return Interval(np.where(leaves, low, x.low), np.where(leaves, high, x.high))
 
     def fire(self, v: Interval, threshold: Array, reset: str) -> tuple[Interval, Interval]:
         """See Operations. Thresholds are positive."""
@@ -92,3 +93,4 @@ class Intervals:
 
 
 _TOP = float(largest(STATE_BITS))
+_HALF = _TOP + 1

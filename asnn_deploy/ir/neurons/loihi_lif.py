@@ -4,9 +4,10 @@
     v = saturate(trunc(v * (4096 - dv) / 4096) + u + bias_mant * 2**bias_exp)       membrane potential
     s = 1 where v > vth * 2**6, strictly; v = 0 where s = 1
 
-trunc is towards zero. u and v have 24 bits: v saturates at +-(2**23 - 1); u wraps, by 2**24 and once a step, into
-(-2**23, 2**23], so that 2**23 + 1 becomes 1 - 2**23. x is what arrives from the synapses, at most 24 bits signed (see
-`asnn_deploy.loihi.synapses`). du = 4095 leaves nothing of the current: then u is the input, and the neuron a plain LIF.
+trunc is towards zero. u and v have 24 bits: v saturates at +-(2**23 - 1); u wraps: what left (-2**23, 2**23] comes
+2**24 nearer, once a step, so that 2**23 + 1 becomes 1 - 2**23, and what left by more than that stays outside. x is what
+arrives from the synapses, at most 24 bits signed (see `asnn_deploy.loihi.synapses`). du = 4095 leaves nothing of the
+current: then u is the input, and the neuron a plain LIF.
 
 Source: lava-nc 0.10.0, `lava/proc/lif/models.py`, PyLifModelBitAcc (with its ds_offset of 1 and dm_offset of 0); Davies
 et al., IEEE Micro 38(1), 2018. `quantize` makes no such neurons; `asnn_deploy.loihi.to_loihi` does.
