@@ -62,19 +62,21 @@ class Quantizing:
     def mantissas(self, key: str, factors: Array, low: Array, high: Array) -> tuple[Array, Array]:
         """Factors `[T, ...]` as mantissas and, for each step, the largest shift that fits: `factor * 2**shift`.
 
-        low, high: bounds of the integers that they multiply. Raises TooFine if even shift 0 is too much.
+        low, high: bounds of the integers that they multiply; where nothing arrives, a factor that does not fit is cut.
+        Raises TooFine if even shift 0 is too much.
         """
         reach = np.maximum(-low, high)
-        steps = [_room(f, r) for f, r in zip(factors, np.broadcast_to(reach, (len(factors), *reach.shape[1:])))]
+        reach = np.broadcast_to(reach, (len(factors), *reach.shape[1:]))
+        factors = np.stack([_needed(f, r) for f, r in zip(factors, reach)])
+        steps = [_room(f, r) for f, r in zip(factors, reach)]
         if not self.exact:
             self.rooms[key] = steps
             return factors, np.zeros(len(factors))
         shifts, mantissas = [], []
         for t, (factor, room) in enumerate(zip(factors, steps)):
-            shift = -1 if room < 1 else LARGEST_SHIFT if math.isinf(room) else math.floor(math.log2(room))
-            shift = 0 if math.isinf(room) else min(LARGEST_SHIFT, shift)
+            shift = 0 if math.isinf(room) else min(LARGEST_SHIFT, math.floor(math.log2(room)))
             rounded = np.rint(factor * 2.0**shift)
-            if shift >= 0 and _room(rounded, reach[min(t, len(reach) - 1)]) < 1:  # rounding pushed it over the edge
+            if shift >= 0 and _room(rounded, reach[t]) < 1:  # rounding pushed it over the edge
                 shift -= 1
                 rounded = np.rint(factor * 2.0**shift)
             if shift < 0:
@@ -109,6 +111,15 @@ class Quantizing:
     def unit_for(self, low: Array, high: Array) -> float:
         """The unit of a state between these bounds that is scaled into another one: see INNER_BITS."""
         return float(max(np.abs(low).max(), np.abs(high).max()) or 1.0) / largest(INNER_BITS)
+
+
+def _needed(factors: Array, reach: Array) -> Array:
+    """Factors; if they do not fit, with those of what never arrives no larger than the others."""
+    if _room(factors, reach) >= 1:
+        return factors
+    magnitudes, reaching = np.broadcast_arrays(np.abs(factors), reach)
+    most = magnitudes[reaching > 0].max(initial=0) or largest(GAIN_BITS)
+    return np.clip(factors, -most, most)
 
 
 def _room(factors: Array, reach: Array) -> float:
