@@ -1,0 +1,99 @@
+"""LIF against its equations, written out for one neuron, and at their borders."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from neuron_steps import (
+    EIGHTHS,
+    REALS,
+    RESETS,
+    SMALL,
+    TOP,
+    WIDE,
+    assert_bounds_hold,
+    assert_follows,
+    assert_in_their_bits,
+    assert_leaks_are_rounded,
+    assert_thresholds_share_a_unit,
+    clamped,
+    fired,
+    fixed_step,
+    float_step,
+    quantized_neurons,
+    runs,
+    truncated,
+)
+
+from asnn_deploy.ir.neurons.lif import model
+
+
+def in_floats(p, s, x, reset):
+    v = p["leak"] * s["v"] + p["gain"] * x
+    spike, v = fired(v + p["bias"] if "bias" in p else v, p["threshold"], reset)
+    return spike, {"v": v}
+
+
+def in_integers(p, s, x, reset):
+    v = truncated(s["v"] * p["leak"], 12) + truncated(x * p["gain"], p["gain_shift"]) + p.get("bias", 0)
+    spike, v = fired(clamped(v), p["threshold"], reset)
+    return spike, {"v": v}
+
+
+@settings(max_examples=60)
+@given(runs(model, REALS), RESETS)
+def test_floats(run, reset):
+    assert_follows(model, in_floats, run, reset)
+
+
+@settings(max_examples=60)
+@given(runs(model, WIDE), RESETS)
+def test_integers(run, reset):
+    assert_follows(model, in_integers, run, reset)
+
+
+@pytest.mark.parametrize(("reset", "left"), [("subtract", 1), ("zero", 0)])
+def test_a_potential_equal_to_its_threshold_does_not_fire(reset, left):
+    p = {"leak": 0, "gain": 1, "gain_shift": 0, "threshold": 100}
+    spikes, after = fixed_step(model, {"v": np.zeros(2, np.int64)}, np.array([100, 101]), p, reset)
+    assert (spikes.tolist(), after["v"].tolist()) == ([False, True], [100, left])
+    limit = np.float32(0.7)
+    x = np.array([limit, np.nextafter(limit, np.float32(1))], np.float32)
+    p = {"leak": 0, "gain": 1, "threshold": limit}
+    spikes, after = float_step(model, {"v": np.zeros(2, np.float32)}, x, p, reset)
+    assert spikes.tolist() == [False, True]
+    assert after["v"].tolist() == [limit, x[1] - limit if reset == "subtract" else 0]
+
+
+def test_leaks_of_0_and_1_and_below():
+    v = np.array([-3, -1, 1, 3])
+    p = {"gain": 0, "gain_shift": 0, "threshold": 9}
+    for leak, left in {0: [0, 0, 0, 0], 4096: [-3, -1, 1, 3], 2048: [-1, 0, 0, 1], -4096: [3, 1, -1, -3]}.items():
+        assert fixed_step(model, {"v": v}, np.zeros(4, np.int64), p | {"leak": leak})[1]["v"].tolist() == left
+
+
+def test_the_potential_saturates_at_both_ends_before_it_is_compared():
+    p = {"leak": 4096, "gain": 1, "gain_shift": 0, "threshold": TOP}
+    v, x = np.array([TOP, -TOP, 2 - TOP]), np.array([1, -1, -2])
+    spikes, after = fixed_step(model, {"v": v}, x, p)
+    assert (spikes.any(), after["v"].tolist()) == (False, [TOP, -TOP, -TOP])
+
+
+@settings(max_examples=60)
+@given(runs(model, EIGHTHS), RESETS)
+def test_bounds_in_reals(run, reset):
+    assert_bounds_hold(model, run, reset)
+
+
+@settings(max_examples=60)
+@given(runs(model, SMALL), RESETS)
+def test_bounds_in_integers(run, reset):
+    assert_bounds_hold(model, run, reset)
+
+
+@settings(max_examples=25)
+@given(quantized_neurons("lif"))
+def test_its_integers_lie_in_their_bits(layers):
+    layer, fixed = layers
+    assert_in_their_bits(fixed)
+    assert_leaks_are_rounded(layer, fixed)
+    assert_thresholds_share_a_unit(layer, fixed)
