@@ -114,6 +114,6 @@ def _left(op: Op, most: float) -> float:
 
 def narrowest(values: Array) -> Any:
     """The narrowest integer type that holds a table's values."""
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
     kinds = (np.int8, np.int16, np.int32)
-    bound = int(np.abs(values.astype(np.int64)).max(initial=0))
-    return next((kind for kind in kinds if bound <= np.iinfo(kind).max), np.int64)
+    return next((kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max), np.int64)
