@@ -19,36 +19,36 @@ SAMPLES = 4
 """How many samples are measured."""
 
 
+Work = Callable[[Array], object]
+"""A layer's work at the steps at hand, for inputs `[steps, samples, :]`."""
+
+
 class Choice:
-    """One layer's, for one type of accumulator.
+    """One layer's, for one type of accumulator."""
 
-    events, dense: do the layer's work for inputs `[steps, samples, :]`.
-    """
-
-    def __init__(self, events: Callable[[Array], object], dense: Callable[[Array], object]) -> None:
-        self._events, self._dense = events, dense
+    def __init__(self) -> None:
         self._measured = False
         self.empty = self.each = self.product = 0.0
 
-    def takes_events(self, x: Array) -> bool:
-        """Whether events are the faster way for these inputs `[steps, samples, :]`."""
+    def takes_events(self, x: Array, events: Work, dense: Work) -> bool:
+        """Whether events are the faster way for these inputs `[steps, samples, :]`; events, dense: the two ways."""
         if not self._measured:
-            self._measure(np.ascontiguousarray(x[:, :SAMPLES]))
+            self._measure(np.ascontiguousarray(x[:, :SAMPLES]), events, dense)
         pieces = x.shape[0] * x.shape[1]
         return self.empty * pieces + self.each * int(np.count_nonzero(x)) <= self.product * pieces
 
-    def _measure(self, x: Array) -> None:
+    def _measure(self, x: Array, events: Work, dense: Work) -> None:
         """Seconds of a sample's step without events, of each event, and of a sample's dense step."""
-        pieces, events = x.shape[0] * x.shape[1], int(np.count_nonzero(x))
-        if not events:
+        pieces, count = x.shape[0] * x.shape[1], int(np.count_nonzero(x))
+        if not count:
             return
-        self.empty = best(self._events, np.zeros_like(x)) / pieces
-        self.each = max(best(self._events, x) - self.empty * pieces, 0.0) / events
-        self.product = best(self._dense, x) / pieces
+        self.empty = best(events, np.zeros_like(x)) / pieces
+        self.each = max(best(events, x) - self.empty * pieces, 0.0) / count
+        self.product = best(dense, x) / pieces
         self._measured = True
 
 
-def best(work: Callable[[Array], object], x: Array) -> float:
+def best(work: Work, x: Array) -> float:
     """Seconds of the fastest of some trials."""
     seconds = []
     for _ in range(TRIALS):

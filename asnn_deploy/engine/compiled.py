@@ -119,10 +119,8 @@ class Synapses:
 
     def sums(self, run: Run, x: Array) -> Array:
         """The finished accumulators where dense products are faster for these inputs, else nothing."""
-        key = (run.kind, run.graded)
-        if key not in self.choices:
-            self.choices[key] = Choice(partial(self.currents, run), partial(self.dense_sums, run))
-        if self.choices[key].takes_events(x):
+        choice = self.choices.setdefault((run.kind, run.graded), Choice())
+        if choice.takes_events(x, partial(self.currents, run), partial(self.dense_sums, run)):
             return np.zeros((0, 0, 0), run.kind)
         return self.dense_sums(run, x)
 
