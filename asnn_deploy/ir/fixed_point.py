@@ -1,8 +1,8 @@
 """The integer arithmetic: the one definition that every integer implementation is held against.
 
 All quantities are two's-complement integers in wide registers; the widths below are those that a chip needs, and
-`intervals.py` proves that no value leaves them. Modelled on Loihi's LIF (Lava 0.10, `lava.proc.lif`): 24-bit state,
-12-bit decay fractions, 8-bit weights, truncation towards zero.
+`analysis/overflow.py` proves that no value leaves them. Modelled on Loihi's LIF (Lava 0.10, `lava.proc.lif`): 24-bit
+state, 12-bit decay fractions, 8-bit weights, truncation towards zero.
 
     decay      v * leak_q / 2**LEAK_SHIFT, leak_q = round(leak * 2**LEAK_SHIFT)
     scaling    a * gain_q / 2**gain_shift

@@ -1,6 +1,6 @@
 """DeployGraph: a trained network, ready to be carried anywhere.
 
-A graph is an input code, layers (`layers.py`), and edges between them. It is frozen, compared by content, validated
+A graph is an input code, layers (`layers/`), and edges between them. It is frozen, compared by content, validated
 when made, and imports neither torch nor any target.
 """
 

@@ -33,7 +33,7 @@ class InputCode(Input):
     name: the coding's name.
     table: `[T, 256]` int32; `table[t, p]` is what a pixel of value p sends at step t.
     analog: `[T]` bool; True where the step carries the pixel itself instead of spikes.
-    preparation: what the host does to an image first (see `preparation.py`); frames are those of prepared images.
+    preparation: what the host does to an image first (see `preprocessing.py`); frames are those of prepared images.
 
     Raises GraphError where shapes disagree, an entry is negative, an analog step is not the identity, or the
     preparation is unknown.
