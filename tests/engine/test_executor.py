@@ -1,14 +1,23 @@
-"""The executors against plain Python numbers (tests/naive.py), on random networks of every layer kind."""
+"""The executors against plain Python numbers (tests/naive.py), on random networks of every layer kind; steps by parts."""
 
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import naive
 import numpy as np
 import pytest
 from engine.agreement import ALL
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from networks.drawn import exact_graphs, integer_graphs
+from networks.features import (
+    delayed_edges,
+    over_time,
+    recurrent,
+    residual,
+    two_populations,
+)
 from networks.lenet import small_lenet
 from networks.making import constant, linked, random_inputs
 
@@ -132,3 +141,57 @@ def test_a_threshold_left_out_is_its_default():
     without = replace(graph, layers=tuple(layers))
     for convert in (lambda g: g, quantize):
         assert np.array_equal(run(convert(without), images).logits, run(convert(graph), images).logits)
+
+
+@pytest.mark.parametrize("network", [delayed_edges, over_time, residual])
+@settings(max_examples=8)
+@given(cuts=st.sets(st.integers(1, 3)))
+def test_steps_in_any_parts_are_those_of_a_whole_run(network, cuts):
+    """What delayed edges read may have been sent in an earlier part."""
+    graph = network()
+    frames = graph.code.frames(random_inputs(graph, 2)).astype(np.uint8)
+    whole, parts = Executor(graph), Executor(graph)
+    whole.reset(2)
+    parts.reset(2)
+    expected = whole.advance(range(graph.time_steps), {"input": frames})
+    ends = [0, *sorted(cuts), graph.time_steps]
+    for begin, end in pairwise(ends):
+        found = parts.advance(range(begin, end), {"input": frames[begin:end]})
+        for name, signal in expected.items():
+            assert np.array_equal(found[name], signal[begin:end]), name
+
+
+@pytest.mark.parametrize("network", [recurrent, two_populations])
+def test_loops_run_step_by_step_and_other_networks_at_once(network):
+    steps = network().time_steps
+    assert Executor(network()).blocks() == [range(t, t + 1) for t in range(steps)]
+    assert Executor(delayed_edges()).blocks() == [range(steps)]
+
+
+@settings(max_examples=10)
+@given(st.permutations(range(5)), st.integers(1, 5), st.integers(1, 3))
+def test_samples_that_are_kept_go_on_as_if_alone(order, count, begin):
+    """Their states and their pasts come with them, in the order that is asked for."""
+    graph = delayed_edges()
+    kept = np.array(order[:count])
+    images = random_inputs(graph, 5)
+    some, alone = Executor(graph), Executor(graph)
+    some.reset(5)
+    alone.reset(count)
+    for t in range(graph.time_steps):
+        if t == begin:
+            some.keep(kept)
+        frame = graph.code.frame(images, t).astype(np.uint8)
+        found = some.step(t, {"input": frame if t < begin else frame[kept]})
+        expected = alone.step(t, {"input": frame[kept]})
+        for name, signal in expected.items():
+            assert np.array_equal(found[name][kept] if t < begin else found[name], signal), name
+
+
+def test_a_profile_names_every_layer_and_times_the_first_of_fused_ones():
+    graph = small_lenet()
+    executor = Executor(graph, wanted=[graph.readout.name])
+    times = executor.profile(random_inputs(graph, 2))
+    assert list(times) == [layer.name for layer in graph.layers]
+    first = {unit.layers[0] for unit in executor.units}
+    assert {name for name, seconds in times.items() if seconds > 0} == first

@@ -10,15 +10,19 @@ from exactness import assert_order_free
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from networks.drawing import Drawing
-from networks.making import constant, random_inputs
+from networks.making import constant, random_inputs, static_neuron
 
 from asnn_deploy.engine.executor import Executor
+from asnn_deploy.engine.kernels.records import LIF, Machine
+from asnn_deploy.engine.neurons import narrow, prepared
 from asnn_deploy.engine.population import Population
+from asnn_deploy.engine.registers import NotCompilable
 from asnn_deploy.engine.units import Stepwise
 from asnn_deploy.errors import GraphError
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.fixed_point import STATE_BITS, largest
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Flatten, Linear, Neuron, Readout, Reshape, Scale
 from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameter, State
 from asnn_deploy.ir.step_table import StepTable
@@ -194,3 +198,28 @@ def test_what_may_leave_a_register_is_computed_by_the_definition():
         (unit,) = (unit for unit in fused.units if "lif" in unit.layers)
         assert isinstance(unit, kind)
         assert fused.run(np.full((1, 1), 255, np.uint8), ALL).potentials["lif"].max() == largest(STATE_BITS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_lif_has_its_own_kernel_and_all_others_are_programs(name):
+    kind = np.int32 if name == "loihi-lif" else np.float32
+    tables = {key: constant(1, 2, kind) for key in ("du", "dv", "vth")} if kind is np.int32 else {}
+    neuron = static_neuron("neurons", 2, name, "zero", **tables)
+    layers = [Linear("synapses", constant([[1]], 2, kind)), neuron, Readout("readout", constant(1, 2, kind))]
+    arithmetic = "fixed" if kind is np.int32 else "float32"
+    graph = DeployGraph.chain((1,), input_code("latency", 2), layers, arithmetic=arithmetic)
+    assert isinstance(prepared(graph, neuron), LIF if name == "lif" else Machine)
+
+
+@pytest.mark.parametrize(("weight", "fits"), [(2**31 - 1, True), (2**31, False)])
+def test_currents_are_passed_on_in_32_bits(weight, fits):
+    layers = [
+        Linear("synapses", constant([[weight]], 1, np.int64)),
+        Neuron("neurons", "li", {key: constant(0, 1, np.int64) for key in ("leak", "gain", "gain_shift")}),
+        Readout("readout", constant(1, 1, np.int64)),
+    ]
+    graph = DeployGraph.chain((1,), InputCode("ones", np.ones((1, 256)), [False]), layers, arithmetic="fixed")
+    assert narrow(graph, graph.by_name["neurons"]) is fits
+    if not fits:
+        with pytest.raises(NotCompilable, match="neurons"):
+            prepared(graph, graph.by_name["neurons"])

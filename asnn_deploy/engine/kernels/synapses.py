@@ -74,7 +74,7 @@ def gather(x: Any, start: Any, table: Any, g: Any, begins: Any, inputs: Any, val
 
 @compiled
 def reached(place: Any, tap: Any, stride: Any, padding: Any, dilation: Any, count: Any) -> int:
-    """Which output an input at `place` reaches through a tap, along one axis; -1 for none."""
+    """Which output an input at `place` reaches through a tap, along one axis; negative for none."""
     at = place + padding - tap * dilation
     if stride > 1:
         if at % stride:
