@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from asnn_deploy.errors import InputError
 from asnn_deploy.ir.neurons import MODELS, NeuronModel
 from asnn_deploy.util.suggest import unknown_name
 
@@ -74,5 +75,13 @@ class ModelConfig(Section):
 
 
 def definition(neuron: str) -> NeuronModel:
-    """Return the neuron model that a configuration calls so. Raises InputError and MissingDependency as Parts do."""
+    """Return the neuron model that a configuration calls so.
+
+    Raises InputError and MissingDependency as Parts do, and InputError if another package claims a name of ours.
+    """
+    if neuron in ALIASES and neuron in MODELS:
+        raise InputError(
+            f"neuron model {neuron!r} is defined twice, by asnn_deploy, whose name for a trained {ALIASES[neuron]} it "
+            "is, and by another package; uninstall one of them"
+        )
     return MODELS.find(ALIASES.get(neuron, neuron))

@@ -61,8 +61,8 @@ class Parts(MutableMapping[str, T]):
     def find(self, name: str) -> T:
         """Return the part of that name.
 
-        Raises InputError if there is none, if two claim the name or if it is something else, and MissingDependency if
-        it cannot be loaded.
+        Raises InputError if there is none, if two claim the name, if it has another or is something else, and
+        MissingDependency if it cannot be loaded.
         """
         if name in self._loaded:
             return self._adopted(name, self._loaded[name])
@@ -79,7 +79,13 @@ class Parts(MutableMapping[str, T]):
         except Exception as error:  # whatever a stranger's module raises
             reason = " ".join(str(error).split()) or type(error).__name__
             raise MissingDependency(f"{self.what} {name!r} cannot be loaded from {places[0][0]}: {reason}") from error
-        return self._loaded.setdefault(name, self._adopted(name, part))
+        part = self._adopted(name, part)
+        own = getattr(part, "name", name) if _named(self.base) else name
+        if own != name:
+            raise InputError(
+                f"{self.what} {name!r} of {places[0][0]} calls itself {own!r}; register it by the entry point {own}"
+            )
+        return self._loaded.setdefault(name, part)
 
     def _adopted(self, name: str, part: Any) -> T:
         try:
@@ -131,6 +137,11 @@ def adopted(part: Any, base: type[B]) -> B:
         grown = new_class(kind.__name__, (kind, base))
         object.__setattr__(part, "__class__", grown)
     return part  # type: ignore[no-any-return]
+
+
+def _named(base: type[Any]) -> bool:
+    """Whether parts of this class say what they are called."""
+    return any("name" in vars(kind).get("__annotations__", ()) for kind in base.__mro__)
 
 
 def _same(part: Any) -> Any:

@@ -16,7 +16,7 @@ from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
-from asnn_deploy.errors import DataError, InputError, MissingDependency, UnsupportedError
+from asnn_deploy.errors import ConfigError, DataError, InputError, MissingDependency, UnsupportedError
 from asnn_deploy.fit import chip_names, fit, load_chip
 from asnn_deploy.fit.chip import FOLDER
 from asnn_deploy.input.coding import input_code
@@ -101,6 +101,23 @@ def test_two_parts_of_one_name_are_both_named(installed, example):
     ):
         parts.find(taken)
     assert next(name for name in parts if parts.problem(name) is None)
+
+
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e.split("/")[0] not in ("data", "chips")])
+def test_a_part_is_registered_by_its_own_name(installed, example):
+    parts = installed(example, "alias")
+    with pytest.raises(
+        InputError, match=f"{parts.what} 'alias' of {module_of(example)}:.* calls itself '.*'; register"
+    ):
+        parts.find("alias")
+
+
+def test_no_other_package_may_claim_the_name_of_a_trained_neuron(installed):
+    installed("neurons/inhibited.py", "asnn")
+    with pytest.raises(ConfigError, match="'asnn' is defined twice, by asnn_deploy, .* and by another package"):
+        make_config(preset("digits-lenet"), "x")
+    listed = asnn(installed.folder, "list")
+    assert listed.returncode == 0, listed.stderr
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
