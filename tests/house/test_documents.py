@@ -1,5 +1,6 @@
 """The commands in the README and the tutorial, run as they stand there, on small data; the example; dead links."""
 
+import ast
 import json
 import re
 import runpy
@@ -140,3 +141,18 @@ def test_every_statement_of_the_arithmetic_names_a_test_that_exists():
         assert f"def {test}" in (ROOT / file).read_text(), f"{file}::{test}"
     held = {int(n) for row in re.findall(r"^\| ([\d, ]+)", text, re.MULTILINE) for n in re.findall(r"\d+", row)}
     assert held == {int(n) for n in re.findall(r"^\*\*\((\d+)\)", text, re.MULTILINE)} == set(range(1, 13))
+
+
+def test_docstrings_name_files_that_exist():
+    """By the end of their path; Lava's, the reference code's and those of a bundle are elsewhere."""
+    folders = ("asnn_deploy", "exporters", "targets", "tests", "benchmarks", "examples", "scripts", "docs")
+    there = [f"/{path.relative_to(ROOT)}" for folder in folders for path in (ROOT / folder).rglob("*.*")]
+    there += [f"/{path.name}" for path in ROOT.glob("*.*")]
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    missing = []
+    for path in (ROOT / name[1:] for name in there if name.endswith(".py")):
+        for node in filter(lambda node: isinstance(node, documented), ast.walk(ast.parse(path.read_text()))):
+            named = re.findall(r"`([\w/.-]+\.(?:py|md))`", ast.get_docstring(node) or "")
+            missing += [(path.name, name) for name in named if not any(other.endswith(f"/{name}") for other in there)]
+    elsewhere = ("lava/", "lenet_spiking.py", "run.py")
+    assert not [found for found in missing if not found[1].startswith(elsewhere)]
