@@ -48,12 +48,14 @@ def test_any_attention_is_exact(graph, tmp_path_factory):
     assert_exact(graph, tmp_path_factory.mktemp("nir"))
 
 
-def test_a_signal_times_itself(tmp_path):
-    graph = convolutional()
+@pytest.mark.parametrize("late", [0, 3])
+def test_a_signal_times_itself(tmp_path, late):
+    """Also if it comes too late for any step to read it."""
+    graph = convolutional(T=3)
     layers, edges = [*graph.layers], [*graph.edges]
     at = next(i for i, layer in enumerate(layers) if layer.kind == "flatten")
     layers.insert(at, Product("square", "chw,chw->chw"))
-    edges = [Edge("square", "flatten") if edge.target == "flatten" else edge for edge in edges]
+    edges = [Edge("square", "flatten", late) if edge.target == "flatten" else edge for edge in edges]
     edges += [Edge(layers[at - 1].name, "square")] * 2
     assert_exact(DeployGraph(graph.input_shape, graph.code, tuple(layers), tuple(edges)), tmp_path)
 

@@ -89,10 +89,11 @@ def check_dialect(dialect: str) -> None:
 
 def _unrolled(graph: DeployGraph, extended: bool) -> tuple[dict[str, Node], dict[str, Any]]:
     from asnn_exporters.nir import extension, header, unroll
+    from asnn_exporters.nir.layers import needs_extension
 
     unrolled = unroll.unroll(graph, extended)
     aside = {header.UNUSED: header.kept_aside(unrolled.unused)}
-    needed = any(node.kind in extension.FIELDS for node in unrolled.nodes.values())
+    needed = any(needs_extension(layer, graph) for layer in graph.layers)  # also where no step reads them
     dialect, about = ("extended", extension.ABOUT) if needed else ("canonical", "")
     if graph.code.preparation != "raw":
         about += f" Images are to be prepared by {graph.code.preparation} first."
