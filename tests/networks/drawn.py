@@ -39,7 +39,7 @@ def image_graphs(draw, models=("lif",)):
         if draw(st.booleans()):
             drawing.recurrence(2)
         drawing.neurons("lif2", drawing.shape, models)
-        late = draw(st.none() | st.integers(0, drawing.steps + 1))  # of the residual: the sum of spikes goes on
+        late = draw(st.none() | st.integers(1, drawing.steps + 1))  # of the residual: the sum of spikes goes on
         drawing.put(Add("residual"), "lif1", "lif2", *([] if late is None else [Edge("lif1", "residual", late)]))
     drawing.pool("pool")
     drawing.put(Flatten("flat"))
