@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from neuron_steps import MANTISSA, RESETS, SHIFT, TOP, whole, within
+from neuron_steps import EIGHTHS, MANTISSA, RESETS, SHIFT, SMALL, TOP, assert_bounds_hold, runs, whole, within
 
+from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.ir.neurons.bounds import ENDLESS, Interval, Intervals
 from asnn_deploy.ir.neurons.operations import INTEGERS
 
@@ -112,3 +113,11 @@ def test_firing_in_reals_leaves_next_to_nothing_at_least(a, b, threshold, reset)
     for v in (low, high, min(max(np.nextafter(threshold, 9), low), high), min(max(threshold, low), high)):
         left = v if v <= threshold else 0.0 if reset == "zero" else v - threshold
         assert rest.low <= left <= rest.high
+
+
+@pytest.mark.parametrize("numbers", [EIGHTHS, SMALL], ids=["reals", "integers"])
+@pytest.mark.parametrize("name", [name for name in MODELS if MODELS[name].real])
+@settings(max_examples=60)
+@given(data=st.data(), reset=RESETS)
+def test_a_neurons_bounds_hold_what_it_reaches(name, numbers, data, reset):
+    assert_bounds_hold(MODELS[name], data.draw(runs(MODELS[name], numbers)), reset)

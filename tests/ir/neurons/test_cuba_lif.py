@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from neuron_steps import (
-    EIGHTHS,
     REALS,
     RESETS,
-    SMALL,
     TOP,
     WIDE,
-    assert_bounds_hold,
     assert_follows,
     assert_in_their_bits,
     assert_leaks_are_rounded,
@@ -83,18 +80,6 @@ def test_leaks_of_0_and_below():
         given = p | dict(zip(("current_leak", "leak"), leaks))
         _, after = fixed_step(model, start, np.zeros(2, np.int64), given)
         assert (after["v"].tolist(), after["i"].tolist()) == (v, i)
-
-
-@settings(max_examples=60)
-@given(runs(model, EIGHTHS), RESETS)
-def test_bounds_in_reals(run, reset):
-    assert_bounds_hold(model, run, reset)
-
-
-@settings(max_examples=60)
-@given(runs(model, SMALL), RESETS)
-def test_bounds_in_integers(run, reset):
-    assert_bounds_hold(model, run, reset)
 
 
 @settings(max_examples=25)

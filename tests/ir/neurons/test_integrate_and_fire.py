@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from neuron_steps import (
-    EIGHTHS,
     REALS,
     RESETS,
-    SMALL,
     TOP,
     WIDE,
-    assert_bounds_hold,
     assert_follows,
     assert_in_their_bits,
     assert_thresholds_share_a_unit,
@@ -65,18 +62,6 @@ def test_it_saturates_at_both_ends_before_it_is_compared():
     p = {"gain": 1, "gain_shift": 0, "threshold": TOP}
     spikes, after = fixed_step(model, {"v": np.array([TOP, -TOP])}, np.array([5, -5]), p)
     assert (spikes.any(), after["v"].tolist()) == (False, [TOP, -TOP])
-
-
-@settings(max_examples=60)
-@given(runs(model, EIGHTHS), RESETS)
-def test_bounds_in_reals(run, reset):
-    assert_bounds_hold(model, run, reset)
-
-
-@settings(max_examples=60)
-@given(runs(model, SMALL), RESETS)
-def test_bounds_in_integers(run, reset):
-    assert_bounds_hold(model, run, reset)
 
 
 @settings(max_examples=25)

@@ -3,12 +3,9 @@
 import numpy as np
 from hypothesis import given, settings
 from neuron_steps import (
-    EIGHTHS,
     REALS,
-    SMALL,
     TOP,
     WIDE,
-    assert_bounds_hold,
     assert_follows,
     assert_in_their_bits,
     assert_leaks_are_rounded,
@@ -51,18 +48,6 @@ def test_it_sends_its_potential_and_never_resets():
     for reset in ("subtract", "zero"):
         sent, after = fixed_step(model, {"v": np.array([TOP, -TOP, 7])}, np.array([1, -1, 1]), p, reset)
         assert sent.tolist() == after["v"].tolist() == [TOP, -TOP, 8]
-
-
-@settings(max_examples=60)
-@given(runs(model, EIGHTHS))
-def test_bounds_in_reals(run):
-    assert_bounds_hold(model, run, "subtract")
-
-
-@settings(max_examples=60)
-@given(runs(model, SMALL))
-def test_bounds_in_integers(run):
-    assert_bounds_hold(model, run, "subtract")
 
 
 @settings(max_examples=25)

@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from neuron_steps import (
-    EIGHTHS,
     REALS,
     RESETS,
-    SMALL,
     TOP,
     WIDE,
-    assert_bounds_hold,
     assert_follows,
     assert_in_their_bits,
     assert_leaks_are_rounded,
@@ -76,18 +73,6 @@ def test_the_potential_saturates_at_both_ends_before_it_is_compared():
     v, x = np.array([TOP, -TOP, 2 - TOP]), np.array([1, -1, -2])
     spikes, after = fixed_step(model, {"v": v}, x, p)
     assert (spikes.any(), after["v"].tolist()) == (False, [TOP, -TOP, -TOP])
-
-
-@settings(max_examples=60)
-@given(runs(model, EIGHTHS), RESETS)
-def test_bounds_in_reals(run, reset):
-    assert_bounds_hold(model, run, reset)
-
-
-@settings(max_examples=60)
-@given(runs(model, SMALL), RESETS)
-def test_bounds_in_integers(run, reset):
-    assert_bounds_hold(model, run, reset)
 
 
 @settings(max_examples=25)
