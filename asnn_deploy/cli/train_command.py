@@ -25,10 +25,11 @@ OPTIONS = {
     "teacher": "loss.teacher",
 }
 """Which configuration key each option sets."""
-FLAGS = {key: f"--{name.replace('_', '-')}" for name, key in OPTIONS.items() if "." in key}
-SETTING = re.compile(rf"\b({'|'.join(map(re.escape, FLAGS))})\b( ?= ?)?")
-"""A key that has an option, in a message of the core, and its equals sign."""
+FLAGS = {key: f"--{name.removesuffix('_spec').replace('_', '-')}" for name, key in OPTIONS.items()}
+SETTING = re.compile(rf"\b({'|'.join(re.escape(key) for key in FLAGS if '.' in key)})\b( ?= ?)?")
+"""A key that has an option, in a message of the core, and its equals sign; keys without a dot are words, too."""
 REMEDY = re.compile(r"\bset ([a-z_]+\.[a-z_]+) ?= ?([\w.]+)")
+"""Advice of the core to set a key, which on the command line is `--set KEY=VALUE`."""
 
 
 @click.command(epilog="Example: asnn-deploy train --preset digits-lenet --epochs 3 --out run")
@@ -131,7 +132,7 @@ def configuration(
     for key, value in given.items():
         least = 0 if key == "training.seed" else 1
         if isinstance(value, int) and value < least:
-            raise ConfigError(f"{FLAGS.get(key, '--time-steps')} {value}: must be at least {least}")
+            raise ConfigError(f"{FLAGS[key]} {value}: must be at least {least}")
     changes = given | parse_settings(settings)
     with naming("--set"):
         changed = merge(values, changes)

@@ -83,10 +83,13 @@ TRAIN = ["train", "--preset", "digits-lenet", "--out", "run"]
         ([*TRAIN, "--data", "digit"], "unknown data set 'digit'; did you mean 'digits'"),
         ([*TRAIN, "--data", "npz:absent.npz"], "absent.npz: no such file"),
         ([*TRAIN, "--set", "model.name=lenett"], "unknown model 'lenett'; did you mean 'lenet'"),
+        ([*TRAIN, "--teacher", "absent.onnx"], "error: --teacher absent.onnx: no such file"),
+        ([*TRAIN, "--set", "training.sharded=true"], "nothing to share out; raise --devices"),
         ([*TRAIN, "--resume"], "nothing to resume"),
         (
             ["train", "--preset", "cifar-lenet", "--data", "digits", "--out", "run"],
-            "images are (1, 8, 8) (channels, height, width), cifar-lenet takes (3, 32, 32)",
+            "images are (1, 8, 8) (channels, height, width), cifar-lenet takes (3, 32, 32); choose another preset, or "
+            "--set model.input_shape=null",
         ),
         (["trian"], "No such command 'trian'"),
         (["run", "absent", "--target", "reference"], "absent: does not exist"),

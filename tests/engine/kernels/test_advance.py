@@ -32,7 +32,7 @@ def form(network, fixed):
 
 @cache
 def pair(network, fixed):
-    """Two units of one network, which begin anew with every reset."""
+    """Two units of one network; each is reset before it runs."""
     return first_unit(form(network, fixed)), first_unit(form(network, fixed))
 
 
