@@ -80,7 +80,7 @@ class Parts(MutableMapping[str, T]):
             reason = " ".join(str(error).split()) or type(error).__name__
             raise MissingDependency(f"{self.what} {name!r} cannot be loaded from {places[0][0]}: {reason}") from error
         part = self._adopted(name, part)
-        own = getattr(part, "name", name) if _named(self.base) else name
+        own = _own_name(part, self.base, name)
         if own != name:
             raise InputError(
                 f"{self.what} {name!r} of {places[0][0]} calls itself {own!r}; register it by the entry point {own}"
@@ -139,9 +139,13 @@ def adopted(part: Any, base: type[B]) -> B:
     return part  # type: ignore[no-any-return]
 
 
-def _named(base: type[Any]) -> bool:
-    """Whether parts of this class say what they are called."""
-    return any("name" in vars(kind).get("__annotations__", ()) for kind in base.__mro__)
+def _own_name(part: Any, base: type[Any], default: str) -> Any:
+    """What a part calls itself; the default if it does not say, or if parts of its kind have no name."""
+    named = any("name" in vars(kind).get("__annotations__", ()) for kind in base.__mro__)
+    try:
+        return part.name if named else default
+    except AttributeError:
+        return default
 
 
 def _same(part: Any) -> Any:
