@@ -18,6 +18,7 @@ import numpy as np
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.inputs import Input
 from asnn_deploy.ir.layers import Layer, Neuron, Readout, Shape, Synapses
+from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.ir.step_table import StepTable
 
@@ -46,6 +47,7 @@ class DeployGraph:
     arithmetic: "float32" or "fixed" (integer tables, see `fixed_point.py`).
     dt: the length of one time step in seconds.
     quantization: the choices of the integer version, made on data (see `quantize`).
+    meaning: the rules by which the NIR file of another tool was read; None if it came from nowhere else.
 
     Raises GraphError from every broken rule, naming the layer.
     """
@@ -57,6 +59,7 @@ class DeployGraph:
     arithmetic: str = "float32"
     dt: float = 1e-3
     quantization: Quantization = field(default_factory=Quantization)
+    meaning: Meaning | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(int(n) for n in self.input_shape))

@@ -78,6 +78,7 @@ class SequenceInput(Input):
 
     steps: T; None for any number. values: "spikes" (0 or 1), "counts" (whole numbers up to `most`) or "values" (float32
     numbers of a magnitude up to `most`). unit: of values that enter an integer network, rounded to multiples of it.
+    stated: False if nobody has said yet what enters, as in NIR files of other tools: `fed` settles it by the data.
 
     Raises GraphError for another kind, or counts that do not fit a byte.
     """
@@ -86,6 +87,7 @@ class SequenceInput(Input):
     values: str = "spikes"
     most: float = 1.0
     unit: float | None = None
+    stated: bool = True
     kind: ClassVar[str] = "sequence"
     name: ClassVar[str] = "sequence"  # type: ignore[misc]
 
@@ -153,7 +155,23 @@ class SequenceInput(Input):
             raise DataError(f"{where}: frames hold NaN or infinity; every value must be finite")
         self._check_values(samples, where)
 
+    def fed(self, samples: Array) -> SequenceInput:
+        """Return what enters a network that is fed such samples `[B, T, ...]`; itself if that was stated.
+
+        Spikes if they are all 0 or 1, counts if they are whole and fit a byte, else values up to the largest.
+        """
+        if self.stated:
+            return self
+        low, high = (float(f(samples)) if samples.size else 0.0 for f in (np.min, np.max))
+        if low >= 0 and high <= LARGEST_COUNT and bool((samples == np.rint(samples)).all()):
+            kind = ("spikes", 1.0) if high <= 1 else ("counts", high)
+        else:
+            kind = ("values", max(-low, high))
+        return replace(self, values=kind[0], most=kind[1], stated=True)
+
     def _check_values(self, samples: Array, where: str) -> None:
+        if not self.stated:
+            return
         low, high = (float(f(samples)) if samples.size else 0.0 for f in (np.min, np.max))
         if self.values != "values" and samples.size and not (samples == np.rint(samples)).all():
             raise DataError(f"{where}: frames hold numbers that are not whole; the network takes {self.values}")

@@ -18,6 +18,7 @@ from asnn_deploy.ir.graph import DeployGraph, Edge, check_neurons
 from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.inputs import Input, SequenceInput
 from asnn_deploy.ir.layers import LAYERS, Layer, Neuron
+from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
@@ -44,6 +45,7 @@ def save_graph(path: Path, graph: DeployGraph) -> None:
         "arithmetic": graph.arithmetic,
         "dt": graph.dt,
         "quantization": graph.quantization.to_json(),
+        "meaning": None if graph.meaning is None else graph.meaning.to_json(),
         "layers": [
             {"kind": layer.kind, **static_fields(layer), "tables": sorted(layer.tables())} for layer in graph.layers
         ],
@@ -73,6 +75,7 @@ def load_graph(path: Path) -> DeployGraph:
             header["arithmetic"],
             header["dt"],
             Quantization.from_json(header["quantization"]),
+            Meaning.from_json(header.get("meaning")),
         )
         check_neurons(graph)
     except (*DAMAGE, GraphError) as error:
@@ -85,7 +88,8 @@ def sequence_fields(code: Input) -> dict[str, Any] | None:
     if not isinstance(code, SequenceInput):
         return None
     unit = {} if code.unit is None else {"unit": code.unit}
-    return {"steps": code.steps, "values": code.values, "most": code.most, **unit}
+    stated = {} if code.stated else {"stated": False}
+    return {"steps": code.steps, "values": code.values, "most": code.most, **unit, **stated}
 
 
 def sequence_from(values: dict[str, Any] | None) -> SequenceInput | None:

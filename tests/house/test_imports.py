@@ -15,7 +15,7 @@ FLOORS = (
     {"errors"},
     {"util"},
     {"ir"},
-    {"input", "analysis"},
+    {"input", "analysis", "conventions"},
     {"engine"},
     {"quantize", "loihi", "energy"},
     {"fit"},

@@ -72,6 +72,7 @@ def describe(graph: DeployGraph) -> dict[str, Any]:
         "layers": layers,
         "edges": [[edge.source, edge.target, edge.delay] for edge in graph.edges],
         "quantization": graph.quantization.to_json(),
+        **({} if graph.meaning is None else {"meaning": graph.meaning.to_json()}),
     }
     plain: dict[str, Any] = json.loads(json.dumps(description, default=lambda number: number.item()))
     return plain

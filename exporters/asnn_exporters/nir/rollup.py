@@ -16,6 +16,7 @@ import numpy as np
 from asnn_deploy.errors import BundleError, GraphError
 from asnn_deploy.ir.graph import DeployGraph, Edge, check_neurons
 from asnn_deploy.ir.layers import Layer
+from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.ir.serialize import layer_from
 from asnn_deploy.ir.step_table import StepTable
@@ -98,6 +99,7 @@ def _graph(
             tuple(_edge(*entry) for entry in header["edges"]),
             dt=header["dt"],
             quantization=Quantization.from_json(header["quantization"]),
+            meaning=Meaning.from_json(header.get("meaning")),
         )
         check_neurons(graph)
     return graph

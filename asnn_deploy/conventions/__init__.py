@@ -1,0 +1,86 @@
+"""Conventions: what each tool means by its NIR files, one TOML file each.
+
+How to add one: copy `nir.toml`; nothing else knows the list. Every rule was measured against the tool itself or read in
+its source, and says which (`source`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from asnn_deploy.errors import InputError
+from asnn_deploy.ir.meaning import RULES, Meaning
+from asnn_deploy.util.suggest import unknown_name
+from asnn_deploy.util.toml_schema import Section, Text, read_toml
+
+FOLDER = Path(__file__).parent
+WHAT = "convention"
+
+
+class Resets(Section):
+    """What a tool does that resets so; feedback: neurons with a synaptic current or a recurrent connection."""
+
+    others: Text
+    feedback: Text | None = None
+
+
+class Convention(Section):
+    """One tool's rules.
+
+    time_unit: of its time constants. dt: the time step that its exporter takes for granted; None: the file says.
+    resets: what its users' words for a reset mean in its neurons, if not what they mean elsewhere.
+    taus: "times dt" if its exporter multiplies time constants by the time step once too often.
+    faults: what else its exporter does, one sentence each.
+    """
+
+    name: Text
+    title: Text
+    versions: Text
+    source: Text
+    time_unit: Literal["seconds", "milliseconds", "steps"]
+    dt: float | None = None
+    reset: Text
+    integration: Text
+    fires: Text
+    spikes: Text
+    update: Text
+    taus: Literal["as written", "times dt"] = "as written"
+    resets: dict[str, Resets] = Field(default_factory=dict)
+    faults: tuple[Text, ...] = ()
+
+
+def tools() -> tuple[str, ...]:
+    """Return the names of the tools whose conventions are known."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def load_convention(tool: str) -> Convention:
+    """Return a tool's convention. Raises InputError for an unknown name."""
+    if tool not in tools():
+        raise InputError(unknown_name("tool", tool, tools()))
+    return read_toml(FOLDER / f"{tool}.toml", WHAT, Convention)
+
+
+def meaning(tool: str | None = None, *, dt: float | None = None, **stated: str | None) -> Meaning:
+    """Return the rules of a tool, each replaced by what is stated; without a tool, those of NIR's text, reset to zero.
+
+    stated: rules by name (`ir.meaning.RULES`); those that are None are the tool's. What nobody stated is `assumed`.
+    Raises InputError for an unknown tool or rule, or a time step that is not positive.
+    """
+    convention = load_convention(tool or "nir")
+    rules: dict[str, Any] = {rule: getattr(convention, rule) for rule in RULES}
+    given = {rule: value for rule, value in stated.items() if value is not None}
+    unknown = next((rule for rule in given if rule not in RULES), None)
+    if unknown is not None:
+        raise InputError(unknown_name("rule", unknown, RULES))
+    if tool is None:
+        rules["reset"] = "zero"
+    step = dt if dt is not None else convention.dt
+    assumed = [] if tool else [rule for rule in ("dt", *RULES) if rule not in given and (rule != "dt" or dt is None)]
+    found = Meaning(tool, 1e-4 if step is None else step, **rules | given, taus=convention.taus, assumed=tuple(assumed))
+    resets = convention.resets.get(found.reset)
+    return found if resets is None else replace(found, reset=resets.others, feedback_reset=resets.feedback)

@@ -1,0 +1,98 @@
+"""The meaning of a NIR file: what its numbers do in a time step.
+
+A NIR file holds equations in continuous time, and neither a time step nor how a step is computed; each tool has its own
+rules (`asnn_deploy/conventions/`). A graph that was read from such a file keeps the rules that it was read by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+from asnn_deploy.errors import InputError
+from asnn_deploy.util.suggest import unknown_name
+
+RESETS = {
+    "subtract": "subtracts the threshold at once",
+    "zero": "sets the membrane potential to its reset value at once",
+    "delayed-subtract": "subtracts the threshold at the next step, after the leak",
+    "delayed-zero": "sets the membrane potential to its reset value at the next step, after that step's input",
+    "leftover-subtract": "subtracts the threshold at once, and again at the next step if what is left lies above it",
+    "early-subtract": "fires on the membrane potential of the step before, and subtracts the threshold after the leak",
+}
+"""How neurons reset, in words."""
+INTEGRATIONS = {
+    "euler": "Euler's method, decay 1 - dt/tau",
+    "exponential": "exact integration, decay exp(-dt/tau)",
+}
+FIRES = {"above": "fires above its threshold", "at": "fires at its threshold and above"}
+SPIKES = {"one": "sends at most one spike in a step", "many": "sends as many spikes in a step as thresholds fit in"}
+UPDATES = {
+    "integrated": "inputs are integrated over the step: times dt/tau and r",
+    "added": "inputs are added as they are, times r",
+    "relaxing": "the membrane potential moves towards its input: v + dt/tau ((v_leak - v) + r x); currents jump first",
+    "decaying": "inputs are added as they are; the synaptic current decays after its input is added",
+}
+"""The arithmetic of inputs, in words."""
+RULES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"reset": RESETS, "integration": INTEGRATIONS, "fires": FIRES, "spikes": SPIKES, "update": UPDATES}
+)
+"""The rules and what each may be, with the words for it."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """The rules by which a NIR file is read.
+
+    tool: whose rules they are, None if nobody's in particular.
+    dt: the length of a time step, in the unit of the file's time constants.
+    reset, integration, fires, spikes, update: see the tables above.
+    feedback_reset: how neurons with a synaptic current or a recurrent connection reset, if not as the others.
+    taus: "as written", or "times dt" if its exporter multiplied them by the time step once too often.
+    assumed: the rules that nobody stated.
+
+    Raises InputError naming a rule and what it may be.
+    """
+
+    tool: str | None = None
+    dt: float = 1e-4
+    reset: str = "zero"
+    integration: str = "euler"
+    fires: str = "above"
+    spikes: str = "one"
+    update: str = "integrated"
+    feedback_reset: str | None = None
+    taus: str = "as written"
+    assumed: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.dt < math.inf:
+            raise InputError(f"dt = {self.dt}: a time step must be positive and finite")
+        for rule, words in RULES.items():
+            if getattr(self, rule) not in words:
+                raise InputError(unknown_name(rule, getattr(self, rule), words))
+        object.__setattr__(self, "assumed", tuple(self.assumed))
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """The rules by name, with dt."""
+        return {"dt": self.dt, **{rule: getattr(self, rule) for rule in RULES}}
+
+    def in_words(self) -> str:
+        """Return what the rules are, on one line."""
+        whose = f"as {self.tool} means it: " if self.tool else ""
+        words = ", ".join([f"dt {self.dt:g}", *(f"{key} {value}" for key, value in self.rules.items() if key != "dt")])
+        assumed = f" (assumed: {', '.join(self.assumed)})" if self.assumed else ""
+        return f"{whose}{words}{assumed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The meaning as JSON values."""
+        return {f.name: list(v) if isinstance(v := getattr(self, f.name), tuple) else v for f in fields(self)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any] | None) -> Meaning | None:
+        """The inverse of `to_json`; None stays None. Raises TypeError or InputError for anything else."""
+        return None if values is None else cls(**values)
