@@ -10,8 +10,13 @@ from asnn_deploy.errors import BundleError, GraphError, InputError
 
 def refused(path):
     """The one-line error that reading a file ends with."""
-    with pytest.raises(BundleError) as caught:
-        read(path)
+    return refused_by(read, path, BundleError)
+
+
+def refused_by(function, path, kind):
+    """The one-line error of that kind that a function of a file's path ends with."""
+    with pytest.raises(kind) as caught:
+        function(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message

@@ -230,8 +230,14 @@ def infer_shapes(graph: DeployGraph) -> dict[str, Shape]:
                 shapes[layer.name] = layer.output_shape(*known)
             else:
                 waiting.append(layer)
-        if len(waiting) == len(unknown):
-            raise waiting[0].refuse("its input shape cannot be found: a loop of delayed edges must pass through an add")
+        if len(waiting) == len(unknown):  # a loop that nothing outside leads into
+            fixed = next((layer for layer in waiting if layer.own_shape is not None), None)
+            if fixed is None:
+                raise waiting[0].refuse(
+                    "its input shape cannot be found: a loop of delayed edges must pass through an add or a linear map"
+                )
+            shapes[fixed.name] = fixed.own_shape  # type: ignore[assignment]
+            waiting.remove(fixed)
         unknown = waiting
     for layer in graph.layers:
         layer.output_shape(*(shapes[e.source] for e in graph.inputs_of[layer.name]))

@@ -64,6 +64,11 @@ class Layer:
         return False
 
     @property
+    def own_shape(self) -> Shape | None:
+        """The shape that leaves it whatever enters; None if it depends on what enters."""
+        return None
+
+    @property
     def sliding(self) -> Sliding | None:
         """The window over which it reads; None if each element reads its own place, or all places."""
         return None

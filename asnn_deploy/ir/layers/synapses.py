@@ -112,6 +112,10 @@ class Linear(Synapses):
 
     kind: ClassVar[str] = "linear"
 
+    @property
+    def own_shape(self) -> Shape | None:
+        return self.weight.shape[:1]
+
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
         if len(self.weight.shape) != 2 or shape != self.weight.shape[1:]:

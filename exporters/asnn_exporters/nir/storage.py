@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ from asnn_exporters.nir import extension
 
 LARGEST = 16 * 2**30
 """Bytes that a file may unpack to; an honest network stays far below, a made-up one must not exhaust the memory."""
+FOREIGN = {
+    b"version https://git-lfs": "it is a Git LFS pointer, which stands for the file; run `git lfs pull`",
+    b"PK\x03\x04": "it is a zip archive, as torch.save writes them; export the network with nir.write",
+    b"\x80": "it is a Python pickle; export the network with nir.write",
+}
+"""What other files begin with: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md; zip's local file header
+(APPNOTE.TXT 4.3.7); pickle's PROTO opcode (pickletools)."""
 SMALL = 512
 """Arrays of fewer bytes are stored as they are: HDF5's bookkeeping for compressed ones would take more."""
 
@@ -74,17 +82,17 @@ def _content(value: Any) -> Any:
 def load(path: Path) -> Any:
     """The `nir.NIRGraph` of a file, type-checked by NIR. Raises BundleError naming the file."""
     path = Path(path)
-    problem = _obvious_problem(path)
+    problem = obvious_problem(path)
     if problem:
         raise BundleError(f"{path}: {problem}")
     import nir
 
     try:
-        _check_size(path)
+        check_size(path)
         graph = _read_extended(path) if _has_extensions(path) else nir.read(path)
     # NIR's reader raises whatever comes: bare AssertionErrors, KeyErrors, TypeErrors from constructors.
     except Exception as error:
-        raise BundleError(f"{path}: cannot be read as a NIR file ({_short(error)}); export it again") from error
+        raise BundleError(f"{path}: cannot be read as a NIR file ({short(error)}); export it again") from error
     if not isinstance(graph, nir.NIRGraph):
         raise BundleError(f"{path}: holds a single {type(graph).__name__} node, expected a NIR graph")
     return graph
@@ -106,7 +114,8 @@ def _read_extended(path: Path) -> Any:
         return extension.graph_from(hdf2dict(file["node"]))
 
 
-def _obvious_problem(path: Path) -> str | None:
+def obvious_problem(path: Path) -> str | None:
+    """Return why a path cannot be a NIR file, as far as that shows without reading it; None if it may be one."""
     import h5py
 
     if not path.exists():
@@ -116,12 +125,26 @@ def _obvious_problem(path: Path) -> str | None:
     try:
         if path.stat().st_size == 0:
             return "is empty; export it again"
-        return None if h5py.is_hdf5(path) else "not a NIR file (it is no HDF5 file)"
+        if not h5py.is_hdf5(path):
+            return f"not a NIR file (it is no HDF5 file){_foreign(path)}"
+        h5py.File(path, "r").close()
     except OSError as error:
-        return f"cannot be read ({error.strerror or error})"
+        lengths = re.search(r"eof = (\d+),.* stored_eof = (\d+)", str(error))
+        if lengths:
+            return f"is cut off: {lengths[1]} of its {lengths[2]} bytes are there; copy or export it again"
+        return f"cannot be read ({error.strerror or describe(error)})"
+    return None
 
 
-def _check_size(path: Path) -> None:
+def _foreign(path: Path) -> str:
+    """What a file that is no HDF5 file is, where its first bytes tell, and the remedy."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    found = next((what for first, what in FOREIGN.items() if start.startswith(first)), None)
+    return "" if found is None else f": {found}"
+
+
+def check_size(path: Path) -> None:
     """Raise ValueError where a file unpacks to too much, leads outside itself, or holds itself."""
     import h5py
 
@@ -146,8 +169,8 @@ def _check_size(path: Path) -> None:
                     raise ValueError(f"it unpacks to more than {LARGEST / 2**30:.0f} GiB")
 
 
-def _short(error: Exception) -> str:
-    """An exception's text in one line of at most 200 characters, led by its type where it says little."""
+def short(error: Exception) -> str:
+    """Return an exception's text in one line of at most 200 characters, led by its type where it says little."""
     text = describe(error)
     named = text if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: {text}"
     return named if len(named) <= 200 else named[:197] + "..."

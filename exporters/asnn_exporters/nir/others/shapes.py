@@ -1,0 +1,204 @@
+"""The shape that leaves each node, found from the input on, and the axes of a file's shapes that NIR's do not have."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from asnn_deploy.errors import GraphError
+from asnn_deploy.ir.layers import Layer, Shape
+from asnn_exporters.nir.others.fields import LARGEST, PARAMETERS
+from asnn_exporters.nir.others.nesting import Flat
+from asnn_exporters.nir.others.network import Node, listed, named, sources, unique_names
+from asnn_exporters.nir.others.synapses import LAYERS, broadcast, counts_batch, layer_of
+
+BATCH = "every shape in the file begins with an axis of length 1; it was taken for a batch axis and dropped"
+
+
+@dataclass(eq=False)
+class Shaped:
+    """A network while its shapes are being found.
+
+    time: the length of the axis of time that the input's shape begins with, if it does.
+    """
+
+    flat: Flat
+    time: int | None = None
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    layers: dict[str, Layer] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.before = sources(self.flat.edges, self.flat.nodes)
+        self.names = unique_names(self.flat.nodes, self.flat.input)
+
+
+def infer(flat: Flat) -> Shaped:
+    """Return a network's shapes and layers. Raises GraphError naming the first node that cannot read what arrives.
+
+    A batch axis goes if all shapes have it; the input's leading axis is time if the nodes fit each other only then.
+    """
+    tries: list[Callable[[], Shaped]] = [lambda: _inferred(flat)]
+    if len(flat.nodes[flat.input].fields["shape"]) > 1:
+        tries.append(lambda: _inferred(flat, timed=True))
+    if has_batch(flat.nodes):
+        tries.insert(0, lambda: _inferred(without_batch(flat), BATCH))
+    refused = None
+    for attempt in tries:
+        try:
+            return attempt()
+        except GraphError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
+
+
+def has_batch(nodes: Mapping[str, Node]) -> bool:
+    """Return whether every shape in a file begins with an axis of length 1; numbers that are alone have no shape."""
+    shapes = [shape for node in nodes.values() for shape in _stated(node)]
+    return all(len(shape) > 1 and shape[0] == 1 for shape in shapes)
+
+
+def _stated(node: Node) -> list[Shape]:
+    sizes = [node.fields[key] for key in ("shape", "input_type") if key in node.fields]
+    arrays = [node.fields[key] for key in PARAMETERS if key in node.fields]
+    return sizes + [a.shape for a in arrays if a.ndim > 1 or a.size > 1]
+
+
+def without_batch(flat: Flat) -> Flat:
+    """Return the network with the leading axis of all shapes dropped."""
+    return replace(flat, nodes={name: _unbatched(node) for name, node in flat.nodes.items()})
+
+
+def _unbatched(node: Node) -> Node:
+    fields: dict[str, Any] = dict(node.fields)
+    for key, value in fields.items():
+        if key in ("shape", "input_type"):
+            fields[key] = value[1:]
+        elif key in PARAMETERS and value.ndim > 1:
+            fields[key] = value[0]
+    if node.kind == "Flatten":
+        dims = {"start_dim": fields.get("start_dim", 1), "end_dim": fields.get("end_dim", -1)}
+        fields |= {key: n - 1 if n > 0 else n for key, n in dims.items()}
+    return replace(node, fields=fields)
+
+
+def _inferred(flat: Flat, *notes: str, timed: bool = False) -> Shaped:
+    time, *rest = flat.nodes[flat.input].fields["shape"]
+    found = Shaped(flat, time if timed else None, notes=list(notes))
+    found.shapes[flat.input] = tuple(rest) if timed else (time, *rest)
+    _spread(found)
+    for name, node in flat.nodes.items():
+        if found.before[name]:
+            _same(node, [(source, found.shapes[source]) for source in found.before[name]])
+            if node.kind in LAYERS and name not in found.layers:  # in a loop that nothing leads into
+                _resolve(found, name, found.shapes[found.before[name][0]])
+    if timed:
+        takes = found.shapes[flat.input]
+        found.notes.append(
+            f"the first axis ({time}) of {flat.nodes[flat.input]} was taken for time: what reads it takes {takes}"
+        )
+    if flat.unfed:
+        found.notes.append(f"the input does not reach {listed(list(flat.unfed))}: they run on their biases alone")
+    return found
+
+
+def _spread(found: Shaped) -> None:
+    """Find each node's shape as soon as all that lead to it are known; in a cycle, as soon as one is."""
+    nodes, shapes = found.flat.nodes, found.shapes
+    after = sources(tuple((target, source) for source, target in found.flat.edges), nodes)
+    unknown = {name: len(found.before[name]) for name in nodes if name not in shapes}
+    ready: list[str] = []
+
+    def settled(name: str) -> None:
+        for reader in after[name]:
+            if reader in unknown:
+                unknown[reader] -= 1
+                if unknown[reader] == 0:
+                    heapq.heappush(ready, reader)
+
+    settled(found.flat.input)
+    while unknown:
+        name = heapq.heappop(ready) if ready else _in_cycle(found, unknown)
+        del unknown[name]
+        known = [(source, shapes[source]) for source in found.before[name] if source in shapes]
+        if known:
+            _same(nodes[name], known)
+            _resolve(found, name, known[0][1])
+        else:
+            shapes[name] = nodes[name].fields["weight"].shape[:1]
+        settled(name)
+
+
+def _in_cycle(found: Shaped, unknown: Mapping[str, int]) -> str:
+    """The next node of a cycle: one that something known leads to, else one whose weights say what leaves it."""
+    partly = (name for name in unknown if any(source in found.shapes for source in found.before[name]))
+    linear = (name for name in unknown if found.flat.nodes[name].kind in ("Affine", "Linear"))
+    name = next(partly, None) or next(linear, None)
+    if name is None:
+        node = found.flat.nodes[next(iter(unknown))]
+        raise node.refuse(
+            "its shape cannot be found: it lies in a cycle that nothing leads into; connect it to the Input"
+        )
+    return name
+
+
+def _same(node: Node, arriving: list[tuple[str, Shape]]) -> None:
+    if len({shape for _, shape in arriving}) > 1:
+        told = ", ".join(f"{shape} from {named(source)}" for source, shape in arriving[:8])
+        raise node.refuse(f"what it reads has different shapes and cannot be added: {told}")
+
+
+def _resolve(found: Shaped, name: str, arriving: Shape) -> None:
+    """Note what leaves a node that reads a signal of shape `arriving`."""
+    node = found.flat.nodes[name]
+    try:
+        shape, layer = _leaving(found, node, arriving)
+    except GraphError as error:
+        reads = ", ".join(str(found.flat.nodes[source]) for source in found.before[name][:3])
+        raise GraphError(f"{error}; it reads {reads}{_flatten_hint(found, node)}") from None
+    if math.prod(shape) > LARGEST:
+        raise node.refuse(f"{shape} leaves it, more than {LARGEST} elements; a shape in the file must be wrong")
+    found.shapes[name] = shape
+    if layer is not None:
+        found.layers[name] = layer
+
+
+def _leaving(found: Shaped, node: Node, arriving: Shape) -> tuple[Shape, Layer | None]:
+    if node.kind in LAYERS:
+        layer = layer_of(node, found.names[node.name], arriving)
+        return layer.output_shape(arriving), layer
+    for key in PARAMETERS:
+        if key in node.fields:
+            broadcast(node, key, arriving)
+    stated = node.fields.get("shape", arriving)
+    if stated not in (arriving, (found.time, *arriving)):
+        if math.prod(stated) != math.prod(arriving):
+            raise node.refuse(f"its shape says {stated}, what it reads has shape {arriving}")
+        found.notes.append(f"{node} says shape {stated}; what it reads has {arriving}, as many elements")
+    return arriving, None
+
+
+def _flatten_hint(found: Shaped, node: Node) -> str:
+    """What would help if a Flatten before the node counts a batch axis."""
+    name = node.name
+    while len(found.before[name]) == 1:
+        name = found.before[name][0]
+        before = found.flat.nodes[name]
+        if before.kind == "Flatten" and name in found.layers:
+            break
+        if before.kind not in ("Input", "Output", "Delay"):
+            return ""
+    else:
+        return ""
+    start = before.fields.get("start_dim", 1)
+    arriving = found.shapes[found.before[name][0]]
+    try:
+        corrected = replace(before, fields={**before.fields, "start_dim": start - 1})
+        _leaving(found, node, layer_of(corrected, "flatten", arriving).output_shape(arriving))
+    except GraphError:
+        return ""
+    return f", which leaves {found.shapes[name]}: {counts_batch(start, start - 1)}"
