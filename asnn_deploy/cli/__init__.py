@@ -16,7 +16,7 @@ from asnn_deploy.util.version import __version__
 
 COMMANDS = (
     *("quickstart", "train", "export", "run", "verify", "quantize"),
-    *("sweep", "report", "compare", "fit", "inspect", "list"),
+    *("sweep", "report", "compare", "fit", "inspect", "match", "list"),
 )
 INTERRUPTED = 130
 COMPLETE = "_ASNN_DEPLOY_COMPLETE"

@@ -36,14 +36,28 @@ split_option = click.option("--split", type=click.Choice(["test", "train"]), def
 def load_samples(source: Source, data_spec: str | None, split: str, limit: int | None) -> tuple[Array, Array, str]:
     """Images `[N,C,H,W]` or frames `[N,T,...]` as the network reads them, labels `[N]` and the data's text; checked."""
     from asnn_deploy.errors import DataError
-    from asnn_deploy.input.data import load_data
+
+    images, labels, spec = load_unlabelled(source, data_spec, split, limit)
+    if labels is None:
+        raise DataError(f"--data {spec}: lacks 'y_{split}', the labels, which this needs")
+    return images, labels, spec
+
+
+def load_unlabelled(
+    source: Source, data_spec: str | None, split: str, limit: int | None
+) -> tuple[Array, Array | None, str]:
+    """The same for data whose labels may not be known; a network that is open to any frames settles on these."""
+    from asnn_deploy.errors import DataError
+    from asnn_deploy.input.data import load_data, load_sequences
     from asnn_deploy.ir.preprocessing import prepare
 
     spec = source.data if data_spec is None else data_spec
     if spec is None:
         raise DataError(f"{source.path}: remembers no data; give --data NAME[:PATH]")
-    data = load_data(spec)
-    images, labels = data.part(split, limit)
+    data = load_data(spec) if source.graph.code.kind == "image" else load_sequences(spec)
+    if source.graph.code.kind == "sequence" and data.kind != "image":
+        source.settle(data.images[split])
+    images, labels = data.images[split][:limit], data.labels[split][:limit] if split in data.labels else None
     code = source.graph.code
     kind = "image" if code.kind == "image" else "sequence"
     if (data.kind == "image") != (kind == "image"):

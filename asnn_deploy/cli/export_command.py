@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import CALIBRATION_SAMPLES, data_option, source_argument
+from asnn_deploy.cli.reading import opened_source, reading_options, settle_without_data
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.exporters import Exporter
+    from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.deploy.source import Source
     from asnn_deploy.ir.graph import DeployGraph
 
@@ -20,6 +22,7 @@ DIALECT = "canonical"
 
 @click.command(epilog="Example: asnn-deploy export run --target lava --out run.lava")
 @source_argument
+@reading_options
 @click.option("--target", "exporter", required=True, metavar="nir|onnx|lava", help="Format to write.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .nir or .onnx file, or a bundle folder.")
 @click.option("--bits", type=int, help="Weight bits of the integer version, 2 to 8.")
@@ -41,15 +44,29 @@ def command(
     nir_dialect: str | None,
     data_spec: str | None,
     settings: tuple[str, ...],
+    reading: Reading,
 ) -> None:
     """Export a network: to one file (PATH ends in .nir or .onnx) or to a bundle with everything it needs."""
-    from asnn_deploy.deploy.source import open_source
 
     options = chosen_settings(exporter, settings, nir_dialect)
-    with_source = open_source(source)
+    with_source = opened_source(source, reading)
     with with_source.deployment:
+        settle(with_source, data_spec)
         export(with_source, exporter, out, bits, data_spec, **options)
     click.echo(f"{out}: written")
+
+
+def settle(source: Source, data_spec: str | None) -> None:
+    """Settle what enters a network of another tool by the data, or by what was said without them."""
+    from asnn_deploy.cli.common import load_unlabelled
+    from asnn_deploy.deploy.reading import is_settled
+
+    if is_settled(source.graph):
+        return
+    if data_spec is not None:
+        load_unlabelled(source, data_spec, "test", None)
+    else:
+        settle_without_data(source)
 
 
 def chosen_settings(name: str, settings: tuple[str, ...], dialect: str | None) -> dict[str, str]:
@@ -80,7 +97,7 @@ def export(source: Source, name: str, out: Path, bits: int | None, data_spec: st
     from asnn_deploy.deploy.bundle import write_bundle, write_file
     from asnn_deploy.deploy.registry import EXPORTERS
     from asnn_deploy.errors import InputError
-    from asnn_deploy.input.data import load_data
+    from asnn_deploy.input.data import load_data, load_sequences
 
     exporter = EXPORTERS.available(name)
     alone = is_file(exporter, out)
@@ -91,7 +108,8 @@ def export(source: Source, name: str, out: Path, bits: int | None, data_spec: st
         write_file(graph, exporter, out, **options)
         return
     if data_spec is not None:
-        load_data(data_spec)  # what a bundle remembers must be readable
+        # What a bundle remembers must be readable.
+        (load_data if graph.code.kind == "image" else load_sequences)(data_spec)
     kept = {key: source.summary[key] for key in ("test_accuracy", "snapping") if key in source.summary}
     network = source.deployment.file("nir") if graph is source.graph else None
     write_bundle(graph, name, out, data_spec or source.data, kept, network, **options)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import json_option, source_argument
+from asnn_deploy.cli.reading import opened_source, reading_options, settle_without_data
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.deployment import Deployment
+    from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.fit import Fit
     from asnn_deploy.fit.document import FitDocument, StepTables
 
@@ -20,23 +22,24 @@ NAMED = 8
 
 @click.command(epilog="Example: asnn-deploy fit run --chip loihi2 --json fit.json")
 @source_argument
+@reading_options
 @click.option(
     "--chip", required=True, metavar="NAME|FILE.toml", help="A chip that `list` shows, or a file of your own."
 )
 @click.option("--chips", type=click.IntRange(min=1), default=1, show_default=True, help="How many chips it may take.")
 @json_option
-def command(source: Path, chip: str, chips: int, json_file: Path | None) -> int:
+def command(source: Path, chip: str, chips: int, json_file: Path | None, reading: Reading) -> int:
     """Place a network on a chip's cores: how many it takes, which limit binds, what would make it fit.
 
     Exit code 1 where it does not fit.
     """
     from asnn_deploy.cli.common import write_json
-    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.fit import load_chip
 
     limits = load_chip(chip)
-    opened = open_source(source)
+    opened = opened_source(source, reading)
     with opened.deployment as deployment:
+        settle_without_data(opened)
         result = make_fit(deployment, limits, chips)
         figures = result.document()
     write_json(json_file, figures.to_json())

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import json_option, source_argument
+from asnn_deploy.cli.reading import opened_source, reading_options
 
 if TYPE_CHECKING:
+    from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.ir.graph import DeployGraph
     from asnn_deploy.ir.layers import Layer
     from asnn_deploy.ir.step_table import StepTable
@@ -17,19 +19,20 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: asnn-deploy inspect run.lava")
 @source_argument
+@reading_options
 @json_option
-def command(source: Path, json_file: Path | None) -> None:
+def command(source: Path, json_file: Path | None, reading: Reading) -> None:
     """Show a network's layers, step tables, and the grid on which each layer's sums are exact."""
     from asnn_deploy.cli.common import table, write_json
-    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.ir.inputs import described
 
-    opened = open_source(source)
+    opened = opened_source(source, reading)
     with opened.deployment:
         result = inspection(opened.graph)
     write_json(json_file, result)
+    steps = "any number of" if result["time_steps"] is None else result["time_steps"]
     table(
-        f"{described(result['coding']['name'])}, {result['time_steps']} time steps, "
+        f"{described(result['coding']['name'])}, {steps} time steps, "
         f"{result['parameters']:,} parameters, input {shape_text(opened.graph.input_shape)}",
         ["layer", "kind", "in", "out", "parameters", "grid", "bits", "step tables"],
         [
@@ -52,11 +55,14 @@ def inspection(graph: DeployGraph) -> dict[str, Any]:
     """What `inspect --json` writes."""
     from asnn_deploy.analysis.order_free import analyse
 
+    time_steps = graph.code.time_steps
+    graph = graph.over(1)  # whatever their number, steps are alike
     exactness = analyse(graph)
     return {
-        "time_steps": graph.time_steps,
+        "time_steps": time_steps,
         "parameters": graph.parameter_count,
         "dt": graph.dt,
+        "meaning": None if graph.meaning is None else graph.meaning.to_json(),
         "coding": {
             "name": graph.code.name,
             "preparation": graph.code.preparation,
@@ -76,13 +82,16 @@ def inspection(graph: DeployGraph) -> dict[str, Any]:
 
 
 def layer_figures(graph: DeployGraph, layer: Layer) -> dict[str, Any]:
-    """One layer: shapes, parameters, step tables."""
+    """One layer: shapes, parameters, step tables; of neurons, what they are."""
+    from asnn_deploy.ir.layers import Neuron
+
     source = graph.inputs_of[layer.name][0].source
     return {
         "name": layer.name,
         "kind": layer.kind,
         "shape_in": list(graph.shapes[source]),
         "shape_out": list(graph.shapes[layer.name]),
+        **({"model": layer.model, "reset": layer.reset} if isinstance(layer, Neuron) else {}),
         "parameters": sum(t.values.size for t in layer.tables().values()),
         "step_tables": {key: table_figures(t) for key, t in layer.tables().items()},
     }

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from asnn_deploy.cli.common import data_option, json_option, source_argument
+from asnn_deploy.cli.reading import opened_source, reading_options
+
+if TYPE_CHECKING:
+    from asnn_deploy.deploy.reading import Reading
 
 NETWORKS = {"accuracy_float": "float", "accuracy": "integers"}
 
 
 @click.command(epilog="Example: asnn-deploy quantize run --bits 4 --limit 500 --json quantization.json")
 @source_argument
+@reading_options
 @click.option("--bits", type=int, help="Weight bits, 2 to 8; default: the choices that SOURCE carries.")
 @data_option
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Test samples to compare.")
 @json_option
-def command(source: Path, bits: int | None, data_spec: str | None, limit: int, json_file: Path | None) -> None:
+def command(
+    source: Path, bits: int | None, data_spec: str | None, limit: int, json_file: Path | None, reading: Reading
+) -> None:
     """Report what quantisation does to a network: scales, saturated weights, registers, spikes that differ.
 
     Nothing is written but the figures; `export --bits N` writes the network with other weight bits.
     """
     from asnn_deploy.cli.common import load_samples, write_json
     from asnn_deploy.cli.export_command import quantized
-    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.quantize import quantization_report
 
-    opened = open_source(source)
+    opened = opened_source(source, reading)
     with opened.deployment:
-        graph = quantized(opened, bits, data_spec)
         images, labels, _ = load_samples(opened, data_spec, "test", limit)
+        graph = quantized(opened, bits, data_spec)
         report = quantization_report(graph, images, labels)
     write_json(json_file, report)
     print_report(report)

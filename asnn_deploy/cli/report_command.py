@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import data_option, limit_option, percent, source_argument
+from asnn_deploy.cli.reading import opened_source, reading_options
 from asnn_deploy.cli.simulation import SAMPLES, profile_option, profiles_and_simulators, simulate, simulate_option
 
 if TYPE_CHECKING:
+    from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.deploy.source import Source
     from asnn_deploy.report import Example
     from asnn_deploy.report.figures import PlacedFit, Report
@@ -41,6 +43,7 @@ class Wish:
 
 @click.command(epilog="Example: asnn-deploy report run.lava --limit 200 --out report")
 @source_argument
+@reading_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report.")
 @data_option
 @limit_option
@@ -58,11 +61,10 @@ class Wish:
 @click.option(
     "--sample", type=click.IntRange(min=0), default=0, show_default=True, help="The sample to show spike by spike."
 )
-def command(source: Path, out: Path, data_spec: str | None, limit: int | None, **wishes: Any) -> None:
+def command(source: Path, out: Path, data_spec: str | None, limit: int | None, reading: Reading, **wishes: Any) -> None:
     """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
     from asnn_deploy.cli.common import load_samples
     from asnn_deploy.deploy.bundle import claimed_folder
-    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.fit import load_chip
     from asnn_deploy.verify.document import read_verification
 
@@ -72,7 +74,7 @@ def command(source: Path, out: Path, data_spec: str | None, limit: int | None, *
         load_chip(chip)
     if wish.verify_file is not None:
         read_verification(wish.verify_file)
-    with claimed_folder(out, "report.json"), (opened := open_source(source)).deployment:
+    with claimed_folder(out, "report.json"), (opened := opened_source(source, reading)).deployment:
         images, labels, spec = load_samples(opened, data_spec, "test", limit)
         check_sample(wish.sample, len(images))
         report = make_report(opened, images, labels, spec, out, wish)

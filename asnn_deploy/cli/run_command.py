@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 import click
 
 from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument, split_option
+from asnn_deploy.cli.reading import opened_source, reading_options
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.deployment import Deployment
     from asnn_deploy.deploy.protocols import Target
+    from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.ir.trace import Trace
     from asnn_deploy.util.arrays import Array
 
 
 @click.command(epilog="Example: asnn-deploy run run.lava --target lava-fixed --limit 200 --json run.json")
 @source_argument
+@reading_options
 @click.option("--target", required=True, metavar="TARGET", help="Where to run; see 'asnn-deploy list'.")
 @data_option
 @split_option
@@ -44,11 +47,11 @@ def command(
     outputs: Path | None,
     trace: bool,
     exit_margin: float | None,
+    reading: Reading,
 ) -> None:
     """Run a network on one target over a data set."""
-    from asnn_deploy.cli.common import load_samples, percent, write_json
+    from asnn_deploy.cli.common import load_unlabelled, percent, write_json
     from asnn_deploy.deploy.registry import TARGETS
-    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.errors import InputError
 
     if trace and outputs is None:
@@ -56,14 +59,14 @@ def command(
     chosen = TARGETS.available(target)
     if exit_margin is not None:
         check_early_exit(chosen, exit_margin)
-    opened = open_source(source)
+    opened = opened_source(source, reading)
     with opened.deployment as deployment:
-        images, labels, _ = load_samples(opened, data_spec, split, limit)
+        images, labels, _ = load_unlabelled(opened, data_spec, split, limit)
         result, steps, seconds = run_all(chosen, deployment, images, batch_size, trace, exit_margin)
         figures = {
             "target": target,
             "samples": result.samples,
-            "accuracy": float((result.predictions == labels).mean()),
+            "accuracy": None if labels is None else float((result.predictions == labels).mean()),
             "predictions": result.predictions.tolist(),
             "time_steps": opened.graph.time_steps,
             "wall_seconds": seconds,
@@ -76,10 +79,8 @@ def command(
     if outputs is not None:
         write_outputs(outputs, result, steps)
     write_json(json_file, figures)
-    click.echo(
-        f"{target}: {percent(figures['accuracy'])} of {result.samples} samples, "
-        f"{figures['samples_per_second']:.1f} samples/s{early}"
-    )
+    right = "" if figures["accuracy"] is None else f"{percent(figures['accuracy'])} of "
+    click.echo(f"{target}: {right}{result.samples} samples, {figures['samples_per_second']:.1f} samples/s{early}")
 
 
 def check_early_exit(target: Target, margin: float) -> None:

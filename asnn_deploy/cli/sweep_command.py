@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from asnn_deploy.cli.common import CALIBRATION_SAMPLES, batch_option, data_option, limit_option, source_argument
+from asnn_deploy.cli.reading import opened_source, reading_options
 
 if TYPE_CHECKING:
+    from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.deploy.source import Source
     from asnn_deploy.ir.graph import DeployGraph
     from asnn_deploy.sweep import Plan, Point
@@ -39,6 +41,7 @@ class Samples:
 
 @click.command(epilog="Example: asnn-deploy sweep run --bits 2,4,8 --qat --out sweep")
 @source_argument
+@reading_options
 @click.option("--bits", default="2,3,4,6,8", show_default=True, help="Weight bits to try, each from 2 to 8.")
 @click.option("--qat", is_flag=True, help="Also train on with weights of each width; SOURCE is a run folder.")
 @click.option("--qat-epochs", type=click.IntRange(min=1), default=DEFAULT_EPOCHS, show_default=True)
@@ -55,6 +58,7 @@ def command(
     limit: int | None,
     batch_size: int,
     out: Path,
+    reading: Reading,
 ) -> None:
     """Measure accuracy, spikes, memory and operations of the integer network against its weight bits.
 
@@ -62,14 +66,13 @@ def command(
     """
     from asnn_deploy.cli.common import naming, table
     from asnn_deploy.deploy.bundle import claimed_folder
-    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.errors import InputError
     from asnn_deploy.sweep import COLUMNS, FILE, Plan, parse_bits, read_points, rows
 
     with naming("--bits"):
         widths = parse_bits(bits)
     wanted: tuple[tuple[Method, int | None], ...] = (("ptq", None), ("qat", qat_epochs))
-    with claimed_folder(out, FILE), (opened := open_source(source)).deployment:
+    with claimed_folder(out, FILE), (opened := opened_source(source, reading)).deployment:
         found = read_points(out / FILE)
         if qat and opened.kind != "run":
             raise InputError(f"--qat needs a run folder, because it trains on; {source} is not one, leave --qat out")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument
+from asnn_deploy.cli.reading import opened_source, reading_options
 
 if TYPE_CHECKING:
+    from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.deploy.source import Source
     from asnn_deploy.util.arrays import Array
     from asnn_deploy.verify.targets import Pairing
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     epilog="Example: asnn-deploy verify run --target lava --target lava-fixed --limit 200 --json verify.json"
 )
 @source_argument
+@reading_options
 @click.option(
     "--target", "targets", multiple=True, metavar="TARGET", help="Verify this target; default: all that can run here."
 )
@@ -33,12 +36,12 @@ def command(
     limit: int | None,
     batch_size: int,
     json_file: Path | None,
+    reading: Reading,
 ) -> int:
     """Compare every spike of every layer at every step between targets. Exit code 1 where a promise is broken."""
     from asnn_deploy.cli.common import load_samples, write_json
-    from asnn_deploy.deploy.source import open_source
 
-    opened = open_source(source)
+    opened = opened_source(source, reading)
     with opened.deployment:
         pairs = choose(opened, targets)
         images, labels, _ = load_samples(opened, data_spec, "test", limit)

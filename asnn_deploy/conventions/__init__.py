@@ -7,6 +7,7 @@ its source, and says which (`source`).
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,9 @@ class Convention(Section):
     time_unit: of its time constants. dt: the time step that its exporter takes for granted; None: the file says.
     resets: what its users' words for a reset mean in its neurons, if not what they mean elsewhere.
     taus: "times dt" if its exporter multiplies time constants by the time step once too often.
+    start: where its membrane potentials begin, see `Meaning`.
+    measured: whether its rules were held against the tool itself.
+    options: the rules, and "minimum", that its users choose when they make a neuron.
     faults: what else its exporter does, one sentence each.
     """
 
@@ -49,7 +53,10 @@ class Convention(Section):
     spikes: Text
     update: Text
     taus: Literal["as written", "times dt"] = "as written"
+    start: Literal["zero", "leak", "reset"] = "zero"
     resets: dict[str, Resets] = Field(default_factory=dict)
+    measured: bool = False
+    options: tuple[Text, ...] = ()
     faults: tuple[Text, ...] = ()
 
 
@@ -58,6 +65,7 @@ def tools() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
+@lru_cache
 def load_convention(tool: str) -> Convention:
     """Return a tool's convention. Raises InputError for an unknown name."""
     if tool not in tools():
@@ -65,7 +73,9 @@ def load_convention(tool: str) -> Convention:
     return read_toml(FOLDER / f"{tool}.toml", WHAT, Convention)
 
 
-def meaning(tool: str | None = None, *, dt: float | None = None, **stated: str | None) -> Meaning:
+def meaning(
+    tool: str | None = None, *, dt: float | None = None, minimum: float | None = None, **stated: str | None
+) -> Meaning:
     """Return the rules of a tool, each replaced by what is stated; without a tool, those of NIR's text, reset to zero.
 
     stated: rules by name (`ir.meaning.RULES`); those that are None are the tool's. What nobody stated is `assumed`.
@@ -80,7 +90,17 @@ def meaning(tool: str | None = None, *, dt: float | None = None, **stated: str |
     if tool is None:
         rules["reset"] = "zero"
     step = dt if dt is not None else convention.dt
-    assumed = [] if tool else [rule for rule in ("dt", *RULES) if rule not in given and (rule != "dt" or dt is None)]
-    found = Meaning(tool, 1e-4 if step is None else step, **rules | given, taus=convention.taus, assumed=tuple(assumed))
+    assumed = [] if tool else [rule for rule in RULES if rule not in given]
+    if tool is None and dt is None:
+        assumed.insert(0, "dt")
+    found = Meaning(
+        tool,
+        1e-4 if step is None else step,
+        **rules | given,
+        taus=convention.taus,
+        start=convention.start,
+        minimum=minimum,
+        assumed=tuple(assumed),
+    )
     resets = convention.resets.get(found.reset)
     return found if resets is None else replace(found, reset=resets.others, feedback_reset=resets.feedback)

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from asnn_deploy.deploy.plugins import Plugin, Plugins
+from asnn_deploy.deploy.reading import Foreign
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.meaning import Meaning
 
 
 class Exporter(Plugin, ABC):
@@ -39,6 +41,14 @@ class Exporter(Plugin, ABC):
     def read(self, path: Path) -> DeployGraph:
         """Return the graph of a file that `write` wrote. Raises UnsupportedError if the format cannot be read back."""
         raise UnsupportedError(f"{path}: exporter {self.name!r} reads no files")
+
+    def foreign(self, path: Path) -> Foreign | None:
+        """Return a file that another tool wrote in the format; None if `write` wrote it. Raises what reading raises."""
+        raise UnsupportedError(f"{path}: exporter {self.name!r} reads no files of other tools")
+
+    def restate(self, path: Path, out: Path, meaning: Meaning) -> None:
+        """Write another tool's file again, as it is, with its meaning in it."""
+        raise UnsupportedError(f"{path}: exporter {self.name!r} writes no files of other tools")
 
 
 EXPORTERS = Plugins(Exporter)  # type: ignore[type-abstract]

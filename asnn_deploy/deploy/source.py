@@ -8,16 +8,18 @@ This module joins parts, as `cli` does: it alone in the core reaches for trainin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from asnn_deploy.deploy.bundle import FIXED, MANIFEST, NETWORK, read_bundle
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.exporters import EXPORTERS
+from asnn_deploy.deploy.reading import Foreign, Reading, is_settled, settled, snapped
 from asnn_deploy.errors import BundleError, InputError
 from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.serialize import load_graph
+from asnn_deploy.util.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Source:
     """What a SOURCE names.
 
     kind: "run", "bundle" or "nir". data: the `--data` text it remembers. summary: what is known of its training.
+    foreign: the file of another tool that it is, if it is one; reading: how that was read.
     """
 
     path: Path
@@ -32,15 +35,32 @@ class Source:
     deployment: Deployment
     data: str | None
     summary: Mapping[str, Any]
+    foreign: Foreign | None = None
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def graph(self) -> DeployGraph:
         """The network in float32."""
         return self.deployment.graph
 
+    def settle(self, samples: Array) -> None:
+        """Take what enters, and how many steps, from samples `[N, T, ...]`, if the network is still open to both."""
+        graph = settled(self.graph, samples)
+        self.deployment.graph = snapped(graph) if self.reading.snapped and not is_settled(self.graph) else graph
 
-def open_source(path: Path) -> Source:
-    """Open a SOURCE. Raises InputError where it is none of the three, and the errors of each."""
+
+def open_source(path: Path, reading: Reading | None = None) -> Source:
+    """Open a SOURCE. reading: what is said of a file by another tool.
+
+    Raises InputError if it is none of the three, or if something is said of a network of ours; and the errors of each.
+    """
+    reading = reading or Reading()
+    if path.is_file() and path.suffix == ".nir":
+        foreign = EXPORTERS.available("nir").foreign(path)
+        if foreign is not None:
+            return _open_foreign(path, foreign, reading)
+    if reading.says_meaning or reading.coding:
+        raise InputError(f"{path}: is a network of asnn-deploy, which states its own rules; leave the rules out")
     if path.is_dir():
         return _open_bundle(path) if (path / MANIFEST).exists() else _open_run(path)
     if not path.exists():
@@ -49,6 +69,14 @@ def open_source(path: Path) -> Source:
         raise InputError(f"{path}: is not a run folder, bundle or .nir file")
     deployment = Deployment(read_nir(path), files={"nir": path})
     return Source(path, "nir", deployment, None, {})
+
+
+def _open_foreign(path: Path, foreign: Foreign, reading: Reading) -> Source:
+    graph = reading.graph_of(foreign)
+    check_neurons(graph)
+    if reading.snapped and is_settled(graph):
+        graph = snapped(graph)
+    return Source(path, "nir", Deployment(graph), None, {}, foreign, reading)
 
 
 def read_nir(path: Path) -> DeployGraph:

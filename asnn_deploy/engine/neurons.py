@@ -13,11 +13,18 @@ from asnn_deploy.engine.signals import potential_type, signal_type
 from asnn_deploy.ir.fixed_point import largest
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Neuron
+from asnn_deploy.ir.neurons.base import IMMEDIATE
 from asnn_deploy.ir.neurons.program import Op, program
 from asnn_deploy.util.arrays import Array
 
-FLOATING = {Op.ADD, Op.MUL, Op.FIRE, Op.SUBTRACT, Op.CLEAR}
-"""What a program in floats may do."""
+FIRING = {Op.ADD, Op.FIRE, Op.SUBTRACT, Op.CLEAR}
+KNOWN = {
+    "float32": FIRING | {Op.MUL},
+    "fixed": FIRING | {Op.MUL, Op.DECAY, Op.SCALE, Op.ALIGN, Op.SATURATE, Op.WRAP},
+}
+"""What a program may do, by arithmetic. Neurons that reset later, or fire at their threshold, run in NumPy."""
+LIF_PARAMETERS = {"leak", "gain", "gain_shift", "threshold", "bias"}
+"""What the kernel of LIF takes."""
 
 
 def prepared(graph: DeployGraph, neuron: Neuron) -> LIF | Machine:
@@ -26,7 +33,9 @@ def prepared(graph: DeployGraph, neuron: Neuron) -> LIF | Machine:
 
 
 def lif(graph: DeployGraph, neuron: Neuron) -> LIF | None:
-    """Return LIF neurons for their own kernel; None if its 32-bit registers may overflow."""
+    """Return LIF neurons for their own kernel; None if it does not know their reset, or its registers may overflow."""
+    if not (neuron.firing.plain and neuron.reset in IMMEDIATE and LIF_PARAMETERS.issuperset(neuron.parameters)):
+        return None
     kind = potential_type(graph)
     steps = [{"bias": np.zeros((), kind), "gain_shift": np.zeros((), kind), **p} for p in parameters(graph, neuron)]
     if graph.arithmetic == "fixed" and not (narrow(graph, neuron) and covers(graph, neuron, steps)):
@@ -41,10 +50,9 @@ def machine(graph: DeployGraph, neuron: Neuron) -> Machine:
     """Return neurons as a program and its memory. Raises NotCompilable if its registers do not hold all numbers."""
     fixed = graph.arithmetic == "fixed"
     steps, code = parameters(graph, neuron), program(neuron, fixed, graph.shapes[neuron.name])
-    if fixed:
+    held = "initial" not in neuron.parameters and all(i.op in KNOWN[graph.arithmetic] for i in code.instructions)
+    if held and fixed:
         held = narrow(graph, neuron) and exact(code, steps, flow(graph).arriving(neuron.name)[0].largest)
-    else:
-        held = all(i.op in FLOATING for i in code.instructions)
     if not (held and (neuron.definition.spikes or code.sent == code.kept[0])):
         raise NotCompilable(neuron.name)
     assembled = Assembler(code)

@@ -107,8 +107,11 @@ class Firing:
         self.state = State()
 
     def reset(self, batch: int) -> None:
-        """All states to zero."""
-        self.state = State(**{name: np.zeros((batch, *self.shape), self.dtype) for name in self.model.states})
+        """All states to what they are before the first step."""
+        shape = (batch, *self.shape)
+        self.state = self.model.before(
+            self.parameters[0], np.zeros(shape, self.dtype), lambda value: np.broadcast_to(value, shape)
+        )
 
     def keep(self, samples: Array) -> None:
         """The states of these samples."""

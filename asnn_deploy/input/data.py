@@ -79,6 +79,33 @@ def load_data(spec: str) -> Data:
     return _checked(f"{name}:{where.resolve()}" if path else name, arrays, classes)
 
 
+def load_sequences(spec: str) -> Data:
+    """Load `npz:FILE` of frames `x_test` `[N, T, ...]`; labels `y_test`, and training frames, may be left out.
+
+    Training frames that are left out are the test frames. Raises DataError as `load_data` does.
+    """
+    name, _, path = spec.partition(":")
+    if name != "npz" or not path:
+        return load_data(spec)
+    where = Path(path).expanduser()
+    arrays = _npz_arrays(where, ("x_test",))
+    frames, labels = {}, {}
+    for split in ("train", "test"):
+        found = split if f"x_{split}" in arrays else "test"
+        frames[split] = as_frames(arrays[f"x_{found}"], f"data {spec}: x_{found}")
+        if f"y_{found}" not in arrays:
+            continue
+        y = np.asarray(arrays[f"y_{found}"])
+        if y.shape != (len(frames[split]),) or y.dtype.kind not in "iu" or (y.size and int(y.min()) < 0):
+            raise DataError(
+                f"data {spec}: y_{found} has shape {y.shape} and type {y.dtype}; "
+                f"labels are integers from 0, one for each of the {len(frames[split])} sequences"
+            )
+        labels[split] = y.astype(np.int64)
+    classes = max((int(y.max()) + 1 for y in labels.values() if y.size), default=0)
+    return Data(f"npz:{where.resolve()}", frames, labels, classes, "values")
+
+
 def as_images(images: Array, where: str) -> Array:
     """Images `[N,H,W]` or `[N,H,W,C]`, uint8 or float 0..1, to uint8 `[N,C,H,W]` (floats to the nearest of 256 levels).
 
@@ -149,19 +176,26 @@ def _digits(_path: Path) -> tuple[dict[str, Array], int]:
 
 
 def _npz(path: Path) -> tuple[dict[str, Array], None]:
-    needed = ("x_train", "y_train", "x_test", "y_test")
+    return _npz_arrays(path, ("x_train", "y_train", "x_test", "y_test")), None
+
+
+def _npz_arrays(path: Path, needed: tuple[str, ...]) -> dict[str, Array]:
+    """The arrays of a data set that a file holds; some of them it must."""
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in needed if key not in file.files]
             if missing:
-                raise DataError(f"{path}: lacks {missing[0]!r}; needs arrays x_train, y_train, x_test, y_test")
-            return {
-                key: file[key] for key in ("x_train", "y_train", "x_test", "y_test", "kind") if key in file.files
-            }, None
+                raise DataError(f"{path}: lacks {missing[0]!r}; needs {listed(needed)}")
+            return {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test", "kind") if key in file.files}
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except DAMAGE as error:
         raise DataError(f"{path}: not a readable .npz file ({describe(error)})") from None
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Return names of arrays as a message has them."""
+    return f"{'arrays' if len(names) > 1 else 'an array'} {', '.join(names)}"
 
 
 def _idx_reader(folder_name: str) -> Callable[[Path], tuple[dict[str, Array], int]]:

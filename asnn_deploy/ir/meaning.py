@@ -22,6 +22,7 @@ RESETS = {
     "delayed-zero": "sets the membrane potential to its reset value at the next step, after that step's input",
     "leftover-subtract": "subtracts the threshold at once, and again at the next step if what is left lies above it",
     "early-subtract": "fires on the membrane potential of the step before, and subtracts the threshold after the leak",
+    "none": "never resets",
 }
 """How neurons reset, in words."""
 INTEGRATIONS = {
@@ -52,6 +53,8 @@ class Meaning:
     reset, integration, fires, spikes, update: see the tables above.
     feedback_reset: how neurons with a synaptic current or a recurrent connection reset, if not as the others.
     taus: "as written", or "times dt" if its exporter multiplied them by the time step once too often.
+    start: where membrane potentials begin: at 0, at v_leak ("leak") or at v_reset ("reset").
+    minimum: a lower bound of all membrane potentials, which no file holds.
     assumed: the rules that nobody stated.
 
     Raises InputError naming a rule and what it may be.
@@ -66,6 +69,8 @@ class Meaning:
     update: str = "integrated"
     feedback_reset: str | None = None
     taus: str = "as written"
+    start: str = "zero"
+    minimum: float | None = None
     assumed: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -74,12 +79,15 @@ class Meaning:
         for rule, words in RULES.items():
             if getattr(self, rule) not in words:
                 raise InputError(unknown_name(rule, getattr(self, rule), words))
+        if self.minimum is not None and not math.isfinite(self.minimum):
+            raise InputError(f"minimum = {self.minimum}: a lower bound of the membrane potential must be finite")
         object.__setattr__(self, "assumed", tuple(self.assumed))
 
     @property
     def rules(self) -> dict[str, Any]:
         """The rules by name, with dt."""
-        return {"dt": self.dt, **{rule: getattr(self, rule) for rule in RULES}}
+        bound = {} if self.minimum is None else {"minimum": self.minimum}
+        return {"dt": self.dt, **{rule: getattr(self, rule) for rule in RULES}, **bound}
 
     def in_words(self) -> str:
         """Return what the rules are, on one line."""

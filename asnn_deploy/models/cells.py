@@ -51,6 +51,8 @@ class NeuronParameters(nn.Module):
         self.attached = reset == "subtract" if attached is None else attached
         self.keys: list[str] = []
         for key, parameter in model.parameters.items():
+            if parameter.optional and key not in learned:
+                continue
             if parameter.first is None:
                 raise ConfigError(
                     f"neuron model {model.name!r}: parameter {key!r} has no value to begin training with; "

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from asnn_deploy.ir.layers import Neuron, Readout, Synapses
-from asnn_deploy.ir.neurons import Parameters, State
+from asnn_deploy.ir.neurons import Parameters
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.models.operations import TorchIntegers
 
@@ -54,14 +54,14 @@ class IntegerNeuron(nn.Module):
         super().__init__()
         self.model, self.steps = layer.definition, next(iter(layer.parameters.values())).time_steps
         self.parameters_at = [
-            Parameters({k: torch.as_tensor(v) for k, v in vars(p).items() if k != "reset"}, layer.reset)
+            Parameters({k: torch.as_tensor(v) for k, v in vars(p).items() if k != "reset"}, layer.firing)
             for p in (layer.parameters_at(t, shape, np.int64, fixed=True) for t in range(self.steps))
         ]
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class's text."""
         zero = torch.zeros_like(x[0], dtype=torch.int64)
-        state, found = State(**dict.fromkeys(self.model.states, zero)), []
+        state, found = self.model.before(self.parameters_at[0], zero, zero.__add__), []
         ops: Any = TorchIntegers()
         for current, p in zip(x, self.parameters_at):
             sent, state = self.model.step_fixed(ops, state, current.long(), p)

@@ -50,13 +50,13 @@ def verify(
     deployment: Deployment,
     pairings: Sequence[Pairing],
     images: Array,
-    labels: Array,
+    labels: Array | None,
     cuts: Iterable[slice],
     batch_size: int,
 ) -> dict[str, ParityReport]:
     """Run all targets over the same batches and compare; only one batch is held at a time.
 
-    images: uint8 `[N, C, H, W]`; labels: `[N]`; cuts: the batches as slices of at most `batch_size`.
+    images: uint8 `[N, C, H, W]`; labels: `[N]`, if known; cuts: the batches as slices of at most `batch_size`.
     """
     record = Record(spikes=True)
     needed = list(dict.fromkeys(name for pair in pairings for name in (pair.against, pair.target)))
@@ -65,8 +65,9 @@ def verify(
         sessions = {name: stack.enter_context(TARGETS.available(name).open(deployment, batch_size)) for name in needed}
         for cut in cuts:
             traces = {name: session.run(images[cut], record) for name, session in sessions.items()}
+            known = None if labels is None else labels[cut]
             for pair in pairings:
-                comparisons[pair.target].add(traces[pair.against], traces[pair.target], labels[cut])
+                comparisons[pair.target].add(traces[pair.against], traces[pair.target], known)
     return {target: placed(comparison.report(), deployment.graph) for target, comparison in comparisons.items()}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.protocols import LOGITS_ONLY, Session, Target
+from asnn_deploy.engine.signals import carried_types
 from asnn_deploy.errors import BundleError, TargetError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record, Trace
@@ -84,11 +85,11 @@ class OnnxRuntimeSession(Session):
             raise TargetError(f"onnxruntime failed on {self.path}: {one_line(error)}") from error
         found = dict(zip((output.name for output in session.get_outputs()), values))
         names = [neuron.name for neuron in self.graph.neurons]
-        spiking = [neuron.name for neuron in self.graph.spiking]
+        spiking, kinds = [neuron.name for neuron in self.graph.spiking], carried_types(self.graph)
         return Trace(
             "onnxruntime",
             found[LOGITS],
-            {name: found[f"spikes/{name}"].astype(np.uint8) for name in spiking} if record.spikes else {},
+            {name: found[f"spikes/{name}"].astype(kinds[name]) for name in spiking} if record.spikes else {},
             {name: found[f"potentials/{name}"] for name in names} if record.potentials else {},
             found.get(STEP_LOGITS),
             rule=self.graph.readout.rule,

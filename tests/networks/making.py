@@ -54,7 +54,7 @@ def random_neuron(rng, name, steps, shape=(), reset="subtract", model="lif", ext
 
 def static_neuron(name, steps, model="lif", reset="subtract", **parameters):
     """Neurons that are the same at all steps: leaks and gain 0.5, threshold 1, unless values or tables are given."""
-    values = {"leak": 0.5, "gain": 0.5, "threshold": 1, "current_leak": 0.5}
+    values = {"leak": 0.5, "gain": 0.5, "threshold": 1, "current_leak": 0.5, "rate": 0.5, "current_rate": 0.5}
     values = {key: value for key, value in values.items() if key in MODELS[model].parameters} | parameters
     tables = {key: x if isinstance(x, StepTable) else constant(x, steps) for key, x in values.items()}
     return Neuron(name, model, tables, reset)

@@ -12,7 +12,9 @@ import numpy as np
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.granularity import Shape, by_channel, over
 from asnn_deploy.ir.layers.base import Layer
-from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameters, State
+from asnn_deploy.ir.meaning import FIRES, RESETS, SPIKES
+from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameters
+from asnn_deploy.ir.neurons.base import IMMEDIATE, Firing
 from asnn_deploy.ir.neurons.bounds import Interval, Intervals
 from asnn_deploy.ir.neurons.fitting import fitted
 from asnn_deploy.ir.signals import Kind, Signal, Tracker, spikes
@@ -27,12 +29,15 @@ class Neuron(Layer):
 
     model: the neuron model's name.
     parameters: that model's parameters as step tables, each per layer `[K]`, per channel `[K, C]` or per neuron.
-    reset: "subtract" (soft: the threshold is subtracted) or "zero" (hard).
+    reset: "subtract" (soft: the threshold is subtracted), "zero" (hard), or another of `ir.meaning.RESETS`.
+    comparison: "above", it fires above its threshold, or "at", at it too. spiking: "one" spike a step, or "many".
     """
 
     model: str
     parameters: Mapping[str, StepTable]
     reset: str = "subtract"
+    comparison: str = "above"
+    spiking: str = "one"
     kind: ClassVar[str] = "neuron"
     fires: ClassVar[bool] = True
 
@@ -40,10 +45,16 @@ class Neuron(Layer):
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
     def __reduce__(self) -> tuple[type[Neuron], tuple[Any, ...]]:
-        return type(self), (self.name, self.model, dict(self.parameters), self.reset)
+        given = dict(self.parameters)
+        return type(self), (self.name, self.model, given, self.reset, self.comparison, self.spiking)
 
     def __hash__(self) -> int:
         return hash((self.name, self.model, tuple(sorted(self.parameters)), self.reset))
+
+    @property
+    def firing(self) -> Firing:
+        """How it resets, when it fires and how often, as its model's step takes it."""
+        return Firing(self.reset, self.comparison == "at", self.spiking == "many")
 
     def tables(self) -> dict[str, StepTable]:
         return dict(self.parameters)
@@ -53,8 +64,14 @@ class Neuron(Layer):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
-        if self.reset not in ("subtract", "zero"):
-            raise self.refuse(f"reset {self.reset!r}, allowed: subtract, zero")
+        for what, allowed in (("reset", RESETS), ("comparison", FIRES), ("spiking", SPIKES)):
+            if getattr(self, what) not in allowed:
+                raise self.refuse(f"{what} {getattr(self, what)!r}, allowed: {', '.join(allowed)}")
+        if self.spiking == "many" and (self.comparison == "above" or self.reset not in IMMEDIATE):
+            raise self.refuse(
+                f"several spikes in a step go with neurons that fire at their threshold and reset at once, "
+                f"found fires {self.comparison}, reset {self.reset}"
+            )
         for key, table in self.parameters.items():
             self.check_granularity(key, table, shape)
         return shape
@@ -78,9 +95,16 @@ class Neuron(Layer):
                 raise self.refuse(unknown_name(f"parameter of {model.name!r}", key, known))
             if known[key].allowed is not None:
                 self.check_range(key, table, *known[key].allowed)  # type: ignore[misc]
-        missing = [k for k, p in known.items() if p.default is None and k not in self.parameters]
+        missing = [k for k, p in known.items() if p.required and k not in self.parameters]
         if missing:
             raise GraphError(f"layer {self.name!r} ({model.name}): lacks parameter {missing[0]!r}")
+        if self.reset not in model.resets:
+            raise self.refuse(f"model {model.name!r} resets by {' or '.join(model.resets)}, found {self.reset!r}")
+        if not (self.firing.plain or model.variants):
+            raise self.refuse(
+                f"model {model.name!r} fires once in a step, above its threshold; "
+                f"found fires {self.comparison}, {self.spiking}"
+            )
 
     def check_range(self, key: str, table: StepTable, least: int, most: int) -> None:
         """Raise GraphError unless every value of a parameter is a whole number in its range."""
@@ -102,22 +126,22 @@ class Neuron(Layer):
             if key not in given and parameter.default:
                 given[key] = np.asarray(parameter.default, dtype)
         ready = model.prepared(given) if fixed else given
-        return Parameters(ready, self.reset)
+        return Parameters(ready, self.firing)
 
     def output_signal(self, t: int, x: Sequence[Signal], tracker: Tracker) -> Signal:
         """Spikes; of a model that sends its potential, its bounds. In integers, registers are followed on the way."""
         model = self.definition
-        if model.spikes and not (tracker.fixed and model.proved):
+        if model.spikes and self.spiking == "one" and not (tracker.fixed and model.proved):
             return spikes()
         ops = Intervals(tracker.reach, tracker.fixed, model.proved)
         shape = tracker.shape
-        state = tracker.state or State(**{name: Interval(*[np.zeros((1,) * len(shape))] * 2) for name in model.states})
-        arriving = Interval(*(over(end, shape) if end.size > 1 else end for end in (x[0].low, x[0].high)))
         p = self.parameters_at(t, shape, np.int64 if tracker.fixed else np.float64, tracker.fixed)
+        state = tracker.state or model.before(p, Interval(*[np.zeros((1,) * len(shape))] * 2), Interval.at)
+        arriving = Interval(*(over(end, shape) if end.size > 1 else end for end in (x[0].low, x[0].high)))
         step = model.step_fixed if tracker.fixed else model.step
         sent, tracker.state = step(ops, state, arriving, p)
         if model.spikes:
-            return spikes()
+            return spikes(1.0 if self.spiking == "one" else float(np.max(sent.high)))
         low, high = by_channel(sent.low, shape)[0], by_channel(sent.high, shape)[1]
         return Signal(Kind.VALUES, np.minimum(low, 0), np.maximum(high, 0))
 

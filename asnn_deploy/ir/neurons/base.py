@@ -9,7 +9,7 @@ it ends in `model = ...`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -26,10 +26,35 @@ State = SimpleNamespace
 """The states after a step, by name: `State(v=v, i=i)`. What they are (arrays, nodes, ...) is the backend's affair."""
 
 
+class Firing(str):
+    """How a neuron resets (the text itself, one of `ir.meaning.RESETS`), when it fires and how often in a step.
+
+    at: at its threshold, too, and not above it only. many: as many spikes as thresholds fit into its potential.
+    """
+
+    at: bool
+    many: bool
+
+    def __new__(cls, reset: str, at: bool = False, many: bool = False) -> Firing:
+        """The reset with the rest of it."""
+        self = super().__new__(cls, reset)
+        self.at, self.many = at, many
+        return self
+
+    @property
+    def plain(self) -> bool:
+        """Whether it fires once a step, above its threshold."""
+        return not (self.at or self.many)
+
+
+IMMEDIATE = ("subtract", "zero")
+"""The resets that take place in the step of the spike."""
+
+
 class Parameters(SimpleNamespace):
     """A neuron's parameters at a step, with `reset`; those that are left out are None."""
 
-    def __init__(self, given: Mapping[str, Any], reset: str) -> None:
+    def __init__(self, given: Mapping[str, Any], reset: str = "subtract") -> None:
         super().__init__(**given, reset=reset)
 
     def __getattr__(self, name: str) -> None:
@@ -41,6 +66,7 @@ class Parameter:
     """A parameter of a neuron model: what it means, its default if it may be left out, and the values allowed.
 
     bits: of an integer parameter, in a chip's memory. initial: what training begins with; None: the default.
+    optional: it may be left out, and then does nothing; no number does nothing in its place.
     """
 
     meaning: str
@@ -48,6 +74,12 @@ class Parameter:
     allowed: tuple[int, int] | None = None
     bits: int = 32
     initial: float | None = None
+    optional: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is None and not self.optional
 
     @property
     def first(self) -> float | None:
@@ -75,6 +107,10 @@ class Population(Protocol):
         """How it resets."""
 
     @property
+    def firing(self) -> Firing:
+        """How it resets, when it fires and how often."""
+
+    @property
     def definition(self) -> NeuronModel:
         """Its model."""
 
@@ -92,6 +128,8 @@ class NeuronModel:
     states: names of its states, all zero at first; the first is the membrane potential, which traces record.
     parameters: float parameters by name; fixed_parameters: those of the integer definition.
     spikes: False if it sends its membrane potential instead (a readout with memory).
+    resets: how it can reset; `ops.membrane` knows them all, `ops.fire` the immediate ones.
+    variants: whether it can also fire at its threshold, and several times in a step.
     proved: False if its registers saturate or wrap by definition, so that no proof keeps them from it.
     """
 
@@ -101,6 +139,8 @@ class NeuronModel:
     parameters: ClassVar[Mapping[str, Parameter]] = {}
     fixed_parameters: ClassVar[Mapping[str, Parameter]] = {}
     spikes: ClassVar[bool] = True
+    resets: ClassVar[tuple[str, ...]] = IMMEDIATE
+    variants: ClassVar[bool] = False
     proved: ClassVar[bool] = True
 
     def step(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
@@ -114,6 +154,16 @@ class NeuronModel:
     def step_fixed(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
         """Return the same in integers (see `fixed_point.py`); x: accumulators."""
         raise UnsupportedError(f"neuron model {self.name!r} has no integer definition (its method `step_fixed`)")
+
+    def before(self, p: SimpleNamespace, zero: Any, started: Callable[[Any], Any]) -> State:
+        """Return its states before the first step: all `zero`, but a membrane potential that begins elsewhere.
+
+        started: makes a state of the parameter that holds it.
+        """
+        states = dict.fromkeys(self.states, zero)
+        if p.initial is not None:
+            states[self.states[0]] = started(p.initial)
+        return State(**states)
 
     def prepared(self, p: dict[str, Array]) -> dict[str, Array]:
         """Return the integer parameters as `step_fixed` takes them, if some are made of others."""

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 
 from asnn_deploy.ir.fixed_point import LEAK_SHIFT, STATE_BITS, largest
+from asnn_deploy.ir.neurons.base import IMMEDIATE, Firing, Parameters
+from asnn_deploy.ir.neurons.operations import immediate
 from asnn_deploy.util.arrays import Array
 
 ENDLESS = 2.0**52
@@ -79,18 +82,94 @@ class Intervals:
         low, high = np.minimum(1 - _HALF, x.low + 2 * _HALF), np.maximum(_HALF, x.high - 2 * _HALF)
         return Interval(np.where(leaves, low, x.low), np.where(leaves, high, x.high))
 
+    def sub(self, a: Array | Interval, b: Array | Interval) -> Interval:
+        """See Operations."""
+        b = Interval.at(b)
+        return self.add(a, Interval(-b.high, -b.low))
+
     def fire(self, v: Interval, threshold: Array, reset: str) -> tuple[Interval, Interval]:
         """See Operations. Thresholds are positive."""
-        quiet, loud = v.low <= threshold, v.high > threshold
-        spikes = Interval(np.where(quiet, 0.0, 1.0), np.where(loud, 1.0, 0.0))
-        if reset == "zero":
-            least, most = np.where(quiet, np.minimum(v.low, 0), 0.0), np.where(quiet, np.maximum(threshold, 0), 0.0)
+        immediate(reset)
+        return self._at_once(v, Parameters({"threshold": threshold}, reset), Firing(reset))
+
+    def membrane(
+        self, v: Interval, integrate: Callable[[Interval], Interval], p: SimpleNamespace
+    ) -> tuple[Interval, Interval]:
+        """See Operations. What fired before and what did not are followed apart."""
+        reset = p.reset if isinstance(p.reset, Firing) else Firing(p.reset)
+        if reset in IMMEDIATE:
+            spikes, left = self._at_once(integrate(v), p, reset)
         else:
-            left = 1.0 if self.whole else 0.0  # of an integer that fired by as little as can be
-            least = np.where(quiet, np.minimum(v.low, left), v.low - threshold)
-            most = np.where(quiet, np.maximum(threshold, v.high - threshold), v.high - threshold)
+            spikes, left = self._late(v, integrate, p, reset)
+        if p.minimum is not None:
+            left = Interval(np.maximum(left.low, p.minimum), np.maximum(left.high, p.minimum))
+        return spikes, left
+
+    def _spikes(self, v: Interval, threshold: Array, firing: Firing) -> Interval:
+        """How many spikes a potential between bounds sends."""
+        if firing.many:
+            ends = (
+                np.floor(np.maximum(end, 0) / threshold * (1 if self.whole else ROUNDED)) for end in (v.low, v.high)
+            )
+            return Interval(*ends)
+        quiet = v.low < threshold if firing.at else v.low <= threshold
+        loud = v.high >= threshold if firing.at else v.high > threshold
+        return Interval(np.where(quiet, 0.0, 1.0), np.where(loud, 1.0, 0.0))
+
+    def _at_once(self, v: Interval, p: SimpleNamespace, firing: Firing) -> tuple[Interval, Interval]:
+        threshold = p.threshold
+        spikes = self._spikes(v, threshold, firing)
+        quiet, loud = spikes.low < 1, spikes.high > 0
+        if firing == "zero":
+            to = 0.0 if p.reset_potential is None else p.reset_potential
+            least = np.where(quiet, np.minimum(v.low, to), to)
+            most = np.where(quiet, np.maximum(np.minimum(v.high, threshold), to), to)
+        else:
+            # An integer that fired above its threshold did so by at least 1.
+            left = 1.0 if self.whole and firing.plain else 0.0
+            last = v.low - spikes.low * threshold if not firing.many else np.minimum(v.low, 0.0)
+            rest = threshold if firing.many else np.maximum(threshold, v.high - threshold)
+            least = np.where(quiet, np.minimum(v.low, left), last)
+            most = np.where(quiet, rest, rest if firing.many else v.high - threshold)
         return spikes, Interval(np.where(loud, least, v.low), np.where(loud, most, v.high))
 
+    def _late(
+        self, v: Interval, integrate: Callable[[Interval], Interval], p: SimpleNamespace, firing: Firing
+    ) -> tuple[Interval, Interval]:
+        threshold = p.threshold
+        if firing == "none":
+            v = integrate(v)
+            return self._spikes(v, threshold, firing), v
+        before = self._spikes(v, threshold, firing)
+        rested = integrate(Interval(np.minimum(v.low, threshold), np.minimum(v.high, threshold)))
+        fired = integrate(Interval(np.maximum(v.low, threshold), np.maximum(v.high, threshold)))
+        if firing == "delayed-zero":
+            fired = Interval.at(np.zeros(()) if p.reset_potential is None else p.reset_potential)
+        else:
+            least, most = (np.maximum(n, 1.0) * threshold for n in (before.low, before.high))
+            fired = Interval(fired.low - most, fired.high - least)
+        after = _either(before, rested, fired)
+        if firing == "early-subtract":
+            return before, self._settled(after)
+        spikes = self._spikes(after, threshold, firing)
+        if firing == "leftover-subtract":  # what did not fire again gets its threshold back
+            once = _either(self._spikes(rested, threshold, firing), rested, self.sub(rested, threshold))
+            after = _either(before, once, Interval(fired.low, np.maximum(fired.high, 2 * threshold)))
+        return spikes, self._settled(after)
+
+    def _settled(self, v: Interval) -> Interval:
+        return self.saturate("v", v) if self.whole else v
+
+
+def _either(spikes: Interval, quiet: Interval, loud: Interval) -> Interval:
+    """What is true of a potential that did not fire, one that did, or both if it may have."""
+    low = np.where(spikes.high < 1, quiet.low, np.where(spikes.low > 0, loud.low, np.minimum(quiet.low, loud.low)))
+    high = np.where(spikes.high < 1, quiet.high, np.where(spikes.low > 0, loud.high, np.maximum(quiet.high, loud.high)))
+    return Interval(low, high)
+
+
+ROUNDED = 1 + 2.0**-22
+"""What float32 quotients may be larger than exact ones, relatively; so a bound never lies below a rounded quotient."""
 
 _TOP = float(largest(STATE_BITS))
 _HALF = _TOP + 1

@@ -32,6 +32,7 @@ class CubaLIF(NeuronModel):
 
     name = "cuba-lif"
     summary = "LIF behind a leaky synaptic current"
+    resets, variants = LIF.resets, LIF.variants
     states = ("v", "i")
     parameters = {
         "current_leak": Parameter("fraction of the synaptic current kept from one step to the next", initial=0.8),
@@ -49,10 +50,12 @@ class CubaLIF(NeuronModel):
     def step(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
         """See NeuronModel.step."""
         i = ops.add(ops.mul(p.current_leak, s.i), x)
-        v = ops.add(ops.mul(p.leak, s.v), ops.mul(p.gain, i))
-        if p.bias is not None:
-            v = ops.add(v, p.bias)
-        spikes, v = ops.fire(v, p.threshold, p.reset)
+
+        def integrate(v: Any) -> Any:
+            v = ops.add(ops.mul(p.leak, v), ops.mul(p.gain, i))
+            return v if p.bias is None else ops.add(v, p.bias)
+
+        spikes, v = ops.membrane(s.v, integrate, p)
         return spikes, State(v=v, i=i)
 
     def step_fixed(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
@@ -61,10 +64,12 @@ class CubaLIF(NeuronModel):
         if p.current_bias is not None:
             i = ops.add(i, p.current_bias)
         i = ops.saturate("i", i)
-        v = ops.add(ops.decay(p.leak, s.v), ops.scale(p.gain, p.gain_shift, i))
-        if p.bias is not None:
-            v = ops.add(v, p.bias)
-        spikes, v = ops.fire(ops.saturate("v", v), p.threshold, p.reset)
+
+        def integrate(v: Any) -> Any:
+            v = ops.add(ops.decay(p.leak, v), ops.scale(p.gain, p.gain_shift, i))
+            return ops.saturate("v", v if p.bias is None else ops.add(v, p.bias))
+
+        spikes, v = ops.membrane(s.v, integrate, p)
         return spikes, State(v=v, i=i)
 
     def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
@@ -81,8 +86,8 @@ class CubaLIF(NeuronModel):
             "leak": x.fraction("leak", p.leak),
             "gain": gain,
             "gain_shift": shift,
-            "threshold": x.threshold(p.threshold),
             "bias": x.whole(p.bias / x.unit),
+            **x.membrane(p),
         }
 
     @staticmethod

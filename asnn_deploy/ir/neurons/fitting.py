@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, GAIN_BITS, STATE_BITS, largest
 from asnn_deploy.ir.granularity import coarsest
-from asnn_deploy.ir.neurons.base import Population, State
+from asnn_deploy.ir.neurons.base import Parameters, Population, State
 from asnn_deploy.ir.neurons.bounds import Interval, Intervals
 from asnn_deploy.ir.neurons.quantizing import OutOfRange, Quantizing, TooFine
 from asnn_deploy.ir.step_table import StepTable
@@ -34,14 +35,14 @@ class Fitting:
         nothing = np.zeros((self.steps, 1))
         bias = nothing if x.bias is None else x.bias
         self.x = Quantizing(self.wide(x.unit), self.wide(low), self.wide(high), self.wide(bias))
-        self.p = SimpleNamespace(
-            **{
-                key: layer.parameters[key].over(self.shape).astype(np.float64)
-                if key in layer.parameters
-                else np.full((self.steps, *(1,) * len(self.shape)), parameter.default)
-                for key, parameter in self.model.parameters.items()
-            }
-        )
+        given = {
+            key: layer.parameters[key].over(self.shape).astype(np.float64)
+            if key in layer.parameters
+            else np.full((self.steps, *(1,) * len(self.shape)), parameter.default)
+            for key, parameter in self.model.parameters.items()
+            if key in layer.parameters or not parameter.optional
+        }
+        self.p = Parameters(given, layer.reset)
 
     def wide(self, values: Array) -> Array:
         """Values by channel `[T, C]` or `[T, 1]`, to broadcast against `[T, *shape]`."""
@@ -82,9 +83,8 @@ class Fitting:
 
     def with_parameters(self, found: dict[str, Array]) -> Any:
         """The layer with integer parameters, each in the coarsest granularity that holds it."""
-        tables = {key: self.table(np.asarray(value)) for key, value in found.items()}
-        kind: Any = type(self.layer)
-        return kind(self.layer.name, self.layer.model, tables, self.layer.reset)
+        layer: Any = self.layer
+        return replace(layer, parameters={key: self.table(np.asarray(value)) for key, value in found.items()})
 
     def table(self, values: Array) -> StepTable:
         """Integers `[T, ...]`, or `[1, ...]`, as a step table."""
@@ -114,7 +114,8 @@ class Fitting:
         """The bounds of registers, states and what is sent over all steps, by name: `[T, ...]` each."""
         found: dict[str, list[tuple[Array, Array]]] = {}
         ops = Intervals(lambda name, *ends: found.setdefault(name, []).append(ends), whole)
-        s = State(**{name: Interval(*[np.zeros((1,) * len(self.shape))] * 2) for name in self.model.states})
+        zero = Interval(*[np.zeros((1,) * len(self.shape))] * 2)
+        s = self.model.before(parameters(0), zero, Interval.at)
         for t in range(self.steps):
             sent, s = step(ops, s, Interval(low[t], high[t]), parameters(t))
             found.setdefault("sent", []).append((sent.low, sent.high))
@@ -125,11 +126,10 @@ class Fitting:
 
     def at(self, p: SimpleNamespace, t: int) -> SimpleNamespace:
         """Parameters `[T, ...]` or `[1, ...]` at one step, as the model's step takes them."""
-        values = {key: np.asarray(v) for key, v in vars(p).items()}
+        values = {key: np.asarray(v) for key, v in vars(p).items() if key != "reset"}
         now = {key: v[min(t, len(v) - 1)] if v.ndim else v for key, v in values.items()}
-        return SimpleNamespace(
-            **{key: None if not np.any(v) and key == "bias" else v for key, v in now.items()}, reset=self.layer.reset
-        )
+        nothing = {key for key, parameter in self.model.parameters.items() if parameter.default == 0}
+        return Parameters({k: v for k, v in now.items() if np.any(v) or k not in nothing}, self.layer.firing)
 
     def does_not_fit(self, top: float, coarsest_bits: int) -> GraphError:
         """Which gain, threshold or state passes the format even with the coarsest membrane unit."""
@@ -142,12 +142,11 @@ class Fitting:
             )
         loose = {key: np.asarray(v) for key, v in self.model.quantized(self.p, self.x).items()}
         known = self.model.known(fixed=True)
-        whole = SimpleNamespace(**{key: loose.get(key, np.zeros(1)) for key in known})
-        absent = {key for key, p in known.items() if p.default == 0 and not np.any(loose.get(key, 0))}
+        absent = {key for key, p in known.items() if not p.required and not np.any(loose.get(key, 0))}
+        whole = SimpleNamespace(**{key: loose.get(key, np.zeros(1)) for key in known if key not in absent})
 
         def parameters(t: int) -> SimpleNamespace:
-            now = vars(self.at(whole, t))
-            return SimpleNamespace(**{key: None if key in absent else value for key, value in now.items()})
+            return self.at(whole, t)
 
         reached = self.follow(self.model.step_fixed, parameters, self.x.low, self.x.high, whole=False)
         magnitudes = {

@@ -23,28 +23,33 @@ class IntegrateAndFire(NeuronModel):
 
     name = "if"
     summary = "integrate-and-fire: a LIF that forgets nothing"
+    resets, variants = LIF.resets, LIF.variants
     parameters = {key: value for key, value in LIF.parameters.items() if key != "leak"}
     fixed_parameters = {key: value for key, value in LIF.fixed_parameters.items() if key != "leak"}
 
     def step(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
         """See NeuronModel.step."""
-        v = ops.add(s.v, ops.mul(p.gain, x))
-        if p.bias is not None:
-            v = ops.add(v, p.bias)
-        spikes, v = ops.fire(v, p.threshold, p.reset)
+
+        def integrate(v: Any) -> Any:
+            v = ops.add(v, ops.mul(p.gain, x))
+            return v if p.bias is None else ops.add(v, p.bias)
+
+        spikes, v = ops.membrane(s.v, integrate, p)
         return spikes, State(v=v)
 
     def step_fixed(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
         """See NeuronModel.step_fixed."""
-        v = ops.add(s.v, ops.scale(p.gain, p.gain_shift, x))
-        if p.bias is not None:
-            v = ops.add(v, p.bias)
-        spikes, v = ops.fire(ops.saturate("v", v), p.threshold, p.reset)
+
+        def integrate(v: Any) -> Any:
+            v = ops.add(v, ops.scale(p.gain, p.gain_shift, x))
+            return ops.saturate("v", v if p.bias is None else ops.add(v, p.bias))
+
+        spikes, v = ops.membrane(s.v, integrate, p)
         return spikes, State(v=v)
 
     def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
         """See NeuronModel.quantized."""
-        return {**x.drive(p.gain, p.bias), "threshold": x.threshold(p.threshold)}
+        return {**x.drive(p.gain, p.bias), **x.membrane(p)}
 
 
 model = IntegrateAndFire()

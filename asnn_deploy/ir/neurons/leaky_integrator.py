@@ -17,6 +17,9 @@ from asnn_deploy.ir.neurons.operations import Operations
 from asnn_deploy.ir.neurons.quantizing import Quantizing
 from asnn_deploy.util.arrays import Array
 
+FIRES_BY = ("threshold", "reset_potential", "minimum")
+"""What only a membrane that fires has."""
+
 
 class LeakyIntegrator(NeuronModel):
     """See the module's text."""
@@ -24,8 +27,8 @@ class LeakyIntegrator(NeuronModel):
     name = "li"
     summary = "a membrane that is read, and never fires"
     spikes = False
-    parameters = {key: value for key, value in LIF.parameters.items() if key != "threshold"}
-    fixed_parameters = {key: value for key, value in LIF.fixed_parameters.items() if key != "threshold"}
+    parameters = {key: value for key, value in LIF.parameters.items() if key not in FIRES_BY}
+    fixed_parameters = {key: value for key, value in LIF.fixed_parameters.items() if key not in FIRES_BY}
 
     def step(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
         """See NeuronModel.step."""
@@ -44,7 +47,7 @@ class LeakyIntegrator(NeuronModel):
 
     def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
         """See NeuronModel.quantized."""
-        return {"leak": x.fraction("leak", p.leak), **x.drive(p.gain, p.bias)}
+        return {"leak": x.fraction("leak", p.leak), **x.drive(p.gain, p.bias), **x.membrane(p)}
 
 
 model = LeakyIntegrator()

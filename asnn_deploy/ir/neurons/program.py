@@ -10,7 +10,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from asnn_deploy.ir.neurons.base import NeuronModel, Parameters, Population, State
+from asnn_deploy.ir.neurons.base import Firing, NeuronModel, Parameters, Population, State
+from asnn_deploy.ir.neurons.operations import Membranes, immediate
 
 
 class Op(IntEnum):
@@ -32,6 +33,22 @@ class Op(IntEnum):
     """a, less b where c fired."""
     CLEAR = 9
     """a, or 0 where c fired."""
+    SUB = 10
+    ABOVE = 11
+    """1 where a > b. This and what follows are the parts of a membrane (`operations.Membranes`)."""
+    AT = 12
+    """1 where a >= b."""
+    COUNT = 13
+    """How many times b fits into a."""
+    DROP = 14
+    """a, less c times b."""
+    PUT = 15
+    """a, or b where c fired; 0 for -1."""
+    HOLD = 16
+    """a, or b if it is less."""
+
+
+COMPARISONS = (Op.FIRE, Op.ABOVE, Op.AT, Op.COUNT)
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,7 @@ class Instruction:
 
 
 @dataclass
-class Program:
+class Program(Membranes):
     """The instructions of one step, and where everything is. It is itself the operations that write it.
 
     Registers: the input, then the states, then the parameters, then what the instructions make.
@@ -55,6 +72,7 @@ class Program:
 
     states: tuple[str, ...]
     parameters: tuple[str, ...]
+    fixed: bool = False
     instructions: list[Instruction] = field(default_factory=list)
     sent: int = 0
     kept: tuple[int, ...] = ()
@@ -102,15 +120,40 @@ class Program:
         """See Operations."""
         return self._write(Op.WRAP, x)
 
+    def sub(self, a: int, b: int) -> int:
+        """See Operations."""
+        return self._write(Op.SUB, a, b)
+
+    def compare(self, v: int, threshold: int, firing: Firing) -> int:
+        """See Membranes."""
+        return self._write(Op.COUNT if firing.many else Op.AT if firing.at else Op.ABOVE, v, threshold)
+
+    def drop(self, v: int, threshold: int, spikes: int) -> int:
+        """See Membranes."""
+        return self._write(Op.DROP, v, threshold, spikes)
+
+    def put(self, v: int, value: int | None, spikes: int) -> int:
+        """See Membranes."""
+        return self._write(Op.PUT, v, -1 if value is None else value, spikes)
+
+    def hold(self, v: int, minimum: int) -> int:
+        """See Membranes."""
+        return self._write(Op.HOLD, v, minimum)
+
+    def settled(self, v: int) -> int:
+        """See Membranes."""
+        return self.saturate("v", v) if self.fixed else v
+
     def fire(self, v: int, threshold: int, reset: str) -> tuple[int, int]:
         """See Operations."""
+        immediate(reset)
         spikes = self._write(Op.FIRE, v, threshold)
         return spikes, self._write(Op.CLEAR if reset == "zero" else Op.SUBTRACT, v, threshold, spikes)
 
 
 def recorded(model: NeuronModel, parameters: tuple[str, ...], reset: str, fixed: bool) -> Program:
     """Return a model's step as a program, with these parameters given. Raises UnsupportedError if it has none."""
-    found = Program(model.states, parameters)
+    found = Program(model.states, parameters, fixed)
     p = Parameters(found.parameter_registers, reset)
     step = model.step_fixed if fixed else model.step
     found.sent, after = step(found, State(**{key: 1 + i for i, key in enumerate(model.states)}), 0, p)
@@ -121,7 +164,7 @@ def recorded(model: NeuronModel, parameters: tuple[str, ...], reset: str, fixed:
 def program(layer: Population, fixed: bool, shape: tuple[int, ...]) -> Program:
     """Return the step of a layer of that shape as a program of the parameters that it takes (`parameters_at`)."""
     at_0 = layer.parameters_at(0, shape, np.int64 if fixed else np.float32, fixed)
-    return recorded(layer.definition, tuple(key for key in vars(at_0) if key != "reset"), layer.reset, fixed)
+    return recorded(layer.definition, tuple(key for key in vars(at_0) if key != "reset"), layer.firing, fixed)
 
 
 @dataclass(frozen=True)
@@ -138,6 +181,6 @@ def counted(layer: Population, fixed: bool, shape: tuple[int, ...]) -> Work:
     ops = [instruction.op for instruction in program(layer, fixed, shape).instructions]
     return Work(
         multiplications=sum(op in (Op.MUL, Op.DECAY, Op.SCALE) for op in ops),
-        additions=ops.count(Op.ADD),
-        comparisons=ops.count(Op.FIRE),
+        additions=sum(op in (Op.ADD, Op.SUB) for op in ops),
+        comparisons=sum(op in (*COMPARISONS, Op.HOLD) for op in ops),
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -98,6 +99,18 @@ class Quantizing:
         found = self.whole(np.asarray(value) / self.unit)
         if self.exact and found.min() < 1:
             raise TooFine
+        return found
+
+    def membrane(self, p: SimpleNamespace) -> dict[str, Array]:
+        """What a membrane has besides what drives it, in membrane units: threshold, reset potential, bounds.
+
+        Raises TooFine if they do not fit.
+        """
+        found = {} if p.threshold is None else {"threshold": self.threshold(p.threshold)}
+        for key in ("reset_potential", "initial", "minimum"):
+            value = getattr(p, key)
+            if value is not None and (key == "minimum" or np.any(value)):
+                found[key] = self.whole(np.asarray(value) / self.unit)
         return found
 
     def whole(self, values: Array) -> Array:

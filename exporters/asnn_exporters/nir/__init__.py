@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from asnn_deploy.deploy.bundle import NETWORK
 from asnn_deploy.deploy.exporters import Exporter
+from asnn_deploy.deploy.reading import Foreign
 from asnn_deploy.errors import BundleError, InputError
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.util.suggest import unknown_name
 
 if TYPE_CHECKING:
@@ -76,6 +78,18 @@ class NIRExporter(Exporter):
     def read(self, path: Path) -> DeployGraph:
         """See the module's `read`."""
         return read(path)
+
+    def foreign(self, path: Path) -> Foreign | None:
+        """See Exporter."""
+        from asnn_exporters.nir.foreign import ForeignFile, is_ours
+
+        return None if is_ours(path) else ForeignFile(path)
+
+    def restate(self, path: Path, out: Path, meaning: Meaning) -> None:
+        """See Exporter."""
+        from asnn_exporters.nir.foreign import restate
+
+        restate(path, out, meaning)
 
 
 def check_dialect(dialect: str) -> None:

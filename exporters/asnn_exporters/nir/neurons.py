@@ -25,15 +25,19 @@ This holds in IEEE float32 and float64 (for potentials below 2**46), in any orde
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from asnn_deploy.analysis.flow import flow
 from asnn_deploy.ir.granularity import spread
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.neurons import NeuronModel, Parameters, State
+from asnn_deploy.ir.neurons import NeuronModel, Parameters
+from asnn_deploy.ir.neurons.base import IMMEDIATE, Firing
+from asnn_deploy.ir.neurons.operations import Membranes, immediate
+from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.unrolling import Unrolling
 
 ABSORBING = 2.0**100
@@ -60,16 +64,17 @@ def write_neuron(u: Unrolling, layer: Neuron, t: int, sources: Sequence[str]) ->
     """One time step of a population; returns the node of what it sends."""
     model = layer.definition
     ops: Any = Nodes(u, layer, t, sources[0])
-    zero = State(**dict.fromkeys(model.states, ()))
     known = {
         key: Table(key, None if key in layer.parameters else parameter.default)
         for key, parameter in model.parameters.items()
         if key in layer.parameters or parameter.default
     }
-    before, x, p = u.memory.get(layer.name, zero), (sources[0],), Parameters(known, layer.reset)
+    x, p = (sources[0],), Parameters(known, layer.firing)
+    before = u.memory.get(layer.name) or model.before(p, (), ops.constant)
     sent, u.memory[layer.name] = model.step(ops, before, x, p)
+    ops.hold_unread(known)
     if model.spikes:
-        return sent[0]  # type: ignore[no-any-return]
+        return ops.sent(sent)  # type: ignore[no-any-return]
     v = getattr(u.memory[layer.name], model.states[0])
     node = ops.joined(v, "potential")
     setattr(u.memory[layer.name], model.states[0], (node,))
@@ -77,7 +82,7 @@ def write_neuron(u: Unrolling, layer: Neuron, t: int, sources: Sequence[str]) ->
 
 
 @dataclass
-class Nodes:
+class Nodes(Membranes):
     """The operations. x: the node that the layer reads."""
 
     u: Unrolling
@@ -88,12 +93,17 @@ class Nodes:
 
     def add(self, a: Any, b: Any) -> Summands:
         """See Operations."""
-        left, right = (self._constant(v) if isinstance(v, Table) else v for v in (a, b))
+        left, right = (self.constant(v) if isinstance(v, Table) else v for v in (a, b))
         for i, value in enumerate((left, right)):
             if len(left) + len(right) > 2 and len(value) == 2:
                 joined = (self.joined(value, self._role("sum")),)
                 left, right = (joined, right) if i == 0 else (left, joined)
         return left + right
+
+    def sub(self, a: Any, b: Any) -> Summands:
+        """See Operations."""
+        b = self.constant(b) if isinstance(b, Table) else b
+        return self.add(a, self._times(-1.0, b, "negative"))
 
     def mul(self, factor: Table, x: Summands) -> Summands:
         """See Operations. Zero times anything is zero; the node is made all the same, since it holds a parameter."""
@@ -102,20 +112,86 @@ class Nodes:
 
     def fire(self, v: Summands, threshold: Table, reset: str) -> tuple[Summands, Summands]:
         """See Operations. What is left is the sum of two nodes."""
+        immediate(reset)
+        v = (self.joined(v, "potential"),)
+        spikes = self.compare(v, threshold, Firing(reset))
+        return spikes, self.put(v, None, spikes) if reset == "zero" else self.drop(v, threshold, spikes)
+
+    def compare(self, v: Summands, threshold: Table, firing: Firing) -> Summands:
+        """See Membranes. A threshold is the largest number at which it does not fire: NIR fires above only."""
+        first = not self.used["compared"] and firing not in (*IMMEDIATE, "none")
+        self.used["compared"] += 1
+        role = "before" if first else "potential"
+        potential = self.joined(v, role) if v else self.u.scale(self.layer, self.t, role, [self.x], 0.0)
+        if firing.plain and firing in IMMEDIATE:
+            if threshold.default is None:
+                return (
+                    self.u.table("Threshold", self.layer, threshold.key, self.t, [potential], self._role("spikes")),
+                )
+            return (self.u.threshold(self.layer, self.t, self._role("spikes"), potential, threshold.default),)
+        height = self._height(threshold)
+        shape = self.u.graph.shapes[self.layer.name]
+        most = int(max(x.largest for x in flow(self.u.graph)[self.layer.name])) if firing.many else 1
+        found = []
+        for k in range(1, most + 1):
+            level = fits(height, k) if firing.many else height
+            level = np.nextafter(level, np.float32(-np.inf)) if firing.at else level
+            role = self._role("fired")
+            found.append(
+                self.u.node("Threshold", self.layer.name, self.t, role, [potential], threshold=spread(level, shape))
+            )
+        return (found[0] if len(found) == 1 else self.u.scale(self.layer, self.t, self._role("count"), found),)
+
+    def drop(self, v: Summands, threshold: Table, spikes: Summands) -> Summands:
+        """See Membranes."""
+        negative = spread(-self._height(threshold), self.u.graph.shapes[self.layer.name])
+        lost = self.u.node("Scale", self.layer.name, self.t, self._role("reset"), list(spikes), scale=negative)
+        return (*self._one(v), lost) if spikes else self._one(v)
+
+    def put(self, v: Summands, value: Table | None, spikes: Summands) -> Summands:
+        """See Membranes. By absorption (see the module's text)."""
         u, layer, t = self.u, self.layer, self.t
-        potential = self.joined(v, "potential")
-        if threshold.default is None:
-            spikes = u.table("Threshold", layer, threshold.key, t, [potential])
-            height = layer.parameters[threshold.key].at(t)
-        else:
-            spikes = u.threshold(layer, t, "spikes", potential, threshold.default)
-            height = np.asarray(threshold.default, np.float32)
-        if reset == "zero":
-            lift = u.scale(layer, t, "lift", [spikes], ABSORBING)
-            held = u.total(layer, t, "held", potential, lift)
-            return (spikes,), (held, u.scale(layer, t, "reset", [spikes], -ABSORBING))
-        negative = spread(-np.asarray(height, np.float32), u.graph.shapes[layer.name])
-        return (spikes,), (potential, u.node("Scale", layer.name, t, "reset", [spikes], scale=negative))
+        lift = u.scale(layer, t, self._role("lift"), list(spikes), ABSORBING)
+        v = self._one(v)
+        held = u.total(layer, t, self._role("held"), v[0], lift) if v else lift
+        cleared = (held, u.scale(layer, t, self._role("reset"), list(spikes), -ABSORBING))
+        if value is None:
+            return cleared
+        fired = u.threshold(layer, t, self._role("once"), self._one(spikes)[0], 0.5)
+        return self.add(cleared, self.mul(value, (fired,)))
+
+    def hold(self, v: Summands, minimum: Table) -> Summands:
+        """See Membranes."""
+        above = (self.joined(self.sub(v, minimum), self._role("above")),)
+        below = self.u.threshold(self.layer, self.t, self._role("below"), self._times(-1.0, above, "depth")[0], 0.0)
+        return self.add((self.joined(self.put(above, None, (below,)), self._role("bounded")),), minimum)
+
+    def sent(self, spikes: Summands) -> str:
+        """The node of what is sent, in the role of spikes."""
+        if self.used["spikes"]:
+            return spikes[0]
+        return self.u.scale(self.layer, self.t, "spikes", list(spikes))
+
+    def hold_unread(self, known: Mapping[str, Table]) -> None:
+        """Write down the parameters of the layer that this step did not read."""
+        plain = self.layer.firing.plain and self.layer.reset in IMMEDIATE
+        for key, table in known.items():
+            carried = key == "threshold" and plain and self.used["spikes"]
+            if table.default is None and not self.used[key] and not carried:
+                self.u.table("Scale", self.layer, key, self.t, [self.x], key)
+
+    def _height(self, threshold: Table) -> Array:
+        """A threshold's value at this step."""
+        if threshold.default is not None:
+            return np.asarray(threshold.default, np.float32)
+        return self.layer.parameters[threshold.key].at(self.t).astype(np.float32)
+
+    def _times(self, factor: float, x: Summands, role: str) -> Summands:
+        return (self.u.scale(self.layer, self.t, self._role(role), list(x), factor),) if x else ()
+
+    def _one(self, value: Summands) -> Summands:
+        """A value as at most one node."""
+        return value if len(value) < 2 else (self.joined(value, self._role("sum")),)
 
     def joined(self, value: Summands, role: str) -> str:
         """One node that is a value. A lone summand passes through a node too, so that every step has one."""
@@ -123,7 +199,7 @@ class Nodes:
             return self.u.total(self.layer, self.t, role, *value)
         return self.u.scale(self.layer, self.t, role, list(value))
 
-    def _constant(self, table: Table) -> Summands:
+    def constant(self, table: Table) -> Summands:
         """A parameter that is added: a factor on what is 1 everywhere."""
         on = self.u.memory.setdefault(
             f"{self.layer.name} on", self.u.threshold(self.layer, 0, "on", self.x, -ABSORBING) if self.t == 0 else ""
@@ -140,3 +216,15 @@ class Nodes:
         """A role that is used once in a step."""
         self.used[wanted] += 1
         return wanted if self.used[wanted] == 1 else f"{wanted}.{self.used[wanted]}"
+
+
+def fits(threshold: Array, times: int) -> Array:
+    """Return the smallest float32 potentials into which thresholds fit so many times, as float32 divides."""
+    found = (threshold.astype(np.float64) * times).astype(np.float32)
+    down, up = np.float32(-np.inf), np.float32(np.inf)
+    while True:
+        lower = np.nextafter(found, down)
+        found, before = np.where(lower / threshold >= times, lower, found), found
+        found = np.where(found / threshold < times, np.nextafter(found, up), found)
+        if np.array_equal(found, before):
+            return found

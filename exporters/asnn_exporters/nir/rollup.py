@@ -25,7 +25,7 @@ from asnn_deploy.util.files import describe as one_line
 from asnn_exporters.nir import header as headers
 from asnn_exporters.nir.nodes import Node, from_nir, node_name
 from asnn_exporters.nir.unroll import unroll
-from asnn_exporters.nir.values import carrier, restore
+from asnn_exporters.nir.values import carrier, restore, usual
 
 DAMAGE = (
     GraphError,
@@ -132,7 +132,7 @@ def _value(
 ) -> Array:
     """A table's value at one step, out of the node that holds it."""
     with readable("the header"):
-        role, parameter = carrier(entry["kind"], table, entry.get("model", ""), entry["tables"])
+        role, parameter = carrier(entry["kind"], table, entry.get("model", ""), entry["tables"], usual(entry))
     name = node_name(entry["name"], step, role, time_steps)
     if parameter not in parameters.get(name, {}):
         raise BundleError(f"node {name!r}, which holds the {table} of layer {entry['name']!r}, is missing")

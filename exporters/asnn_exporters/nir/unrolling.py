@@ -16,7 +16,7 @@ from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Layer, Shape
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.nodes import NO_STEP, Node, floats, integers, node_name
-from asnn_exporters.nir.values import carrier, store
+from asnn_exporters.nir.values import carrier, store, usual
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Unrolling:
         self, kind: str, layer: Layer, table: str, step: int, sources: Sequence[str], role: str | None = None
     ) -> str:
         """The elementwise node that holds a table's value. role: if it is not the first node that does."""
-        first, parameter = carrier(layer.kind, table, getattr(layer, "model", ""), layer.tables())
+        first, parameter = carrier(layer.kind, table, getattr(layer, "model", ""), layer.tables(), usual(vars(layer)))
         role = role or first
         name = self.node(kind, layer.name, step, role, sources, **{parameter: self.stored(layer, table, step)})
         self._holding_tables.add(name)

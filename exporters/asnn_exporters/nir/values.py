@@ -7,33 +7,41 @@ grouped weights become block-diagonal, and kernels that are not square are frame
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from asnn_deploy.ir.granularity import collapse, spread
 from asnn_deploy.ir.layers import LAYERS, Conv, Layer, Shape
 from asnn_deploy.ir.neurons import MODELS, NeuronModel
-from asnn_deploy.ir.neurons.program import Op, recorded
+from asnn_deploy.ir.neurons.base import IMMEDIATE
+from asnn_deploy.ir.neurons.program import COMPARISONS, recorded
 from asnn_deploy.util.arrays import Array
 
 
-def carrier(kind: str, table: str, model: str = "", keys: Iterable[str] = ()) -> tuple[str, str]:
+def carrier(kind: str, table: str, model: str = "", keys: Iterable[str] = (), usual: bool = True) -> tuple[str, str]:
     """Return which role's node holds a table of that kind of layer, and in which parameter: ("leak", "scale").
 
-    model: that of a neuron layer; keys: its parameters.
+    model: that of a neuron layer; keys: its parameters; usual: whether its thresholds are those of NIR's nodes.
     """
     if LAYERS[kind].weighted:
         return "output", table
     if LAYERS[kind].fires:
-        return ("spikes", "threshold") if table in thresholds(MODELS[model], keys) else (table, "scale")
+        return ("spikes", "threshold") if usual and table in thresholds(MODELS[model], keys) else (table, "scale")
     return {"factor": "output", "scale": "summand"}.get(table, table), "scale"
+
+
+def usual(fields: Mapping[str, Any]) -> bool:
+    """Return whether neurons with these fields fire as NIR's `Threshold` does, and reset at once."""
+    firing = fields.get("comparison", "above"), fields.get("spiking", "one")
+    return firing == ("above", "one") and fields.get("reset", "subtract") in IMMEDIATE
 
 
 def thresholds(model: NeuronModel, keys: Iterable[str]) -> set[str]:
     """Return which of a model's parameters it fires at; their nodes are thresholds, those of all others are scales."""
     program = recorded(model, tuple(keys), "subtract", fixed=False)
-    fired_at = {i.b for i in program.instructions if i.op == Op.FIRE}
+    fired_at = {i.b for i in program.instructions if i.op in COMPARISONS}
     return {key for key, register in program.parameter_registers.items() if register in fired_at}
 
 

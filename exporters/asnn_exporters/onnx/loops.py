@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
+from asnn_deploy.ir.granularity import spread
 from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.layers import Layer, Neuron, Shape
 from asnn_deploy.ir.neurons import NeuronModel, Parameters, State
+from asnn_deploy.ir.neurons.base import Firing
+from asnn_deploy.ir.neurons.operations import Membranes, immediate
 from asnn_deploy.ir.step_table import StepTable
 from asnn_exporters.onnx.layers import emit
 from asnn_exporters.onnx.scope import Body, Scope, Signal
@@ -100,7 +103,7 @@ class Table:
     values: StepTable
 
 
-class Nodes:
+class Nodes(Membranes):
     """The operations: each is a node, so each is rounded on its own."""
 
     def __init__(self, body: Body, layer: Neuron, shape: Shape) -> None:
@@ -112,9 +115,11 @@ class Nodes:
     def step(self, x: str) -> Signal:
         """All nodes of the step; returns what the neurons send."""
         names = self.model.states
-        states = {key: self.body.state(f"{self.layer.name}/{key}", self.shape) for key in names}
         ops: Any = self
-        sent, after = self.model.step(ops, State(**states), x, Parameters(self._tables(), self.layer.reset))
+        p = Parameters(self._tables(), self.layer.firing)
+        begins = vars(self.model.before(p, None, self._begin))
+        states = {key: self.body.state(f"{self.layer.name}/{key}", self.shape, begins[key]) for key in names}
+        sent, after = self.model.step(ops, State(**states), x, p)
         for key in names:
             value = getattr(after, key)
             # Under this name the membrane potential can be asked for; and each value is kept only once.
@@ -132,8 +137,46 @@ class Nodes:
         """See Operations."""
         return self.body.op("Mul", [self._operand(factor), x], f"{self.layer.name}/{factor.key}ed")
 
+    def sub(self, a: Any, b: Any) -> str:
+        """See Operations."""
+        return self.body.op("Sub", [self._operand(a), self._operand(b)], f"{self.layer.name}/difference")
+
+    def compare(self, v: str, threshold: Table, firing: Firing) -> str:
+        """See Membranes."""
+        body, name, limit = self.body, self.layer.name, self._operand(threshold)
+        if not firing.many:
+            fired = body.op("GreaterOrEqual" if firing.at else "Greater", [v, limit], f"{name}/fired")
+            return body.op("Cast", [fired], f"{name}/spikes", to=TensorProto.FLOAT)
+        times = body.op("Floor", [body.op("Div", [v, limit], f"{name}/quotient")], f"{name}/times")
+        zero = body.initializer("const.zero", np.float32(0))
+        return body.op("Where", [body.op("Greater", [v, zero], f"{name}/positive"), times, zero], f"{name}/spikes")
+
+    def drop(self, v: str, threshold: Table, spikes: str) -> str:
+        """See Membranes."""
+        lost = self.body.op("Mul", [spikes, self._operand(threshold)], f"{self.layer.name}/drop")
+        return self.body.op("Sub", [v, lost], f"{self.layer.name}/left")
+
+    def put(self, v: str, value: Table | None, spikes: str) -> str:
+        """See Membranes."""
+        zero = self.body.initializer("const.zero", np.float32(0))
+        fired = self.body.op("Greater", [spikes, zero], f"{self.layer.name}/cleared")
+        to = zero if value is None else self._operand(value)
+        return self.body.op("Where", [fired, to, v], f"{self.layer.name}/left")
+
+    def hold(self, v: str, minimum: Table) -> str:
+        """See Membranes."""
+        above = self.body.op("Relu", [self.sub(v, minimum)], f"{self.layer.name}/above")
+        return self.add(above, minimum)
+
+    def _begin(self, table: Table) -> str:
+        """A state's value before the first step, of the whole batch, in the outer scope."""
+        values = spread(table.values.at(0).astype(np.float32), self.shape)
+        outer, label = self.body.outer, f"{self.layer.name}/{table.key}"
+        return outer.op("Add", [outer.zeros(self.shape), outer.initializer(f"{label}/values", values)], label)
+
     def fire(self, v: str, threshold: Table, reset: str) -> tuple[str, str]:
         """See Operations."""
+        immediate(reset)
         body, name, limit = self.body, self.layer.name, self._operand(threshold)
         fired = body.op("Greater", [v, limit], f"{name}/fired")
         spikes = body.op("Cast", [fired], f"{name}/spikes", to=TensorProto.FLOAT)

@@ -159,11 +159,12 @@ class Body(Scope):
         piece = self.scan(whole, f"{source.name}/step", TensorProto.FLOAT, (BATCH, *source.shape))
         return Signal(piece, source.shape, flat=piece)
 
-    def state(self, wanted: str, shape: Shape) -> str:
-        """A value `[B, *shape]` that lasts from step to step, zero before the first; see `keep`."""
+    def state(self, wanted: str, shape: Shape, begin: str | None = None) -> str:
+        """A value `[B, *shape]` that lasts from step to step, `begin` of the outer scope before the first, or zero; see
+        `keep`."""
         name = self.names.new(wanted)
         info = helper.make_tensor_value_info(name, TensorProto.FLOAT, (BATCH, *shape))
-        self._states[name] = (self.outer.zeros(shape), info)
+        self._states[name] = (begin or self.outer.zeros(shape), info)
         return name
 
     def keep(self, state: str, value: str, shape: Shape) -> None:

@@ -19,12 +19,16 @@ from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.protocols import LOGITS_ONLY, Session, Target
 from asnn_deploy.errors import BundleError, DataError
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.inputs import LARGEST_COUNT
 from asnn_deploy.ir.layers import Neuron
+from asnn_deploy.ir.neurons.base import IMMEDIATE
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 from asnn_targets.nir.file import Label, kind_of, label_of, load, sources_of, topological_order
 from asnn_targets.nir.primitives import EVALUATE, PRODUCT, multiply
 
+SPECIAL = {"reset_potential", "minimum"}
+"""Parameters of neurons that make more of a spike than a reset to zero or by subtraction."""
 Values = dict[str, Array]
 Kept = dict[Label, Array]
 
@@ -77,7 +81,7 @@ class NIRSession(Session):
                 values[name] = images[:, entering[name]] if self.sequence else images
             label = self.labels[name]
             if label[2] in roles:
-                kept[label] = values[name].astype(np.uint8) if label[2] == "spikes" else values[name]
+                kept[label] = narrow(values[name]) if label[2] == "spikes" else values[name]
             for source in feeding:
                 uses[source] -= 1
                 if not uses[source]:
@@ -116,11 +120,18 @@ class NIRSession(Session):
 
     def after_reset(self, neuron: Neuron, fired: Array, potential: Array) -> Array:
         """The membrane potential after the reset, from that before it and the spikes, `[T, B, ...]`."""
+        if not neuron.firing.plain or neuron.reset not in IMMEDIATE or SPECIAL & set(neuron.parameters):
+            raise neuron.unsupported("the target nir does not record membrane potentials of neurons that reset so")
         if neuron.reset == "zero":
             return np.where(fired, np.float32(0), potential)
         nodes = {label: self.graph.nodes[name] for name, label in self.labels.items()}
         thresholds = [nodes[neuron.name, step, "spikes"].threshold for step in range(len(fired))]
         return np.stack([v - s * threshold for v, s, threshold in zip(potential, fired, thresholds)])
+
+
+def narrow(spikes: Array) -> Array:
+    """Return spikes, or how many there are, in a byte if that holds them."""
+    return spikes.astype(np.uint8 if spikes.max(initial=0) <= LARGEST_COUNT else np.float32)
 
 
 class NIRTarget(Target):

@@ -40,11 +40,14 @@ def test_a_step_reads_what_its_model_declares_and_no_more(name, fixed):
     kind = np.int64 if fixed else np.float32
     step, ops = (model.step_fixed, Watched(INTEGERS)) if fixed else (model.step, FLOATS)
     state = State(**dict.fromkeys(model.states, np.zeros(1, kind)))
-    needed = {key: np.ones(1, kind) for key, parameter in known.items() if parameter.default != 0}
+    needed = {
+        key: np.ones(1, kind) for key, parameter in known.items() if parameter.default != 0 and not parameter.optional
+    }
     for given in ({key: np.ones(1, kind) for key in known}, needed):
         ready = model.prepared(given) if fixed else given
         p = Reading(ready, "zero")
         sent, after = step(ops, state, np.ones(1, kind), p)
+        model.before(p, np.zeros(1, kind), np.copy)
         read = vars(p)["_read"] - {"reset"}
         assert set(ready) <= read
         assert set(vars(after)) == set(model.states)

@@ -1,0 +1,92 @@
+"""`asnn-deploy match`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from asnn_deploy.cli.common import json_option
+
+if TYPE_CHECKING:
+    from asnn_deploy.match.search import Candidate
+
+
+@click.command(epilog="Example: asnn-deploy match net.nir --recording rec.npz --json match.json --out net-told.nir")
+@click.argument("source", metavar="FILE.nir", type=click.Path(path_type=Path))
+@click.option(
+    "--recording",
+    "recording_file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="What the tool was fed and sent: FILE.npz with input [T, B, ...] and an array for each node by its name.",
+)
+@click.option("--batch-first", is_flag=True, help="The recording's arrays are [B, T, ...].")
+@click.option("--dt", type=float, help="Length of a time step, if it is known; default: try those of the tools.")
+@json_option
+@click.option("--out", type=click.Path(path_type=Path), help="Write the file again, with the best rules in it.")
+def command(
+    source: Path,
+    recording_file: Path,
+    batch_first: bool,
+    dt: float | None,
+    json_file: Path | None,
+    out: Path | None,
+) -> int:
+    """Find the rules by which another tool ran its network, from what it was fed and what it sent.
+
+    Every layer is fed what was recorded of those before it. Exit code 1 if the best rules differ beyond rounding.
+    """
+    from asnn_deploy.cli.common import write_json
+    from asnn_deploy.conventions import meaning
+    from asnn_deploy.deploy.exporters import EXPORTERS
+    from asnn_deploy.errors import InputError
+    from asnn_deploy.match.recording import read_recording
+    from asnn_deploy.match.search import Search
+
+    exporter = EXPORTERS.available("nir")
+    file = exporter.foreign(source)
+    if file is None:
+        raise InputError(f"{source}: was written by asnn-deploy and states its own rules; nothing is to be found")
+    if dt is not None:
+        meaning(dt=dt)
+    graph = file.graph(meaning("nir"))
+    recording = read_recording(recording_file, graph, file.nodes, batch_first)
+    names = {layer: node for node, layer in file.nodes.items()}
+    found = Search(file.graph, recording, names, dt, file.time_step).best()
+    print_candidates(found)
+    write_json(json_file, {"best": found[0].to_json(), "candidates": [c.to_json() for c in found]})
+    if out is not None:
+        exporter.restate(source, out, found[0].meaning)
+        click.echo(f"{out}: written, with these rules in it")
+    return 0 if found[0].exact else 1
+
+
+def print_candidates(found: list[Candidate]) -> None:
+    """The best candidates, and where the first of them differs."""
+    from asnn_deploy.cli.common import table
+
+    best = found[0]
+    ties = sum(c.rank == best.rank for c in found)
+    nodes = [layer.node for layer in best.layers]
+    table(
+        f"{best.compared:,} spikes compared; {ties} of {len(found)} meanings fit best",
+        ["meaning", "differing", "within rounding", *nodes],
+        [(c.meaning.in_words(), f"{c.differing:,}", f"{c.within_rounding:,}", *counts(c)) for c in found],
+    )
+    first = best.first
+    if first is None:
+        click.echo("the best meaning fits exactly" if not best.potentials_differing else "potentials differ")
+        return
+    expected = "" if first.expected_potential is None else f" (recorded {first.expected_potential:.9g})"
+    click.echo(
+        f"first divergence: node {first.node}, step {first.step}, sample {first.sample}, neuron {first.index}: "
+        f"recorded {first.expected:g}, got {first.got:g}; potential {first.potential:.9g}{expected}, "
+        f"threshold {first.threshold:.9g}"
+    )
+
+
+def counts(candidate: Candidate) -> list[Any]:
+    """How many spikes of each layer differ."""
+    return [f"{layer.differing:,}" for layer in candidate.layers]
