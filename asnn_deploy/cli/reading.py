@@ -44,7 +44,8 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
         rules = {rule: given.pop(rule) for rule in RULES}
         names = ("tool", "dt", "minimum", "round_delays", "snapped", "time_steps", "coding")
-        return function(**given, reading=Reading(rules=rules, **{name: given.pop(name) for name in names}))
+        reading = Reading(rules=rules, **{name: given.pop(name) for name in names})
+        return function(**given, reading=reading)
 
     for option in reversed(OPTIONS):
         command = option(command)

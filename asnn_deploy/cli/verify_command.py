@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument
-from asnn_deploy.cli.reading import opened_source, reading_options
+from asnn_deploy.cli.reading import ONLY, opened_source, reading_options
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.deploy.source import Source
+    from asnn_deploy.match.recording import Recording
     from asnn_deploy.util.arrays import Array
     from asnn_deploy.verify.targets import Pairing
 
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     "--target", "targets", multiple=True, metavar="TARGET", help="Verify this target; default: all that can run here."
 )
 @data_option
+@click.option(
+    "--recording",
+    "recording_file",
+    type=click.Path(path_type=Path),
+    help=f"{ONLY}FILE.npz of what the tool was fed and sent (see match); also the data, if none are given.",
+)
+@click.option("--batch-first", is_flag=True, help="The recording's arrays are [B, T, ...].")
 @limit_option
 @batch_option
 @json_option
@@ -36,19 +44,70 @@ def command(
     limit: int | None,
     batch_size: int,
     json_file: Path | None,
+    recording_file: Path | None,
+    batch_first: bool,
     reading: Reading,
 ) -> int:
     """Compare every spike of every layer at every step between targets. Exit code 1 where a promise is broken."""
-    from asnn_deploy.cli.common import load_samples, write_json
+    from asnn_deploy.cli.common import load_unlabelled, write_json
 
     opened = opened_source(source, reading)
     with opened.deployment:
+        recording = None if recording_file is None else recorded(opened, recording_file, batch_first)
+        labels: Array | None = None
+        if recording is not None and data_spec is None:
+            opened.settle(recording.samples)
+            images = recording.samples[:limit].astype(opened.graph.code.dtype)
+        else:
+            images, labels, _ = load_unlabelled(opened, data_spec, "test", limit)
         pairs = choose(opened, targets)
-        images, labels, _ = load_samples(opened, data_spec, "test", limit)
         result = verification(opened, pairs, images, labels, batch_size)
+        held = None if recording is None else against_recording(opened, recording)
+        if held is not None:
+            result["recording"] = {key: held[key] for key in ("spikes_compared", "differing", "within_rounding")}
     print_table(result)
+    if held is not None:
+        print_recording(held)
     write_json(json_file, result)
-    return broken(pairs, result)
+    return max(broken(pairs, result), int(held is not None and not held["exact"]))
+
+
+def recorded(source: Source, path: Path, batch_first: bool) -> Recording:
+    """The recording of another tool's network. Raises InputError if SOURCE is not one."""
+    from asnn_deploy.errors import InputError
+    from asnn_deploy.match.recording import read_recording
+
+    if source.foreign is None:
+        raise InputError(f"--recording {path}: {source.path} is not a NIR file of another tool")
+    return read_recording(path, source.graph, source.foreign.nodes, batch_first)
+
+
+def against_recording(source: Source, recording: Recording) -> dict[str, Any]:
+    """The network against what its tool recorded, every layer fed what was recorded of those before it."""
+    from asnn_deploy.errors import GraphError
+    from asnn_deploy.match.search import Search
+
+    assert source.foreign is not None
+    assert source.graph.meaning is not None
+    names = {layer: node for node, layer in source.foreign.nodes.items()}
+    found = Search(lambda _: source.graph, recording, names).held_against(source.graph.meaning)
+    if found is None:
+        raise GraphError(f"{source.path}: cannot be replayed; record the neurons of every recurrent connection")
+    return found.to_json() | {"exact": found.exact}
+
+
+def print_recording(held: dict[str, Any]) -> None:
+    """How the network compares to its tool."""
+    click.echo(
+        f"recording: {held['differing']:,} of {held['spikes_compared']:,} spikes differ, "
+        f"{held['within_rounding']:,} of them within rounding"
+    )
+    first = held["first_divergence"]
+    if first:
+        click.echo(
+            f"recording: first divergence in node {first['node']}, step {first['step']}, sample {first['sample']}, "
+            f"index {first['index']}: expected {first['expected']:g}, got {first['got']:g}"
+        )
 
 
 def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
@@ -78,7 +137,9 @@ def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
     return pairs
 
 
-def verification(source: Source, pairs: list[Pairing], images: Array, labels: Array, batch_size: int) -> dict[str, Any]:
+def verification(
+    source: Source, pairs: list[Pairing], images: Array, labels: Array | None, batch_size: int
+) -> dict[str, Any]:
     """What `verify --json` writes."""
     from asnn_deploy.analysis.order_free import analyse
     from asnn_deploy.cli.common import batches
@@ -104,8 +165,14 @@ def verification(source: Source, pairs: list[Pairing], images: Array, labels: Ar
 
 
 def broken(pairs: list[Pairing], result: dict[str, Any]) -> int:
-    """1 where a target that must be exact is not, else 0."""
-    return int(any(pair.promised and not result["targets"][pair.target]["exact"] for pair in pairs))
+    """1 where a target that must be exact is not, else 0. Rounding may explain other tools' weights."""
+    found = [result["targets"][pair.target] for pair in pairs if pair.promised]
+    return int(any(not report["exact"] and not rounded(report) for report in found))
+
+
+def rounded(report: dict[str, Any]) -> bool:
+    """Whether float32 rounding explains every spike that differs."""
+    return report.get("rounding") is not None and not report["rounding"]["unexplained"]
 
 
 def attention_place(first: dict[str, Any]) -> str:
@@ -119,7 +186,8 @@ def print_table(result: dict[str, Any]) -> None:
 
     rows = []
     for name, report in result["targets"].items():
-        verdict = "exact" if report["exact"] else ("quantised" if name == "reference-fixed" else "DIFFERS")
+        verdict = "exact" if report["exact"] else "rounding" if rounded(report) else "DIFFERS"
+        verdict = "quantised" if name == "reference-fixed" and not report["exact"] else verdict
         rows.append(
             (
                 name,

@@ -237,3 +237,16 @@ def _magnitudes(layer: Any) -> tuple[Any, int]:
 
 def _without_bias(layer: Any) -> Any:
     return replace(layer, bias=None) if isinstance(layer, Synapses) else layer
+
+
+def explained(run: Replayed, recorded: Array) -> Array:
+    """Return where float32 rounding can have made the recorded spikes of our potentials, bool `[T, B, ...]`."""
+    if run.errors is None:
+        return np.zeros(recorded.shape, bool)
+    firing = Firing("subtract", True, bool(max(recorded.max(), run.sent.max()) > 1))
+    counts = []
+    for end in (run.potentials - run.errors, run.potentials + run.errors):
+        fits = np.trunc(np.maximum(end, 0) / np.where(run.thresholds == 0, 1, run.thresholds))
+        counts.append(fits if firing.many else (end >= run.thresholds).astype(float))
+    reached = run.errors > 0
+    return reached & (counts[0] <= recorded) & (recorded <= counts[1])

@@ -15,9 +15,8 @@ from asnn_deploy.conventions import load_convention, meaning, tools
 from asnn_deploy.errors import AsnnDeployError, DataError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.meaning import RULES, Meaning
-from asnn_deploy.ir.neurons.base import Firing
 from asnn_deploy.match.recording import Recording
-from asnn_deploy.match.replay import Replay, Replayed
+from asnn_deploy.match.replay import Replay, Replayed, explained
 from asnn_deploy.util.arrays import Array
 
 FIRST_SAMPLES = 2
@@ -121,6 +120,7 @@ class Search:
         self.graph_of, self.recording, self.nodes, self.dt, self.told = graph_of, recording, nodes, dt, told
         self.replays = {True: Replay(recording.first(FIRST_SAMPLES)), False: Replay(recording)}
         self.tried: dict[tuple[Any, ...], Candidate | None] = {}
+        self.fitting: set[Meaning] = set()
 
     def best(self) -> list[Candidate]:
         """Return the candidates that fit best, best first; ties in the order in which they were thought of.
@@ -130,6 +130,7 @@ class Search:
         found = [c for m in self._tools() if (c := self._try(m)) is not None]
         if not found:
             raise DataError("the network cannot be run by any tool's rules; see what inspect says of it")
+        self.fitting = {c.meaning for c in found if c.exact}
         changed = [c for base in found for m in self._changed(base.meaning) if (c := self._try(m)) is not None]
         ranked = sorted([*found, *changed], key=lambda c: c.rank)
         for _ in range(2):  # a second rule, and a third, where one is not enough
@@ -176,7 +177,7 @@ class Search:
         if self.dt is None:
             yield from (replace(base, dt=dt) for dt in TIME_STEPS if dt != base.dt)
         for bound in self._bounds():
-            if base.minimum != bound:
+            if base.minimum != bound and base not in self.fitting:
                 yield replace(base, minimum=bound)
 
     def _bounds(self) -> list[float]:
@@ -246,19 +247,6 @@ class Search:
             None if v is None else float(v[at]),
             float(run.thresholds[at[2:]]),
         )
-
-
-def explained(run: Replayed, recorded: Array) -> Array:
-    """Return where float32 rounding can have made the recorded spikes of our potentials, bool `[T, B, ...]`."""
-    if run.errors is None:
-        return np.zeros(recorded.shape, bool)
-    firing = Firing("subtract", True, bool(max(recorded.max(), run.sent.max()) > 1))
-    counts = []
-    for end in (run.potentials - run.errors, run.potentials + run.errors):
-        fits = np.trunc(np.maximum(end, 0) / np.where(run.thresholds == 0, 1, run.thresholds))
-        counts.append(fits if firing.many else (end >= run.thresholds).astype(float))
-    reached = run.errors > 0
-    return reached & (counts[0] <= recorded) & (recorded <= counts[1])
 
 
 def _off(ours: Array, recorded: Array) -> int:

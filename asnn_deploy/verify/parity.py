@@ -38,11 +38,25 @@ class LayerParity:
     per_step_spikes: list[Count]
 
 
+@dataclass(frozen=True)
+class Rounding:
+    """Why the spikes of a network differ whose weights are not on order-free grids.
+
+    Of the spikes at which the target, fed with its own, departs from the network's definition: those that lie within
+    the bound of float32 rounding errors, and those that do not, which another rule must have made. Other differing
+    spikes follow from these.
+    """
+
+    within_rounding: Count
+    unexplained: Count
+
+
 @dataclass(frozen=True, kw_only=True)
 class ParityReport:
     """How one target compares to another over all samples.
 
     exact: no spike and no prediction differs and, if that was promised too, no logit.
+    rounding: see there; of networks of other tools only.
     logits_equal: the logits are equal bit for bit; None if that was not recorded.
     spikes_compared: spike values held against each other (neurons x steps x samples).
     """
@@ -57,6 +71,7 @@ class ParityReport:
     accuracy: Share | None
     first_divergence: Divergence | None
     layers: list[LayerParity]
+    rounding: Rounding | None = None
 
 
 @dataclass

@@ -6,13 +6,17 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.ir.graph import DeployGraph
-from asnn_deploy.ir.trace import Record
+from asnn_deploy.ir.trace import Record, Trace
+from asnn_deploy.match.recording import Recording
+from asnn_deploy.match.replay import Replay, explained
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.verify.heads import place
-from asnn_deploy.verify.parity import Comparison, ParityReport
+from asnn_deploy.verify.parity import Comparison, ParityReport, Rounding
 
 DEFAULT_TARGETS = ("norse", "reference", "nir", "onnxruntime", "lava", "reference-fixed", "norse-fixed", "lava-fixed")
 
@@ -61,14 +65,38 @@ def verify(
     record = Record(spikes=True)
     needed = list(dict.fromkeys(name for pair in pairings for name in (pair.against, pair.target)))
     comparisons = {pair.target: Comparison(pair.against, pair.bitwise) for pair in pairings}
+    departures: dict[str, list[tuple[int, int]]] = {}
     with ExitStack() as stack:
         sessions = {name: stack.enter_context(TARGETS.available(name).open(deployment, batch_size)) for name in needed}
         for cut in cuts:
             traces = {name: session.run(images[cut], record) for name, session in sessions.items()}
             known = None if labels is None else labels[cut]
             for pair in pairings:
-                comparisons[pair.target].add(traces[pair.against], traces[pair.target], known)
-    return {target: placed(comparison.report(), deployment.graph) for target, comparison in comparisons.items()}
+                comparison, got = comparisons[pair.target], traces[pair.target]
+                comparison.add(traces[pair.against], got, known)
+                if pair.promised and deployment.graph.meaning is not None and not pair.bitwise:
+                    departures.setdefault(pair.target, []).append(departing(deployment.graph, images[cut], got))
+    reports = {target: placed(comparison.report(), deployment.graph) for target, comparison in comparisons.items()}
+    for target, found in departures.items():
+        within, unexplained = (sum(counts) for counts in zip(*found))
+        reports[target] = replace(reports[target], rounding=Rounding(within, unexplained))
+    return reports
+
+
+def departing(graph: DeployGraph, frames: Array, trace: Trace) -> tuple[int, int]:
+    """Return how many spikes of a run depart from the network's definition within rounding errors, and beyond."""
+    recording = Recording(graph.code.frames(frames), trace.spikes, {})
+    replay = Replay(recording)
+    runs = replay.run(graph)
+    if all(np.array_equal(runs[name].sent, spikes) for name, spikes in trace.spikes.items()):
+        return 0, 0
+    runs = replay.run(graph, bounded=True)
+    within = unexplained = 0
+    for name, spikes in trace.spikes.items():
+        differs = runs[name].sent != spikes
+        inside = int(np.count_nonzero(differs & explained(runs[name], spikes)))
+        within, unexplained = within + inside, unexplained + int(np.count_nonzero(differs)) - inside
+    return within, unexplained
 
 
 def placed(report: ParityReport, graph: DeployGraph) -> ParityReport:

@@ -17,7 +17,7 @@ FLOORS = (
     {"ir"},
     {"input", "analysis", "conventions"},
     {"engine"},
-    {"quantize", "loihi", "energy"},
+    {"quantize", "loihi", "energy", "match"},
     {"fit"},
     {"models"},
     {"training"},
