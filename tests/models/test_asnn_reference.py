@@ -9,11 +9,14 @@ from reference_lenet import CODINGS, naive, state_dict
 
 import asnn_deploy
 from asnn_deploy.errors import BundleError, ConfigError, InputError
+from asnn_deploy.models.lowering import lower
 from asnn_deploy.training.imported import read_imported
 from asnn_deploy.training.presets import preset
 
 NEAR = 1e-5
 """How near a potential may come to the threshold: rounding in float32 moves one by less."""
+SEEDS = dict.fromkeys(CODINGS, 0) | {"time": 1}
+"""Of weights that keep that distance."""
 
 
 @pytest.fixture
@@ -44,6 +47,32 @@ def test_every_spike_is_that_of_the_naive_recursion(saved, coding, steps, adapti
         assert np.array_equal(trace.spikes[name], train), name
     assert np.array_equal(trace.logits.argmax(1), logits.argmax(1))
     np.testing.assert_allclose(trace.logits, logits, rtol=0, atol=4 * np.finfo(np.float32).eps * np.abs(logits).max())
+
+
+def of_any_value(tensors, seed):
+    """The same with weights, means and variances that are on no grid."""
+    draw = torch.Generator().manual_seed(seed)
+    drawn = {
+        "weight": lambda shape: torch.randn(shape, generator=draw) / np.sqrt(np.prod(shape[1:])),
+        "running_mean": lambda shape: torch.randn(shape, generator=draw) / 5,
+        "running_var": lambda shape: torch.rand(shape, generator=draw) / 2 + 0.25,
+    }
+    moved = {key: drawn.get(key.rpartition(".")[2]) for key in tensors if not key.startswith("lano")}
+    return tensors | {key: make(tensors[key].shape) for key, make in moved.items() if make}
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_weights_of_any_value_are_mapped_exactly_before_they_are_rounded(saved, coding):
+    """What order-free grids change behind that is measured by `import` with data, as after a training."""
+    tensors, x = of_any_value(state_dict(1, coding), SEEDS[coding]), images(5)
+    spikes, _, nearest = naive(tensors, torch.from_numpy(x).movedim(-1, 1), coding, True)
+    assert nearest > NEAR, "choose another seed"
+    imported = read_imported(saved(tensors), "asnn-reference", coding)
+    trace = asnn_deploy.run(lower(imported.network, snapped=False), x)
+    assert {name: int((trace.spikes[name] != train).sum()) for name, train in spikes.items()} == dict.fromkeys(
+        spikes, 0
+    )
+    assert all(train.any() for train in spikes.values())
 
 
 def test_normalised_images_need_another_bias_at_the_border_alone(saved):
