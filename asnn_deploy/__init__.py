@@ -3,6 +3,7 @@
     net = asnn_deploy.load("run, bundle or .nir")
     trace = asnn_deploy.run(net, images, target="lava-fixed")
     trace.logits, trace.spikes["conv1"]
+    net = asnn_deploy.from_checkpoint("lenet.pt", coding="mix time")
 
 Importing this package loads nothing heavy; the names below are looked up when first used.
 """
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from asnn_deploy.util.version import __version__
 
 if TYPE_CHECKING:
-    from asnn_deploy.api import load, run
+    from asnn_deploy.api import from_checkpoint, load, run
     from asnn_deploy.errors import AsnnDeployError
     from asnn_deploy.ir.graph import DeployGraph
     from asnn_deploy.ir.step_table import StepTable
     from asnn_deploy.ir.trace import Trace
 
 _HOMES = {
+    "from_checkpoint": "api",
     "load": "api",
     "run": "api",
     "AsnnDeployError": "errors",
@@ -30,7 +32,7 @@ _HOMES = {
     "Trace": "ir.trace",
 }
 
-__all__ = ["AsnnDeployError", "DeployGraph", "StepTable", "Trace", "__version__", "load", "run"]
+__all__ = ["AsnnDeployError", "DeployGraph", "StepTable", "Trace", "__version__", "from_checkpoint", "load", "run"]
 
 
 def __getattr__(name: str) -> Any:

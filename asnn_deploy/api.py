@@ -1,4 +1,4 @@
-"""The public functions: `load` and `run`."""
+"""The public functions: `load`, `from_checkpoint` and `run`."""
 
 from __future__ import annotations
 
@@ -27,6 +27,22 @@ def load(source: str | os.PathLike[str]) -> DeployGraph:
     opened = open_source(Path(source))
     opened.deployment.close()
     return opened.graph
+
+
+def from_checkpoint(
+    path: str | os.PathLike[str], kind: str = "asnn-reference", *, coding: str, adaptive: bool = True
+) -> DeployGraph:
+    """Return the network of a checkpoint that other code has trained; nothing in it is unpickled.
+
+    kind: "asnn-reference" is a state dict of the reference LeNet of ASNN (arXiv 2408.12407). coding: the input coding
+    by the name that code gives it: "time", "mix time", "embedding", "mix embedding" or "direct". adaptive: whether the
+    readout weighs the steps by the checkpoint's `scale`.
+    Images are given as they are, uint8 or 0..1; what the code does to them first is part of the network.
+    Raises AsnnDeployError in one line naming the file and the key that cannot be used.
+    """
+    from asnn_deploy.training.imported import read_imported
+
+    return read_imported(Path(path), kind, coding, adaptive).graph
 
 
 def run(

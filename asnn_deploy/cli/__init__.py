@@ -15,7 +15,7 @@ from asnn_deploy.errors import AsnnDeployError
 from asnn_deploy.util.version import __version__
 
 COMMANDS = (
-    *("quickstart", "train", "export", "run", "verify", "quantize"),
+    *("quickstart", "train", "import", "export", "run", "verify", "quantize"),
     *("sweep", "report", "compare", "fit", "inspect", "match", "list"),
 )
 INTERRUPTED = 130
@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Carry adaptive spiking networks with hybrid-coded input to neuromorphic targets, exactly.
 
-    SOURCE is a run folder made by `train`, a bundle made by `export`, or a .nir file.
+    SOURCE is a run folder made by `train` or `import`, a bundle made by `export`, or a .nir file.
     """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from asnn_deploy.deploy.source import Source
+    from asnn_deploy.input.data import Data
+    from asnn_deploy.ir.graph import DeployGraph
     from asnn_deploy.util.arrays import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,18 +56,25 @@ def load_unlabelled(
     spec = source.data if data_spec is None else data_spec
     if spec is None:
         raise DataError(f"{source.path}: remembers no data; give --data NAME[:PATH]")
-    data = load_data(spec) if source.graph.code.kind == "image" else load_sequences(spec)
-    if source.graph.code.kind == "sequence" and data.kind != "image":
+    data, graph = load_data(spec) if source.graph.code.kind == "image" else load_sequences(spec), source.graph
+    if graph.code.kind == "sequence" and data.kind != "image":
         source.settle(data.images[split])
+        graph = source.graph
+    check_data(data, graph, split, spec)
     images, labels = data.images[split][:limit], data.labels[split][:limit] if split in data.labels else None
-    code = source.graph.code
-    kind = "image" if code.kind == "image" else "sequence"
+    return prepare(graph.code.preparation, images).astype(graph.code.dtype, copy=False), labels, spec
+
+
+def check_data(data: Data, graph: DeployGraph, split: str, spec: str) -> None:
+    """Raise DataError naming `--data` unless a network takes a split's samples and answers their labels."""
+    from asnn_deploy.errors import DataError
+
+    kind = "image" if graph.code.kind == "image" else "sequence"
     if (data.kind == "image") != (kind == "image"):
         raise DataError(f"--data {spec}: holds {data.kind}s, the network takes {kind}s")
-    code.check(images, source.graph.input_shape, f"--data {spec}")
-    if data.classes > source.graph.classes:
-        raise DataError(f"--data {spec}: has {data.classes} classes, the network answers {source.graph.classes}")
-    return prepare(code.preparation, images).astype(code.dtype, copy=False), labels, spec
+    graph.code.check(data.images[split], graph.input_shape, f"--data {spec}")
+    if data.classes > graph.classes:
+        raise DataError(f"--data {spec}: has {data.classes} classes, the network answers {graph.classes}")
 
 
 @contextmanager
@@ -149,6 +158,22 @@ def table(title: str, columns: list[str], rows: Iterable[Iterable[Any]]) -> None
         grid.add_row(*(str(cell) for cell in row))
     width = None if sys.stdout.isatty() else 110
     console(width=width).print(grid)
+
+
+def show_deployed(summary: Mapping[str, Any]) -> None:
+    """Print what snapping changed of a network, and its integer version."""
+    snapping = summary["snapping"]
+    click.echo(
+        f"order-free weights changed {snapping['spikes_changed']} of {snapping['spikes']} spikes "
+        f"({percent(snapping['accuracy_as_trained'])} as trained, {percent(snapping['accuracy_snapped'])} as deployed, "
+        f"{snapping['samples']} samples)"
+    )
+    if summary["test_accuracy_fixed"] is not None:
+        click.echo(
+            f"in integers: {percent(summary['test_accuracy_fixed'])}, weights of {summary['quantization']['bits']} bits"
+        )
+    elif summary["quantization_refused"]:
+        click.echo(f"no integer version: {summary['quantization_refused']}")
 
 
 def percent(share: float | None) -> str:

@@ -65,7 +65,7 @@ def command(
     """Train a network: a CONFIG.yaml or a preset in, a run folder out. With --start RUN, its configuration is the
     default, and its weights are the first ones; with --set quantization.bits=4 weights are trained as integers.
     """
-    from asnn_deploy.cli.common import percent
+    from asnn_deploy.cli.common import percent, show_deployed
     from asnn_deploy.errors import BundleError, ConfigError
 
     if start is not None and resume:
@@ -89,18 +89,7 @@ def command(
         f"{out}: {percent(summary['test_accuracy'])} test accuracy as deployed, {summary['epochs']} epochs, "
         f"{summary['parameters']} parameters, {summary['samples_per_second']:.0f} images/s"
     )
-    snapping = summary["snapping"]
-    click.echo(
-        f"order-free weights changed {snapping['spikes_changed']} of {snapping['spikes']} spikes "
-        f"({percent(snapping['accuracy_as_trained'])} as trained, {percent(snapping['accuracy_snapped'])} as deployed, "
-        f"{snapping['samples']} samples)"
-    )
-    if summary["test_accuracy_fixed"] is not None:
-        click.echo(
-            f"in integers: {percent(summary['test_accuracy_fixed'])}, weights of {summary['quantization']['bits']} bits"
-        )
-    elif summary["quantization_refused"]:
-        click.echo(f"no integer version: {summary['quantization_refused']}")
+    show_deployed(summary)
 
 
 def configuration(

@@ -2,7 +2,8 @@
 
 Whatever it is, the graph has been read back from NIR, canonical or, where it multiplies signals, extended, so that
 "through NIR" is true of every target.
-This module joins parts, as `cli` does: it alone in the core reaches for training, and only when it meets a run folder.
+This module joins parts, as `cli` does: in the core, it and `api` alone reach for training, and only when they meet a
+run folder or a checkpoint.
 """
 
 from __future__ import annotations

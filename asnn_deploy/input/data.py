@@ -63,8 +63,11 @@ def prepared(data: Data, preparation: str) -> Data:
     return replace(data, images={split: prepare(preparation, images) for split, images in data.images.items()})
 
 
-def load_data(spec: str) -> Data:
-    """Load `NAME[:PATH]`. Raises DataError in one line naming the file, what was found and the remedy."""
+def load_data(spec: str | None) -> Data:
+    """Load `NAME[:PATH]`. Raises DataError in one line naming the file, what was found and the remedy; also if there is
+    none."""
+    if spec is None:
+        raise DataError("no data set is named; give one, such as digits or cifar100:PATH")
     name, _, path = spec.partition(":")
     if name not in SOURCES:
         raise DataError(unknown_name("data set", name, SOURCES))

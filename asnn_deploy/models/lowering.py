@@ -128,8 +128,16 @@ def _neuron(name: str, path: str, module: MultiStep) -> Layer:
     cell = module.cell
     if type(cell) not in (NeuronCell, AdaptiveLIFCell):
         raise LoweringError(f"module '{path}.cell' ({type(cell).__name__}) cannot be deployed; deployable: NeuronCell")
-    tables = {key: StepTable.per_step(_array(table)) for key, table in cell.p.tables().items()}
-    return Neuron(name, cell.p.model.name, tables, cell.p.reset)
+    known = cell.p.model.parameters
+    tables = {key: _shared(_array(table)) for key, table in cell.p.tables().items()}
+    stated = {key: StepTable.per_step(table) for key, table in tables.items() if table.any() or known[key].default != 0}
+    return Neuron(name, cell.p.model.name, stated, cell.p.reset)
+
+
+def _shared(table: Array) -> Array:
+    """A parameter `[T, *granularity]`, held once for each step where all neurons of the layer have the same."""
+    flat = table.reshape(len(table), -1)
+    return flat[:, 0] if (flat == flat[:, :1]).all() else table
 
 
 def _max_pool(name: str, path: str, module: nn.MaxPool2d) -> Layer:

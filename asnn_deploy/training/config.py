@@ -103,7 +103,8 @@ class RunConfig(Section):
     """Everything a run depends on."""
 
     preset: str | None = None
-    data: str = "digits"
+    data: str | None = "digits"
+    """NAME[:PATH]; null: none is remembered, as in a network that was imported without."""
     coding: str = "hybrid-latency"
     time_steps: int = Field(7, ge=1, le=1024)
     thresholds: Literal["even", "equal-mass"] = "even"

@@ -1,4 +1,4 @@
-"""Run folders: what `train` leaves behind, and how a trained network is read from it.
+"""Run folders: what `train` and `import` leave behind, and how a trained network is read from it.
 
 config.yaml         everything the run depends on
 model.safetensors   the weights
@@ -102,7 +102,10 @@ def load_run(folder: Path) -> TrainedRun:
     """Read a run folder. Raises BundleError naming the file that is missing, damaged or foreign."""
     config_file, weights_file, summary_file = folder / CONFIG, folder / WEIGHTS, folder / SUMMARY
     if not config_file.is_file():
-        raise BundleError(f"{folder}: not a run folder (it has no {CONFIG}); give a folder made by 'asnn-deploy train'")
+        raise BundleError(
+            f"{folder}: not a run folder (it has no {CONFIG}); give a folder made by 'asnn-deploy train' or "
+            "'asnn-deploy import'"
+        )
     config = make_config(read_config(config_file), str(config_file))
     if not weights_file.is_file():
         raise BundleError(f"{weights_file}: missing; the training has not finished, resume it")

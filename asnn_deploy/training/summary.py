@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -80,24 +81,41 @@ def summarise(config: RunConfig, data: Data, network: SpikingNetwork, epoch: int
     epoch: the one that left these weights, counted from 0. speed: images that training saw a second.
     """
     network.cpu()
-    x_test, y_test = data.part("test")
     x_train, y_train = (part[balanced(data.labels["train"], config.training.limit)] for part in data.part("train"))
     x_train, y_train = x_train[:10_000], y_train[:10_000]
     validation = len(data.labels.get(SPLIT, ()))
+    others = {"train": (x_train, y_train)} | ({"validation": data.part(SPLIT)} if validation else {})
     in_training = accuracy(in_training_mode(network, x_train, config.training), y_train)
-    graph = lower(network.eval(), config.dt)
-    snapping = _snap(network, graph, x_test[:1000], y_test[:1000])
-    accuracies = {
-        "test_accuracy": accuracy(evaluate(network, x_test)[0], y_test),
-        "train_accuracy": accuracy(evaluate(network, x_train)[0], y_train),
+    parameters = sum(p.numel() for p in network.parameters())
+    return {
+        "validation_accuracy": None,
+        **as_deployed(config, data, network, others),
         "train_accuracy_samples": len(y_train),
         "train_accuracy_training_mode": in_training,
-        "validation_accuracy": accuracy(evaluate(network, data.images[SPLIT])[0], data.labels[SPLIT])
-        if validation
-        else None,
         "validation_samples": validation,
+        "deployed_epoch": epoch,
+        "parameters": parameters,
+        "samples_per_second": speed,
+        **_settings(config),
+        "versions": versions(),
     }
-    parameters = sum(p.numel() for p in network.parameters())
+
+
+def as_deployed(
+    config: RunConfig,
+    data: Data,
+    network: SpikingNetwork,
+    others: Mapping[str, tuple[Array, Array]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return the test accuracy of a network as deployed, what snapping changed, and its integer version's choices.
+
+    others: more images and labels by a name, for an accuracy each. The network is left folded.
+    """
+    x_test, y_test = data.part("test")
+    graph = lower(network.eval(), config.dt)
+    snapping = _snap(network, graph, x_test[:1000], y_test[:1000])
+    measured = {"test": (x_test, y_test), **others}
+    accuracies = {f"{name}_accuracy": accuracy(evaluate(network, x)[0], y) for name, (x, y) in measured.items()}
     chosen, refusal = _integer_choices(graph, data.part("train", config.quantization.samples)[0], config)
     accuracy_fixed = None
     if refusal is None:
@@ -105,20 +123,17 @@ def summarise(config: RunConfig, data: Data, network: SpikingNetwork, epoch: int
         accuracy_fixed = accuracy(evaluate(network, x_test)[0], y_test)
     return {
         **accuracies,
-        "deployed_epoch": epoch,
-        "parameters": parameters,
-        "samples_per_second": speed,
-        **_settings(config),
         "snapping": snapping,
         "quantization": chosen,
         "quantization_refused": refusal,
         "test_accuracy_fixed": accuracy_fixed,
-        "versions": {
-            "asnn-deploy": __version__,
-            "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
-        },
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what computed these figures."""
+    own = {"asnn-deploy": __version__, "python": platform.python_version()}
+    return own | {package: version(package) for package in PACKAGES}
 
 
 def accuracy(predictions: Array, labels: Array) -> float:

@@ -11,7 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 from networks.lenet import small_lenet
+from reference_lenet import state_dict
 
 from asnn_deploy.cli import COMMANDS
 from asnn_deploy.deploy.bundle import write_bundle
@@ -23,6 +25,7 @@ FEW = ["--data", "digits", "--limit", "6"]
 RUNS = {
     "quickstart": ["quickstart", "--epochs", "1", "--limit", "6", "--out", "new"],
     "train": [*TRAIN, "--out", "new", "--devices", "2", "--device", "cpu", "--set", "training.workers=1"],
+    "import": ["import", "lenet.pt", "--kind", "asnn-reference", "--coding", "time", "--out", "new"],
     "export": ["export", ".", "--target", "onnx", "--out", "new"],
     "run": ["run", ".", "--target", "lava-fixed", *FEW],
     "verify": ["verify", ".", *FEW],
@@ -46,6 +49,7 @@ def hostile(tmp_path, run_folder):
     ran.mkdir()
     write_bundle(small_lenet(classes=10), "lava", folder, "digits", {})
     shutil.copytree(run_folder, folder / "run")
+    torch.save(state_dict(0, "time"), folder / "lenet.pt")
     for name in {*sys.stdlib_module_names, *packages_distributions(), "asnn_deploy", "sitecustomize", "usercustomize"}:
         if name.isidentifier() and name != "run":
             (folder / f"{name}.py").write_text(f"open({str(ran / name)!r}, 'w').close()\n")
