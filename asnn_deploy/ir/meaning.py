@@ -35,6 +35,8 @@ UPDATES = {
     "integrated": "inputs are integrated over the step: times dt/tau and r",
     "added": "inputs are added as they are, times r",
     "relaxing": "the membrane potential moves towards its input: v + dt/tau ((v_leak - v) + r x); currents jump first",
+    "dividing": "as relaxing, but divided by tau/dt instead of times dt/tau",
+    "unit": "inputs and synaptic currents are added as they are, whatever the file's r and w_in",
     "decaying": "inputs are added as they are; the synaptic current decays after its input is added",
 }
 """The arithmetic of inputs, in words."""

@@ -66,6 +66,12 @@ class Bounded(Membranes):
         spread = np.abs(factor.value) * x.error + factor.error * (np.abs(x.value) + x.error)
         return self._made(factor.value * x.value, spread)
 
+    def div(self, x: Rounded, divisor: Any) -> Rounded:
+        """See Operations."""
+        d = self._read(divisor)
+        value = x.value / d.value
+        return self._made(value, (x.error + d.error * np.abs(value)) / np.abs(d.value))
+
     def compare(self, v: Rounded, threshold: Array, firing: Firing) -> Array:
         """See Membranes."""
         if firing.many:

@@ -39,6 +39,10 @@ class TorchFloats(Membranes):
         """See Operations."""
         return factor * x
 
+    def div(self, x: Tensor, divisor: Tensor) -> Tensor:
+        """See Operations."""
+        return x / divisor
+
     def compare(self, v: Tensor, threshold: Tensor, firing: Firing) -> Tensor:
         """See Membranes. Only what fires once above its threshold trains. Raises UnsupportedError for anything else."""
         if not firing.plain:

@@ -55,6 +55,10 @@ class Intervals:
         ends = factor * x.low, factor * x.high
         return Interval(np.minimum(*ends), np.maximum(*ends))
 
+    def div(self, x: Interval, divisor: Array) -> Interval:
+        """See Operations."""
+        return self.mul(1 / divisor, x)
+
     def decay(self, leak: Array, x: Interval) -> Interval:
         """See Operations. Truncation keeps the order of numbers."""
         ends = [np.trunc(end * leak / 2**LEAK_SHIFT) for end in (x.low, x.high)]

@@ -1,7 +1,7 @@
 """The operations that neurons are written in, and their two executable readings: NumPy float32 and NumPy integers.
 
     both        add, fire, membrane (made of: compare, drop, put, hold)
-    floats      mul, sub
+    floats      mul, div, sub
     integers    decay, scale, saturate, wrap, align
 
 Other readings: intervals (`bounds.py`), a program, whose instructions the energy report counts (`program.py`); NIR and
@@ -35,6 +35,9 @@ class Operations(Protocol[V]):
 
     def mul(self, factor: V, x: V) -> V:
         """A parameter times a value, rounded once. Floats only."""
+
+    def div(self, x: V, divisor: V) -> V:
+        """A value divided by a parameter, rounded once. Floats only."""
 
     def decay(self, leak: V, x: V) -> V:
         """What a leak of `leak / 2**12` leaves of a state, truncated towards zero. Integers only."""
@@ -127,6 +130,10 @@ class Floats(Membranes):
     def mul(self, factor: Array, x: Array) -> Array:
         """See Operations."""
         return factor * x  # type: ignore[no-any-return]
+
+    def div(self, x: Array, divisor: Array) -> Array:
+        """See Operations."""
+        return x / divisor  # type: ignore[no-any-return]
 
     def fire(self, v: Array, threshold: Array, reset: str) -> tuple[Array, Array]:
         """See Operations. Raises UnsupportedError for what a neuron model that calls it does not know."""

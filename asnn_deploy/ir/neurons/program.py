@@ -45,7 +45,8 @@ class Op(IntEnum):
     PUT = 15
     """a, or b where c fired; 0 for -1."""
     HOLD = 16
-    """a, or b if it is less."""
+    """b, or a if that is more."""
+    DIV = 17
 
 
 COMPARISONS = (Op.FIRE, Op.ABOVE, Op.AT, Op.COUNT)
@@ -99,6 +100,10 @@ class Program(Membranes):
     def mul(self, factor: int, x: int) -> int:
         """See Operations."""
         return self._write(Op.MUL, factor, x)
+
+    def div(self, x: int, divisor: int) -> int:
+        """See Operations."""
+        return self._write(Op.DIV, x, divisor)
 
     def decay(self, leak: int, x: int) -> int:
         """See Operations."""
@@ -180,7 +185,7 @@ def counted(layer: Population, fixed: bool, shape: tuple[int, ...]) -> Work:
     """Return what one step of one of a layer's neurons computes."""
     ops = [instruction.op for instruction in program(layer, fixed, shape).instructions]
     return Work(
-        multiplications=sum(op in (Op.MUL, Op.DECAY, Op.SCALE) for op in ops),
+        multiplications=sum(op in (Op.MUL, Op.DIV, Op.DECAY, Op.SCALE) for op in ops),
         additions=sum(op in (Op.ADD, Op.SUB) for op in ops),
         comparisons=sum(op in (*COMPARISONS, Op.HOLD) for op in ops),
     )

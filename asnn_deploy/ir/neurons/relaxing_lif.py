@@ -3,9 +3,9 @@
     v[t] = v[t-1] + rate * ((rest - v[t-1]) + x[t])                        without a gain
     v[t] = (v[t-1] + rate * (rest - v[t-1])) + gain * x[t]                 with one,   then fire and reset as LIF
 
-In real numbers it is a LIF of leak `1 - rate`, which is what its integers are; its float32 roundings are others.
-Source: `lif_box_feed_forward_step` of norse 1.1.0 (LIFBoxCell), `LIFNode.neuronal_charge` of spikingjelly 2.0.0 (with
-decay_input and without).
+SpikingJelly divides by `steps`, 1 / rate, where Norse multiplies. In real numbers it is a LIF of leak `1 - rate`, which
+is what its integers are; its float32 roundings are others. Source: `lif_box_feed_forward_step` of norse 1.1.0
+(LIFBoxCell), `LIFNode.neuronal_charge` of spikingjelly 2.0.0 (with decay_input and without).
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from asnn_deploy.ir.neurons.quantizing import Quantizing
 from asnn_deploy.util.arrays import Array
 
 RELAXING = {
-    "rate": Parameter("how much nearer to its rest and its input the membrane potential comes in a step", initial=0.5),
+    "rate": Parameter(
+        "share of the way to its rest and its input that the membrane potential goes in a step", initial=0.5
+    ),
+    "steps": Parameter("time constant in steps, which divides that way instead of the rate", optional=True),
     "rest": Parameter("membrane potential without input", 0.0),
     "gain": Parameter("factor on the input current; without one, the input counts as the rest does", optional=True),
 }
@@ -50,9 +53,14 @@ def relaxed(ops: Operations[Any], v: Any, x: Any, p: SimpleNamespace) -> Any:
     """Return the potential after a step's input."""
     if p.gain is None:
         distance = ops.sub(x, v) if p.rest is None else ops.add(ops.sub(p.rest, v), x)
-        return ops.add(v, ops.mul(p.rate, distance))
-    lost = ops.mul(p.rate, v if p.rest is None else ops.sub(v, p.rest))
+        return ops.add(v, _share(ops, distance, p))
+    lost = _share(ops, v if p.rest is None else ops.sub(v, p.rest), p)
     return ops.add(ops.sub(v, lost), ops.mul(p.gain, x))
+
+
+def _share(ops: Operations[Any], way: Any, p: SimpleNamespace) -> Any:
+    """What a step goes of a way."""
+    return ops.mul(p.rate, way) if p.steps is None else ops.div(way, p.steps)
 
 
 def as_lif(p: SimpleNamespace) -> SimpleNamespace:

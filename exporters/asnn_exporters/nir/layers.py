@@ -36,7 +36,7 @@ from asnn_deploy.ir.layers import (
 from asnn_deploy.ir.signals import Kind
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.extension import PRODUCT, RESHAPE
-from asnn_exporters.nir.neurons import neuron_problem, write_neuron
+from asnn_exporters.nir.neurons import divides, neuron_problem, write_neuron
 from asnn_exporters.nir.nodes import integers, text
 from asnn_exporters.nir.unrolling import Unrolling
 from asnn_exporters.nir.values import margins
@@ -49,7 +49,9 @@ def check(layer: Layer, graph: DeployGraph, extended: bool) -> None:
     """Raise UnsupportedError where a layer has no exact counterpart in the dialect."""
     problem = None
     if not extended and needs_extension(layer, graph):
-        what = "have no product of two signals" if isinstance(layer, Product) else "cannot split an axis"
+        what = {Product: "have no product of two signals", Reshape: "cannot split an axis"}.get(
+            type(layer), "divide by nothing"
+        )
         problem = f"NIR's primitives {what}; write it in the dialect extended, for readers that know it"
     elif type(layer) not in WRITERS:
         problem = "NIR has no counterpart; run or export this network in another format"
@@ -77,7 +79,7 @@ def needs_extension(layer: Layer, graph: DeployGraph) -> bool:
         given = graph.shapes[graph.inputs_of[layer.name][0].source]
         kept = len(layer.shape) - 1
         return len(given) <= kept or layer.shape[:kept] != given[:kept]
-    return isinstance(layer, Product)
+    return isinstance(layer, Product) or (isinstance(layer, Neuron) and divides(layer))
 
 
 def _pool_problem(layer: Pool, graph: DeployGraph) -> str | None:

@@ -37,7 +37,9 @@ from asnn_deploy.ir.layers import Neuron
 from asnn_deploy.ir.neurons import NeuronModel, Parameters
 from asnn_deploy.ir.neurons.base import IMMEDIATE, Firing
 from asnn_deploy.ir.neurons.operations import Membranes, immediate
+from asnn_deploy.ir.neurons.program import Op, recorded
 from asnn_deploy.util.arrays import Array
+from asnn_exporters.nir.extension import DIVIDE
 from asnn_exporters.nir.unrolling import Unrolling
 
 ABSORBING = 2.0**100
@@ -58,6 +60,15 @@ def neuron_problem(layer: Neuron) -> str | None:
     if type(layer.definition).step is NeuronModel.step:
         return f"neuron model {layer.model!r} is defined in integers only, NIR files hold float32"
     return None
+
+
+def divides(layer: Neuron) -> bool:
+    """Return whether a population's step divides by a parameter, which no node of NIR does."""
+    if not layer.definition.real:
+        return False
+    return any(
+        i.op == Op.DIV for i in recorded(layer.definition, tuple(layer.parameters), layer.firing, False).instructions
+    )
 
 
 def write_neuron(u: Unrolling, layer: Neuron, t: int, sources: Sequence[str]) -> str:
@@ -108,6 +119,11 @@ class Nodes(Membranes):
     def mul(self, factor: Table, x: Summands) -> Summands:
         """See Operations. Zero times anything is zero; the node is made all the same, since it holds a parameter."""
         name = self._node("Scale", factor, x)
+        return (name,) if x else ()
+
+    def div(self, x: Summands, divisor: Table) -> Summands:
+        """See Operations. A node of the extended dialect."""
+        name = self._node(DIVIDE, divisor, (self.joined(x, self._role("dividend")),) if x else ())
         return (name,) if x else ()
 
     def fire(self, v: Summands, threshold: Table, reset: str) -> tuple[Summands, Summands]:

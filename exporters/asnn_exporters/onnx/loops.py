@@ -137,6 +137,10 @@ class Nodes(Membranes):
         """See Operations."""
         return self.body.op("Mul", [self._operand(factor), x], f"{self.layer.name}/{factor.key}ed")
 
+    def div(self, x: str, divisor: Table) -> str:
+        """See Operations."""
+        return self.body.op("Div", [x, self._operand(divisor)], f"{self.layer.name}/quotient")
+
     def sub(self, a: Any, b: Any) -> str:
         """See Operations."""
         return self.body.op("Sub", [self._operand(a), self._operand(b)], f"{self.layer.name}/difference")
@@ -147,7 +151,7 @@ class Nodes(Membranes):
         if not firing.many:
             fired = body.op("GreaterOrEqual" if firing.at else "Greater", [v, limit], f"{name}/fired")
             return body.op("Cast", [fired], f"{name}/spikes", to=TensorProto.FLOAT)
-        times = body.op("Floor", [body.op("Div", [v, limit], f"{name}/quotient")], f"{name}/times")
+        times = body.op("Floor", [self.div(v, threshold)], f"{name}/times")
         zero = body.initializer("const.zero", np.float32(0))
         return body.op("Where", [body.op("Greater", [v, zero], f"{name}/positive"), times, zero], f"{name}/spikes")
 

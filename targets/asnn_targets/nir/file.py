@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError, UnsupportedError
-from asnn_targets.nir.primitives import EVALUATE, PRODUCT, RESHAPE
+from asnn_targets.nir.primitives import DIVIDE, EVALUATE, PRODUCT, RESHAPE
 
-FIELDS = {PRODUCT: ("equation", "left", "right"), RESHAPE: ("shape",)}
+FIELDS = {PRODUCT: ("equation", "left", "right"), RESHAPE: ("shape",), DIVIDE: ("scale",)}
 Label = tuple[str, int, str]
 """Layer, step and role."""
 
@@ -52,11 +52,11 @@ def read_extended(path: Path) -> Any:
 
     with h5py.File(path, "r") as file:
         kinds = {node["type"][()] for node in file["node"].get("nodes", {}).values()}
-        if not {PRODUCT.encode(), RESHAPE.encode()} & kinds:
+        if not {kind.encode() for kind in FIELDS} & kinds:
             return nir.read(path)
         stored = hdf2dict(file["node"])
     nodes = {
-        name: SimpleNamespace(**values) if values["type"] in (PRODUCT, RESHAPE) else nir.dict2NIRNode(values)
+        name: SimpleNamespace(**values) if values["type"] in FIELDS else nir.dict2NIRNode(values)
         for name, values in stored["nodes"].items()
     }
     edges = [(a.decode(), b.decode()) for a, b in stored["edges"]]

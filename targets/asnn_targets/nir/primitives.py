@@ -10,7 +10,7 @@ import numpy as np
 
 from asnn_deploy.util.arrays import Array
 
-PRODUCT, RESHAPE = "asnn_deploy.Product", "asnn_deploy.Reshape"
+PRODUCT, RESHAPE, DIVIDE = "asnn_deploy.Product", "asnn_deploy.Reshape", "asnn_deploy.Divide"
 CHUNK = 1 << 23
 """Elements of unfolded convolution input to hold at a time (32 MiB)."""
 
@@ -85,6 +85,7 @@ EVALUATE: dict[str, Callable[[Any, Array], Array]] = {
     "AvgPool2d": pool,
     "Flatten": flatten,
     RESHAPE: lambda node, x: x.reshape(len(x), *node.shape),
+    DIVIDE: lambda node, x: x / node.scale,
 }
 """By the type under which the file has a node: what it gives for the sum of its inputs."""
 

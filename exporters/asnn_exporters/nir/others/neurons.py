@@ -5,6 +5,7 @@ With dt the time step, k = dt / tau and decay = 1 - k (Euler's method) or exp(-k
     integrated    leak = decay   gain = r (1 - decay)   bias = v_leak (1 - decay)   currents: w_in (1 - decay_syn)
     added         leak = decay   gain = r               bias = v_leak (1 - decay)   currents: w_in
     decaying      leak = decay   gain = 1, of a current decay_syn                   currents: 1
+    unit          leak = decay   gain = 1               bias = v_leak (1 - decay)   currents: 1
     relaxing      rate = 1 - decay   rest = v_leak   r = 1 inside, other r a gain   currents: w_in
 
 A gain within float32 roundings of 1 is 1: exporters write r = tau / dt to say so. Computed in float64 with dt as
@@ -27,6 +28,7 @@ from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.others.network import Node
 
+RELAXING = ("relaxing", "dividing")
 ONE = 2.0**-21
 """How far the float32 roundings of an exporter can take a gain from 1: a few times 2**-24."""
 
@@ -128,11 +130,17 @@ def _membrane(node: Reading, tau: str, current: Array | float = 1.0) -> tuple[st
     """The membrane of a node: "" or "relaxing-", and its parameters; current: the factor on what it reads."""
     leak, taken = node.decay(tau)
     r, v_leak = node.value("r", 1.0), node.value("v_leak", 0.0)
-    if node.meaning.update == "relaxing":
+    if node.meaning.update in RELAXING:
         inside = (r * current == 1).all()
         apart = {} if inside else {"gain": unit(taken * r * current)}
+        steps = node.value(tau) / node.dt
+        exact = np.frexp(steps.astype(np.float32))[0] == 0.5  # multiplying by a power of two is dividing by one
+        if node.meaning.update == "dividing" and not exact.all():
+            apart["steps"] = steps
         return "relaxing-", {"rate": taken, "rest": v_leak, **apart}
-    gain = {"integrated": r * taken, "added": r, "decaying": np.ones_like(r)}[node.meaning.update]
+    gain = {"integrated": r * taken, "added": r, "decaying": np.ones_like(r), "unit": np.ones_like(r)}[
+        node.meaning.update
+    ]
     return "", {"leak": leak, "gain": unit(unit(gain) * current), "bias": v_leak * taken}
 
 
@@ -142,8 +150,8 @@ def _current(node: Reading) -> tuple[Array, Array, Array | float]:
     w_in = node.value("w_in", 1.0)
     integrated = unit(w_in * taken)
     jumps = np.where(integrated == 1, 1.0, w_in)  # Norse writes 1, SpikingJelly tau_syn / dt, for the same
-    factor = {"integrated": integrated, "added": w_in, "relaxing": jumps, "decaying": leak}
-    return leak, taken, factor[node.meaning.update]
+    factor = {"integrated": integrated, "added": w_in, "unit": np.ones(()), "decaying": leak}
+    return leak, taken, factor.get(node.meaning.update, jumps)
 
 
 def _lif(node: Reading) -> list[Layer]:
@@ -161,6 +169,7 @@ def _li(node: Reading) -> list[Layer]:
 def _cuba_lif(node: Reading) -> list[Layer]:
     leak, taken, factor = _current(node)
     form, parameters = _membrane(node, "tau_mem", factor)
+    # A current is not divided: no tool does.
     own = {"current_rate": taken} if form else {"current_leak": leak}
     return [node.layer(f"{form}cuba-lif", {**own, **parameters})]
 
@@ -181,7 +190,7 @@ def _cuba_li(node: Reading) -> list[Layer]:
 def _integrated(node: Reading) -> Array:
     """The gain of a membrane without a leak."""
     r = node.value("r", 1.0)
-    as_is = node.meaning.update in ("added", "decaying") or node.meaning.taus == "times dt"
+    as_is = node.meaning.update in ("added", "decaying", "unit") or node.meaning.taus == "times dt"
     return r if as_is else unit(r * node.dt)
 
 
