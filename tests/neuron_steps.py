@@ -81,19 +81,22 @@ class Numbers:
     parameters: dict[str, st.SearchStrategy]
 
 
+LINEAR = ("current_leak", "leak", "gain", "bias", "rate", "current_rate", "rest")
+MEMBRANE = ("reset_potential", "minimum", "initial", "steps")
+"""Parameters that only networks of other tools have; their own tests draw them."""
 MANTISSA, SHIFT = whole(1 - 2**15, 2**15 - 1), whole(0, 30)
 REALS = Numbers(
     False,
     real(4),
     real(4),
-    dict.fromkeys(("current_leak", "leak", "gain", "bias"), real(2)) | {"threshold": real(2).map(lambda x: abs(x) + 1)},
+    dict.fromkeys(LINEAR, real(2)) | {"threshold": real(2).map(lambda x: abs(x) + 1)},
 )
 """Float32 numbers that round in every operation."""
 EIGHTHS = Numbers(
     False,
     eighths(-2, 2),
     st.just(np.float32(0)),
-    dict.fromkeys(("current_leak", "leak", "gain", "bias"), eighths(-2, 2)) | {"threshold": eighths(1, 2)},
+    dict.fromkeys(LINEAR, eighths(-2, 2)) | {"threshold": eighths(1, 2)},
 )
 WIDE = Numbers(
     True,
@@ -130,7 +133,7 @@ def runs(draw, model, numbers):
         values = draw(st.lists(elements, min_size=count, max_size=count))
         return np.array(values, np.int64 if numbers.fixed else np.float32).reshape(shape)
 
-    known = model.known(numbers.fixed).items()
+    known = [(key, p) for key, p in model.known(numbers.fixed).items() if key not in MEMBRANE]
     tables = {
         key: array(numbers.parameters[key], STEPS, NEURONS)
         for key, parameter in known

@@ -49,9 +49,8 @@ def check(layer: Layer, graph: DeployGraph, extended: bool) -> None:
     """Raise UnsupportedError where a layer has no exact counterpart in the dialect."""
     problem = None
     if not extended and needs_extension(layer, graph):
-        what = {Product: "have no product of two signals", Reshape: "cannot split an axis"}.get(
-            type(layer), "divide by nothing"
-        )
+        lacks = {Product: "have no product of two signals", Reshape: "cannot split an axis"}
+        what = lacks.get(type(layer), "have no quotient")
         problem = f"NIR's primitives {what}; write it in the dialect extended, for readers that know it"
     elif type(layer) not in WRITERS:
         problem = "NIR has no counterpart; run or export this network in another format"

@@ -66,9 +66,8 @@ def divides(layer: Neuron) -> bool:
     """Return whether a population's step divides by a parameter, which no node of NIR does."""
     if not layer.definition.real:
         return False
-    return any(
-        i.op == Op.DIV for i in recorded(layer.definition, tuple(layer.parameters), layer.firing, False).instructions
-    )
+    code = recorded(layer.definition, tuple(layer.parameters), layer.firing, fixed=False)
+    return any(i.op == Op.DIV for i in code.instructions)
 
 
 def write_neuron(u: Unrolling, layer: Neuron, t: int, sources: Sequence[str]) -> str:

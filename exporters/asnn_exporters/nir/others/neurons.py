@@ -138,9 +138,7 @@ def _membrane(node: Reading, tau: str, current: Array | float = 1.0) -> tuple[st
         if node.meaning.update == "dividing" and not exact.all():
             apart["steps"] = steps
         return "relaxing-", {"rate": taken, "rest": v_leak, **apart}
-    gain = {"integrated": r * taken, "added": r, "decaying": np.ones_like(r), "unit": np.ones_like(r)}[
-        node.meaning.update
-    ]
+    gain = {"integrated": r * taken, "added": r}.get(node.meaning.update, np.ones_like(r))
     return "", {"leak": leak, "gain": unit(unit(gain) * current), "bias": v_leak * taken}
 
 
