@@ -158,7 +158,7 @@ FILES = {
     ),
     "a node without type": (
         stopped_in_a_node,
-        "node 'lif2': has no type (it holds r, tau, v_leak, v_threshold); its exporter stopped while writing; mend what "
+        "node 'lif2': has no type (it holds 'r', 'tau', 'v_leak', 'v_threshold'); its exporter stopped while writing; mend what "
         "stopped it and export the file again",
     ),
     "edges of numbers": (
@@ -215,7 +215,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path, length):
 
 
 FIELDS = {
-    "missing": ("lif", "tau", None, "is missing (its fields: r, v_leak, v_threshold); export the file again"),
+    "missing": ("lif", "tau", None, "is missing (its fields: 'r', 'v_leak', 'v_threshold'); export the file again"),
     "NaN": (
         "lif",
         "r",
@@ -227,6 +227,8 @@ FIELDS = {
     "empty": ("lif", "tau", np.zeros((0,)), "is empty (shape (0,)), expected numbers"),
     "complex": ("lif", "tau", 1j, "has values of type complex128, expected numbers"),
     "a group": ("lif", "tau", {"x": 1.0}, "is a group, expected numbers"),
+    "no time in float32": ("lif", "tau", 1e-300, "holds 1e-300; time constants must be positive"),
+    "a time that is false": ("lif", "tau", False, "holds 0; time constants must be positive"),
     "no time": ("lif", "tau", 0.0, "holds 0; time constants must be positive"),
     "negative time": ("lif", "tau", [0.1, -0.1, 0.1, 0.1], "holds -0.1; time constants must be positive"),
     "negative delay": ("delay", "delay", -1e-4, "holds -0.0001; a delay is at least 0"),
