@@ -15,7 +15,7 @@ from asnn_deploy.ir.meaning import RESETS, Meaning
 from asnn_deploy.util.suggest import unknown_name
 from asnn_exporters.nir.others.fields import GRAPH, KINDS, damaged
 from asnn_exporters.nir.others.network import Node, listed, named
-from asnn_exporters.nir.storage import check_size, obvious_problem, short
+from asnn_exporters.nir.storage import check_size, check_texts, obvious_problem, short
 
 MEANING = "asnn_deploy_meaning"
 """The key of a file's metadata that holds the rules by which it is to be read, as JSON."""
@@ -49,6 +49,7 @@ def read_file(path: Path) -> Nested:
     if problem:
         raise BundleError(problem)
     try:
+        check_texts(path)
         check_size(path)
         with h5py.File(path, "r") as file:
             return _outermost(file)
