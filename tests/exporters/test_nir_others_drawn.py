@@ -114,6 +114,7 @@ def test_every_file_ends_in_a_graph_or_one_line(tmp_path_factory, network, dt, r
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 @settings(QUIET, max_examples=10_000)
 @given(*DRAWN)
 def test_ten_thousand_files(tmp_path_factory, network, dt, rounded):
