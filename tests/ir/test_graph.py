@@ -59,6 +59,19 @@ def test_shapes():
     ]
 
 
+def test_a_loop_that_the_input_does_not_reach_needs_a_layer_whose_shape_is_its_own():
+    """It runs on its bias; a linear map says what leaves it whatever enters, and neurons do not."""
+    made = [Flatten("flat"), lif("lif"), Add("sum"), Readout("out", one(np.float32(1)))]
+    led = [Edge(INPUT, "flat"), Edge("flat", "sum"), Edge("lif", "sum"), Edge("sum", "out")]
+    with pytest.raises(GraphError, match="must pass through an add or a linear map"):
+        graph(made, [*led, Edge("lif", "lif", 1)])
+    linear = Linear("back", one(np.zeros((64, 64))), one(np.ones(64)))
+    looped = graph([linear, *made], [*led, Edge("lif", "back", 1), Edge("back", "lif")])
+    assert looped.shapes["lif"] == (64,)
+    with pytest.raises(GraphError, match="cannot read an input of shape"):
+        graph([replace(linear, weight=one(np.zeros((65, 64))), bias=None), *made], looped.edges)
+
+
 def test_residual_product_and_recurrence():
     layers = [
         conv("c", 2, 1, 3, 3, padding=(1, 1)),

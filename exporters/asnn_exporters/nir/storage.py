@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mmap
 import re
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ FOREIGN = {
 }
 """What other files begin with: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md; zip's local file header
 (APPNOTE.TXT 4.3.7); pickle's PROTO opcode (pickletools)."""
+SIGNATURE, HEAP = b"\x89HDF\r\n\x1a\n", b"GCOL\x01\0\0\0"
+"""What HDF5 files and their heaps of texts begin with: HDF5 File Format Specification 3.0, sections II.A and III.E."""
 SMALL = 512
 """Arrays of fewer bytes are stored as they are: HDF5's bookkeeping for compressed ones would take more."""
 
@@ -88,6 +91,7 @@ def load(path: Path) -> Any:
     import nir
 
     try:
+        check_texts(path)
         check_size(path)
         graph = _read_extended(path) if _has_extensions(path) else nir.read(path)
     # NIR's reader raises whatever comes: bare AssertionErrors, KeyErrors, TypeErrors from constructors.
@@ -167,6 +171,27 @@ def check_size(path: Path) -> None:
                     seen.add(item)
                 if size > LARGEST:
                     raise ValueError(f"it unpacks to more than {LARGEST / 2**30:.0f} GiB")
+
+
+def check_texts(path: Path) -> None:
+    """Raise ValueError where texts are stored in damaged heaps: HDF5's reader would follow them for ever.
+
+    Texts of any length, as nir.write writes them, lie in heaps without checksums: objects one after another, each with
+    its length; object 0 is what is free. Source: HDF5 File Format Specification 3.0, section III.E (Global Heap).
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as image:
+        if image[:8] != SIGNATURE or image[14 if image[8] < 2 else 10] != 8:
+            return  # lengths of other than 8 bytes: not written by h5py
+        start = image.find(HEAP)
+        while start >= 0:
+            at, end = start + 16, start + int.from_bytes(image[start + 8 : start + 16], "little")
+            while at + 16 <= end and end <= len(image):
+                number, length = (int.from_bytes(image[at + a : at + b], "little") for a, b in ((0, 2), (8, 16)))
+                step = 16 + -(-length // 8) * 8 if number else length
+                if step < 16 or at + step > end:
+                    raise ValueError("its texts are damaged")
+                at += step
+            start = image.find(HEAP, start + 8)
 
 
 def short(error: Exception) -> str:

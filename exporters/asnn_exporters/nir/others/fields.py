@@ -44,24 +44,13 @@ LARGEST = 2**31 - 1
 """Of whole numbers, and of the elements of a signal: a signal of more than 8 GiB is a mistake."""
 
 
-def checked(name: str, kind: str, found: Mapping[str, Any]) -> Node:
-    """Return a node of validated fields. found: numbers, texts and arrays by name; None: it says nothing.
+def checked(node: Node) -> Node:
+    """Return a node with its fields validated. Its fields: numbers, texts and arrays by name; None: it says nothing.
 
     Raises BundleError naming node and field, what was found and what is allowed.
     """
-    node = Node(name, kind, found)
-    required, optional = KINDS[kind]
-    missing = next((key for key in required if found.get(key) is None), None)
-    if missing is not None:
-        has = ", ".join(sorted(key for key in found if found[key] is not None)) or "none"
-        raise damaged(node, missing, f"is missing (its fields: {has}); export the file again")
-    fields: dict[str, Any] = {}
-    for key in (*required, *optional):
-        if found.get(key) is not None:
-            value = _check(node, key, found[key])
-            if value is not None:
-                fields[key] = value
-    return Node(name, kind, fields)
+    found = {key: _check(node, key, value) for key, value in node.fields.items() if value is not None}
+    return Node(node.name, node.kind, {key: value for key, value in found.items() if value is not None})
 
 
 def damaged(node: Node, key: str, problem: str) -> BundleError:
@@ -77,7 +66,7 @@ def _check(node: Node, key: str, value: Any) -> Any:
     if key in CHECKS:
         return CHECKS[key](node, key, value)
     array = numbers(node, key, value)
-    if key in TIMES and array.min() <= 0:
+    if key in TIMES and array.astype(np.float32).min() <= 0:
         raise damaged(node, key, f"holds {array.min():g}; time constants must be positive")
     if key == "delay" and array.min() < 0:
         raise damaged(node, key, f"holds {array.min():g}; a delay is at least 0")
@@ -100,7 +89,7 @@ def numbers(node: Node, key: str, value: Any) -> Any:
         single = array.astype(np.float32)
     if not np.isfinite(single).all():
         raise damaged(node, key, "holds NaN, infinity, or a number beyond float32; every number must be finite")
-    return array
+    return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
 
 def _whole(node: Node, key: str, value: Any) -> list[int]:

@@ -13,9 +13,9 @@ import numpy as np
 from asnn_deploy.errors import AsnnDeployError, BundleError
 from asnn_deploy.ir.meaning import RESETS, Meaning
 from asnn_deploy.util.suggest import unknown_name
-from asnn_exporters.nir.others.fields import GRAPH, KINDS, checked
-from asnn_exporters.nir.others.network import Node, named
-from asnn_exporters.nir.storage import check_size, obvious_problem, short
+from asnn_exporters.nir.others.fields import GRAPH, KINDS, damaged
+from asnn_exporters.nir.others.network import Node, listed, named
+from asnn_exporters.nir.storage import check_size, check_texts, obvious_problem, short
 
 MEANING = "asnn_deploy_meaning"
 """The key of a file's metadata that holds the rules by which it is to be read, as JSON."""
@@ -30,7 +30,10 @@ DAMAGES = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeErro
 
 @dataclass(frozen=True, eq=False)
 class Nested:
-    """A graph as the file has it: nodes and graphs by name, edges in the file's order. name: "" for the outermost."""
+    """A graph as the file has it: nodes, their fields unchecked, and graphs by name; edges in the file's order.
+
+    name: "" for the outermost.
+    """
 
     name: str
     members: Mapping[str, Node | Nested]
@@ -46,6 +49,7 @@ def read_file(path: Path) -> Nested:
     if problem:
         raise BundleError(problem)
     try:
+        check_texts(path)
         check_size(path)
         with h5py.File(path, "r") as file:
             return _outermost(file)
@@ -62,7 +66,7 @@ def _outermost(file: Any) -> Nested:
 
     node = file.get("node")
     if not isinstance(node, h5py.Group):
-        holds = ", ".join(map(named, map(str, list(file)[:8]))) or "nothing"
+        holds = listed(sorted(map(str, file))) or "nothing"
         raise BundleError(f"not a NIR file: it has no group 'node' (it holds {holds}); export it with nir.write")
     if "nodes" not in node and "type" in node:
         kind = _text(node["type"], "the type of the file's only node")
@@ -106,7 +110,7 @@ def _member(group: Any, name: str, depth: int) -> Node | Nested:
     if len(group) == 0:
         raise BundleError(f"node {named(name)}: is an empty group; {stopped}")
     if "type" not in group:
-        has = ", ".join(map(str, list(group)[:8]))
+        has = listed(sorted(map(str, group)))
         raise BundleError(f"node {named(name)}: has no type (it holds {has}); {stopped}")
     kind = _text(group["type"], f"node {named(name)}: the type")
     if kind == GRAPH:
@@ -114,8 +118,13 @@ def _member(group: Any, name: str, depth: int) -> Node | Nested:
     if kind not in KINDS:
         raise BundleError(f"node {named(name)}: {unknown_name('type', kind[:80], [*KINDS, GRAPH])}")
     required, optional = KINDS[kind]
-    found = {key: _value(group, key, f"node {named(name)} ({kind})") for key in (*required, *optional) if key in group}
-    return checked(name, kind, found)
+    node = Node(name, kind, {})
+    fields = {key: _value(group, key, str(node)) for key in (*required, *optional) if key in group}
+    missing = next((key for key in required if fields.get(key) is None), None)
+    if missing is not None:
+        has = listed(sorted(str(key) for key in group if key != "type")) or "none"
+        raise damaged(node, missing, f"is missing (its fields: {has}); export the file again")
+    return Node(name, kind, fields)
 
 
 def _value(group: Any, key: str, where: str) -> Any:

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from asnn_deploy.errors import BundleError, GraphError
 from asnn_deploy.util.suggest import unknown_name
-from asnn_exporters.nir.others.fields import GRAPH
+from asnn_exporters.nir.others.fields import GRAPH, checked
 from asnn_exporters.nir.others.files import Nested
-from asnn_exporters.nir.others.network import Node, listed, named, sources
+from asnn_exporters.nir.others.network import LONGEST_NAME, Node, listed, named, sources
 
 Edges = tuple[tuple[str, str], ...]
 FEW = 20
@@ -64,7 +64,7 @@ def _collect(graph: Nested, nodes: dict[str, Node], edges: list[tuple[str, str]]
         elif member.name in nodes:
             raise _taken(member.name)
         else:
-            nodes[member.name] = member
+            nodes[member.name] = checked(member)
     clash = next((full for name in ends if (full := _full(graph, name)) in nodes), None)
     if clash is not None:
         raise _taken(clash)
@@ -102,11 +102,10 @@ def _unknown(name: str, nodes: Mapping[str, Node], end: str) -> str:
     if within:  # a nested graph that was flattened without its edges
         likely = [other for other in within if nodes[other].kind == end] or within
         return f"unknown node {named(name)}; did you mean {named(likely[0])}? (nodes within it: {listed(within)})"
-    allowed: Iterable[str] = nodes
-    if len(nodes) > FEW or max(map(len, nodes), default=0) > FEW or len(name) > FEW:
-        near = get_close_matches(name, nodes, n=1, cutoff=0.5)
-        return f"unknown node {named(name)}" + (f"; did you mean {named(near[0])}?" if near else "; rename its end")
-    return unknown_name("node", name, allowed)
+    if len(nodes) <= FEW and all(len(other) <= FEW and other.isprintable() for other in nodes):
+        return unknown_name("node", name[:LONGEST_NAME], nodes)
+    near = get_close_matches(name, nodes, n=1, cutoff=0.5)
+    return f"unknown node {named(name)}" + (f"; did you mean {named(near[0])}?" if near else "; correct its name")
 
 
 def _only(nodes: Mapping[str, Node], edges: Edges, kind: str) -> str:

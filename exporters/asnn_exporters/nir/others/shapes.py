@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,20 +40,23 @@ def infer(flat: Flat) -> Shaped:
     """Return a network's shapes and layers. Raises GraphError naming the first node that cannot read what arrives.
 
     A batch axis goes if all shapes have it; the input's leading axis is time if the nodes fit each other only then.
+    If they never do, the error is that of the reading that came furthest.
     """
-    tries: list[Callable[[], Shaped]] = [lambda: _inferred(flat)]
-    if len(flat.nodes[flat.input].fields["shape"]) > 1:
-        tries.append(lambda: _inferred(flat, timed=True))
+    shape = flat.nodes[flat.input].fields["shape"]
+    readings = [Shaped(flat)]
+    if len(shape) > 1:
+        readings.append(Shaped(flat, time=shape[0]))
     if has_batch(flat.nodes):
-        tries.insert(0, lambda: _inferred(without_batch(flat), BATCH))
-    refused = None
-    for attempt in tries:
+        readings.insert(0, Shaped(without_batch(flat), notes=[BATCH]))
+    refused: dict[Shaped, GraphError] = {}
+    for reading in readings:
         try:
-            return attempt()
+            _infer(reading)
+            return reading
         except GraphError as error:
-            refused = refused or error
-    assert refused is not None
-    raise refused
+            refused[reading] = error
+    plain_first = sorted(refused, key=lambda reading: reading.time is not None or bool(reading.notes))
+    raise refused[max(plain_first, key=lambda reading: len(reading.shapes))]
 
 
 def has_batch(nodes: Mapping[str, Node]) -> bool:
@@ -86,24 +89,22 @@ def _unbatched(node: Node) -> Node:
     return replace(node, fields=fields)
 
 
-def _inferred(flat: Flat, *notes: str, timed: bool = False) -> Shaped:
-    time, *rest = flat.nodes[flat.input].fields["shape"]
-    found = Shaped(flat, time if timed else None, notes=list(notes))
-    found.shapes[flat.input] = tuple(rest) if timed else (time, *rest)
+def _infer(found: Shaped) -> None:
+    nodes, entry, time = found.flat.nodes, found.flat.input, found.time
+    shape = nodes[entry].fields["shape"]
+    found.shapes[entry] = shape if time is None else shape[1:]
     _spread(found)
-    for name, node in flat.nodes.items():
+    for name, node in nodes.items():
         if found.before[name]:
             _same(node, [(source, found.shapes[source]) for source in found.before[name]])
             if node.kind in LAYERS and name not in found.layers:  # in a loop that nothing leads into
                 _resolve(found, name, found.shapes[found.before[name][0]])
-    if timed:
-        takes = found.shapes[flat.input]
-        found.notes.append(
-            f"the first axis ({time}) of {flat.nodes[flat.input]} was taken for time: what reads it takes {takes}"
-        )
-    if flat.unfed:
-        found.notes.append(f"the input does not reach {listed(list(flat.unfed))}: they run on their biases alone")
-    return found
+    if time is not None:
+        takes = found.shapes[entry]
+        found.notes.append(f"the first axis ({time}) of {nodes[entry]} was taken for time: what reads it takes {takes}")
+    if found.flat.unfed:
+        names = listed(list(found.flat.unfed))
+        found.notes.append(f"the input does not reach {names}: they run on their biases alone")
 
 
 def _spread(found: Shaped) -> None:
