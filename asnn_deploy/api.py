@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.reading import Reading, settled
 from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.deploy.source import open_source
 from asnn_deploy.input.data import as_images
@@ -19,12 +20,23 @@ from asnn_deploy.util.arrays import Array
 DEFAULT_BATCH = 64
 
 
-def load(source: str | os.PathLike[str]) -> DeployGraph:
-    """The network of a run folder, a bundle or a `.nir` file.
+def load(
+    source: str | os.PathLike[str],
+    tool: str | None = None,
+    *,
+    dt: float | None = None,
+    minimum: float | None = None,
+    **rules: str | None,
+) -> DeployGraph:
+    """Return the network of a run folder, a bundle or a `.nir` file.
 
+    Of a NIR file by another tool: tool: whose rules it is read by ("snntorch", "norse", ...; see
+    `asnn_deploy.conventions`); dt: the length of a time step in the file's unit; minimum: a lower bound of membrane
+    potentials; rules: single ones by name, such as `reset="subtract"`. Without a word, NIR's own text with a reset to
+    zero and a dt of 1e-4.
     Raises AsnnDeployError in one line naming the file that cannot be used.
     """
-    opened = open_source(Path(source))
+    opened = open_source(Path(source), Reading(tool, rules, dt, minimum))
     opened.deployment.close()
     return opened.graph
 
@@ -58,8 +70,10 @@ def run(
     Returns a Trace with `logits [N, classes]` and `spikes[layer] [T, N, ...]`; with `potentials`, also the membrane
     potentials where the target gives them. Raises AsnnDeployError.
     """
+    if net.code.kind == "sequence":
+        net.code.check(images, net.input_shape, "frames")
+        net = settled(net, np.asarray(images))
     samples = entering(net, images, "images" if net.code.kind == "image" else "frames")
-    net = net.over(samples.shape[1]) if net.any_length else net
     chosen = TARGETS.available(target)
     batch_size = max(1, min(batch_size, len(samples)))
     record = Record(spikes=True, potentials=potentials)

@@ -27,6 +27,7 @@ OPTIONS = (
     click.option("--spikes", metavar="one|many", help=f"{ONLY}How often a neuron may fire in a step."),
     click.option("--update", metavar="RULE", help=f"{ONLY}How inputs enter: integrated, added, relaxing or decaying."),
     click.option("--minimum", type=float, help=f"{ONLY}Lower bound of membrane potentials (Sinabs: min_v_mem)."),
+    click.option("--node", "nodes", multiple=True, metavar="NODE:RULE=VALUE", help=f"{ONLY}A rule of one node only."),
     click.option("--round-delays", is_flag=True, help=f"{ONLY}Take delays as the nearest whole steps."),
     click.option("--snap", "snapped", is_flag=True, help=f"{ONLY}Move weights onto grids whose sums are exact."),
     click.option("--time-steps", type=click.IntRange(min=1), help=f"{ONLY}T, if the data do not say."),
@@ -43,13 +44,25 @@ def reading_options(function: Callable[..., Any]) -> Callable[..., Any]:
         from asnn_deploy.deploy.reading import Reading
 
         rules = {rule: given.pop(rule) for rule in RULES}
-        names = ("tool", "dt", "minimum", "round_delays", "snapped", "time_steps", "coding")
+        given["nodes"] = tuple(node_rule(text) for text in given["nodes"])
+        names = ("tool", "nodes", "dt", "minimum", "round_delays", "snapped", "time_steps", "coding")
         reading = Reading(rules=rules, **{name: given.pop(name) for name in names})
         return function(**given, reading=reading)
 
     for option in reversed(OPTIONS):
         command = option(command)
     return command
+
+
+def node_rule(text: str) -> tuple[str, str, str]:
+    """Return `NODE:RULE=VALUE` as its three parts. Raises InputError for anything else."""
+    from asnn_deploy.errors import InputError
+
+    start, equals, value = text.rpartition("=")
+    node, colon, rule = start.rpartition(":")
+    if not (equals and colon and node and rule and value):
+        raise InputError(f"--node {text!r}: expected NODE:RULE=VALUE, such as lif2:reset=none")
+    return node, rule, value
 
 
 def opened_source(path: Path, reading: Reading) -> Source:

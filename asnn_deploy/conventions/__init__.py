@@ -74,7 +74,12 @@ def load_convention(tool: str) -> Convention:
 
 
 def meaning(
-    tool: str | None = None, *, dt: float | None = None, minimum: float | None = None, **stated: str | None
+    tool: str | None = None,
+    *,
+    dt: float | None = None,
+    minimum: float | None = None,
+    nodes: tuple[tuple[str, str, str], ...] = (),
+    **stated: str | None,
 ) -> Meaning:
     """Return the rules of a tool, each replaced by what is stated; without a tool, those of NIR's text, reset to zero.
 
@@ -100,6 +105,7 @@ def meaning(
         taus=convention.taus,
         start=convention.start,
         minimum=minimum,
+        nodes=nodes,
         assumed=tuple(assumed),
     )
     resets = convention.resets.get(found.reset)

@@ -19,9 +19,12 @@ from asnn_deploy.ir.layers import Scale
 from asnn_deploy.ir.meaning import RULES, Meaning
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.suggest import unknown_name
 
 SMALLEST_GAIN = 1e-3
 """Gains that are all smaller hint at time constants in another unit."""
+ROUNDED = 1e-6
+"""What float32 may have made of a gain, relatively: a few times 2**-24."""
 
 
 class Foreign(Protocol):
@@ -52,7 +55,8 @@ class Reading:
     """What a user says of a file by another tool; nothing by default.
 
     tool: whose rules; rules: single ones by name (`ir.meaning.RULES`); dt: the time step in the file's own unit.
-    minimum: a lower bound of membrane potentials. round_delays: delays become the nearest whole steps.
+    minimum: a lower bound of membrane potentials. nodes: rules of single nodes, `(node, rule, value)`.
+    round_delays: delays become the nearest whole steps.
     snapped: weights are moved onto order-free grids. time_steps: T, if the data do not say.
     coding: of images, put before a network that reads frames.
     """
@@ -61,6 +65,7 @@ class Reading:
     rules: Mapping[str, str | None] = field(default_factory=dict)
     dt: float | None = None
     minimum: float | None = None
+    nodes: tuple[tuple[str, str, str], ...] = ()
     round_delays: bool = False
     snapped: bool = False
     time_steps: int | None = None
@@ -69,7 +74,7 @@ class Reading:
     @property
     def says_meaning(self) -> bool:
         """Whether it says anything of the rules."""
-        return any((self.tool, self.dt is not None, self.minimum is not None, *self.rules.values()))
+        return any((self.tool, self.dt is not None, self.minimum is not None, self.nodes, *self.rules.values()))
 
     def meaning_of(self, file: Foreign) -> Meaning:
         """Return the rules by which to read a file: what is said, else what the file states, else its tool's.
@@ -81,13 +86,21 @@ class Reading:
             own = {rule: value for rule, value in self.rules.items() if value is not None}
             changed = {**own, **({} if self.dt is None else {"dt": self.dt})}
             changed |= {} if self.minimum is None else {"minimum": self.minimum}
+            changed |= {"nodes": self._layers(file)} if self.nodes else {}
             return replace(stated, **changed)  # type: ignore[arg-type]
-        found = meaning(self.tool, dt=self.dt, minimum=self.minimum, **self.rules)
+        found = meaning(self.tool, dt=self.dt, minimum=self.minimum, nodes=self._layers(file), **self.rules)
         if self.tool and self.dt is None and load_convention(self.tool).dt is None:
             if file.time_step is None:
                 raise InputError(f"{self.tool} files do not hold their time step, and this one does not tell it")
             found = replace(found, dt=file.time_step)
         return found
+
+    def _layers(self, file: Foreign) -> tuple[tuple[str, str, str], ...]:
+        """The rules of single nodes, by the names of their layers. Raises InputError for a node that is not there."""
+        for node, _, _ in self.nodes:
+            if node not in file.nodes:
+                raise InputError(unknown_name("node", node, file.nodes))
+        return tuple((file.nodes[node], rule, value) for node, rule, value in self.nodes)
 
     def graph_of(self, file: Foreign) -> DeployGraph:
         """Return the network of a file, settled as far as this says."""
@@ -154,7 +167,7 @@ def doubts(graph: DeployGraph) -> list[str]:
             if kept.max() > 1:
                 found.append(f"layer {neuron.name!r}: its leak {kept.max():.3g} lies above 1, so potentials grow")
         driven = tables.get("gain", tables.get("rate"))
-        if driven is not None and 0 < np.abs(driven).max() < SMALLEST_GAIN:
+        if driven is not None and 0 < np.abs(driven).max() < SMALLEST_GAIN * (1 - ROUNDED):
             found.append(
                 f"layer {neuron.name!r}: its gains are at most {np.abs(driven).max():.3g}; "
                 "the file was likely written in milliseconds or in steps, or for a larger dt"

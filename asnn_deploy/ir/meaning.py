@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -57,6 +57,7 @@ class Meaning:
     taus: "as written", or "times dt" if its exporter multiplied them by the time step once too often.
     start: where membrane potentials begin: at 0, at v_leak ("leak") or at v_reset ("reset").
     minimum: a lower bound of all membrane potentials, which no file holds.
+    nodes: rules of single nodes that differ from the others', `(layer, rule, value)` each.
     assumed: the rules that nobody stated.
 
     Raises InputError naming a rule and what it may be.
@@ -73,6 +74,7 @@ class Meaning:
     taus: str = "as written"
     start: str = "zero"
     minimum: float | None = None
+    nodes: tuple[tuple[str, str, str], ...] = ()
     assumed: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -84,17 +86,34 @@ class Meaning:
         if self.minimum is not None and not math.isfinite(self.minimum):
             raise InputError(f"minimum = {self.minimum}: a lower bound of the membrane potential must be finite")
         object.__setattr__(self, "assumed", tuple(self.assumed))
+        object.__setattr__(self, "nodes", tuple((str(n), str(r), str(v)) for n, r, v in self.nodes))
+        for _, rule, value in self.nodes:
+            if rule not in RULES:
+                raise InputError(unknown_name("rule", rule, RULES))
+            if value not in RULES[rule]:
+                raise InputError(unknown_name(rule, value, RULES[rule]))
 
     @property
     def rules(self) -> dict[str, Any]:
         """The rules by name, with dt."""
         bound = {} if self.minimum is None else {"minimum": self.minimum}
-        return {"dt": self.dt, **{rule: getattr(self, rule) for rule in RULES}, **bound}
+        nodes = {"nodes": [list(own) for own in self.nodes]} if self.nodes else {}
+        return {"dt": self.dt, **{rule: getattr(self, rule) for rule in RULES}, **bound, **nodes}
+
+    def of(self, node: str) -> Meaning:
+        """Return the rules of one node."""
+        own: dict[str, Any] = {rule: value for name, rule, value in self.nodes if name == node}
+        if not own:
+            return self
+        return replace(self, **own, nodes=(), feedback_reset=None if "reset" in own else self.feedback_reset)
 
     def in_words(self) -> str:
         """Return what the rules are, on one line."""
         whose = f"as {self.tool} means it: " if self.tool else ""
-        words = ", ".join([f"dt {self.dt:g}", *(f"{key} {value}" for key, value in self.rules.items() if key != "dt")])
+        words = ", ".join(
+            [f"dt {self.dt:g}", *(f"{key} {value}" for key, value in self.rules.items() if key not in ("dt", "nodes"))]
+        )
+        words += "".join(f", {rule} {value} of {node}" for node, rule, value in self.nodes)
         assumed = f" (assumed: {', '.join(self.assumed)})" if self.assumed else ""
         return f"{whose}{words}{assumed}"
 

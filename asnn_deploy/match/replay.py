@@ -30,12 +30,14 @@ class Replayed:
     """One neuron layer: the potentials that were compared with its thresholds, `[T, B, ...]`, and what they sent.
 
     errors: how far float32 can have taken the potentials, `[T, B, ...]`; None if that was not computed.
+    several: whether they may send several spikes in a step.
     """
 
     potentials: Array
     sent: Array
     thresholds: Array
     errors: Array | None
+    several: bool
 
 
 class Following:
@@ -155,7 +157,7 @@ class Replay:
         errors = np.stack([np.broadcast_to(v.error, full) for v in values]) if bounded else None
         made = np.stack([s.value if isinstance(s, Rounded) else s for _, s in ops.seen])
         passed = _stacked(sent, bounded) if not layer.definition.spikes else _constant(np.stack(sent), bounded)
-        return Replayed(compared, made, threshold, errors), passed
+        return Replayed(compared, made, threshold, errors, layer.firing.many), passed
 
 
 def _constant(x: Array, bounded: bool) -> Any:
@@ -243,10 +245,10 @@ def explained(run: Replayed, recorded: Array) -> Array:
     """Return where float32 rounding can have made the recorded spikes of our potentials, bool `[T, B, ...]`."""
     if run.errors is None:
         return np.zeros(recorded.shape, bool)
-    firing = Firing("subtract", True, bool(max(recorded.max(), run.sent.max()) > 1))
     counts = []
     for end in (run.potentials - run.errors, run.potentials + run.errors):
-        fits = np.trunc(np.maximum(end, 0) / np.where(run.thresholds == 0, 1, run.thresholds))
-        counts.append(fits if firing.many else (end >= run.thresholds).astype(float))
-    reached = run.errors > 0
-    return reached & (counts[0] <= recorded) & (recorded <= counts[1])
+        if run.several:
+            counts.append(np.trunc(np.maximum(end, 0) / np.where(run.thresholds == 0, 1, run.thresholds)))
+        else:
+            counts.append((end >= run.thresholds).astype(np.float64))
+    return (run.errors > 0) & (counts[0] <= recorded) & (recorded <= counts[1])

@@ -55,8 +55,10 @@ class Bounded(Membranes):
         a, b = self._read(a), self._read(b)
         return self._made(a.value + b.value, a.error + b.error)
 
-    def sub(self, a: Any, b: Any) -> Rounded:
-        """See Operations."""
+    def sub(self, a: Any, b: Any) -> Any:
+        """See Operations. Spikes are whole numbers without errors."""
+        if not (isinstance(a, Rounded) or isinstance(b, Rounded)):
+            return a - b
         a, b = self._read(a), self._read(b)
         return self._made(a.value - b.value, a.error + b.error)
 

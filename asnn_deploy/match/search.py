@@ -136,7 +136,9 @@ class Search:
         for _ in range(2):  # a second rule, and a third, where one is not enough
             if ranked[0].exact:
                 break
-            more = [c for base in ranked[:3] for m in self._changed(base.meaning) if (c := self._try(m)) is not None]
+            changed_again = [m for base in ranked[:3] for m in self._changed(base.meaning)]
+            changed_again += self._of_single_nodes(ranked[0])
+            more = [c for m in changed_again if (c := self._try(m)) is not None]
             ranked = sorted([*ranked, *more], key=lambda c: c.rank)
         ranked.sort(key=lambda c: (c.rank, self.likelihood(c.meaning)))
         kept = max(KEPT, sum(c.rank == ranked[0].rank for c in ranked))
@@ -150,7 +152,7 @@ class Search:
         """
         tool = given.tool or "nir"
         convention, own = load_convention(tool), meaning(tool, dt=self.dt or self._own_dt(tool))
-        changed = [rule for rule, value in given.rules.items() if value != own.rules.get(rule)]
+        changed = [rule for rule, value in given.rules.items() if value != own.rules.get(rule)]  # nodes weigh 1
         chosen = set(convention.options)
         weight = sum(2.0 if rule == "dt" else 0.5 if rule in chosen else 1.0 for rule in changed)
         return not convention.measured, weight, tool
@@ -180,6 +182,17 @@ class Search:
             if base.minimum != bound and base not in self.fitting:
                 yield replace(base, minimum=bound)
 
+    def _of_single_nodes(self, base: Candidate) -> list[Meaning]:
+        """A rule changed in one layer only, in each layer that differs: as of a readout that never resets."""
+        layers = {node: layer for layer, node in self.nodes.items()}
+        return [
+            replace(base.meaning, nodes=(*base.meaning.nodes, (layers.get(layer.node, layer.node), rule, word)))
+            for layer in base.layers
+            if layer.differing > layer.within_rounding
+            for rule, words in RULES.items()
+            for word in words
+        ]
+
     def _bounds(self) -> list[float]:
         """Lower bounds of membrane potentials to try: minus a threshold, and the least that was recorded."""
         graph = self.graph_of(meaning("nir"))
@@ -189,7 +202,7 @@ class Search:
 
     def _try(self, given: Meaning) -> Candidate | None:
         """A meaning on the first samples; None if it was tried, or if the network cannot mean that."""
-        key = (given.tool, *given.rules.items(), given.feedback_reset)
+        key = (given.tool, str(given.rules), given.feedback_reset)
         if key in self.tried:
             return None
         self.tried[key] = self.held_against(given, first=True)

@@ -107,7 +107,7 @@ def neuron_layers(node: Node, shape: Shape, meaning: Meaning, recurrent: bool) -
 
     recurrent: whether it lies in a cycle. Raises GraphError naming the node and the field.
     """
-    return READERS[node.kind](Reading(node.name, node.kind, node.fields, shape, meaning, recurrent))
+    return READERS[node.kind](Reading(node.name, node.kind, node.fields, shape, meaning.of(node.name), recurrent))
 
 
 def narrowed(value: Array, shape: Shape) -> Array:
