@@ -54,7 +54,7 @@ def command(
     graph = file.graph(meaning("nir"))
     recording = read_recording(recording_file, graph, file.nodes, batch_first)
     names = {layer: node for node, layer in file.nodes.items()}
-    found = Search(file.graph, recording, names, dt, file.time_step).best()
+    found = Search(file.graph, recording, names, dt, file.time_step, file.kinds).best()
     print_candidates(found)
     write_json(json_file, {"best": found[0].to_json(), "candidates": [c.to_json() for c in found]})
     if out is not None:

@@ -37,6 +37,7 @@ class Convention(Section):
     taus: "times dt" if its exporter multiplies time constants by the time step once too often.
     start: where its membrane potentials begin, see `Meaning`.
     measured: whether its rules were held against the tool itself.
+    writes: the kinds of neurons that its exporter writes; any if there are none.
     options: the rules, and "minimum", that its users choose when they make a neuron.
     faults: what else its exporter does, one sentence each.
     """
@@ -56,6 +57,7 @@ class Convention(Section):
     start: Literal["zero", "leak", "reset"] = "zero"
     resets: dict[str, Resets] = Field(default_factory=dict)
     measured: bool = False
+    writes: tuple[Text, ...] = ()
     options: tuple[Text, ...] = ()
     faults: tuple[Text, ...] = ()
 

@@ -43,6 +43,10 @@ class Foreign(Protocol):
         """The time step that its numbers tell, in the unit of its time constants."""
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of its neurons, by NIR's names."""
+
+    @property
     def nodes(self) -> Mapping[str, str]:
         """The name of each node's layer."""
 

@@ -106,7 +106,7 @@ class Search:
     """A search over meanings.
 
     graph_of: the network by a meaning. nodes: layer name to the file's node name. dt: the time step, if it was stated;
-    told: the one that the file itself tells.
+    told: the one that the file itself tells. kinds: of its neurons.
     """
 
     def __init__(
@@ -116,8 +116,10 @@ class Search:
         nodes: dict[str, str],
         dt: float | None = None,
         told: float | None = None,
+        kinds: frozenset[str] = frozenset(),
     ) -> None:
         self.graph_of, self.recording, self.nodes, self.dt, self.told = graph_of, recording, nodes, dt, told
+        self.kinds = kinds
         self.replays = {True: Replay(recording.first(FIRST_SAMPLES)), False: Replay(recording)}
         self.tried: dict[tuple[Any, ...], Candidate | None] = {}
         self.fitting: set[Meaning] = set()
@@ -145,17 +147,19 @@ class Search:
         whole = [c for c in (self.held_against(c.meaning) for c in ranked[:kept]) if c is not None]
         return sorted(whole, key=lambda c: (c.rank, self.likelihood(c.meaning)))
 
-    def likelihood(self, given: Meaning) -> tuple[bool, float, str]:
+    def likelihood(self, given: Meaning) -> tuple[bool, bool, float, str]:
         """Return what orders meanings that fit equally well, the likelier first.
 
-        Tools that were measured; rules as the tool has them, or as its users choose them; then by name.
+        Tools that were measured; whose exporters write such neurons; rules as the tool has them, or as its users choose
+        them; then by name.
         """
         tool = given.tool or "nir"
         convention, own = load_convention(tool), meaning(tool, dt=self.dt or self._own_dt(tool))
         changed = [rule for rule, value in given.rules.items() if value != own.rules.get(rule)]  # nodes weigh 1
         chosen = set(convention.options)
         weight = sum(2.0 if rule == "dt" else 0.5 if rule in chosen else 1.0 for rule in changed)
-        return not convention.measured, weight, tool
+        foreign = bool(convention.writes) and not self.kinds.issubset(convention.writes)
+        return not convention.measured, foreign, weight, tool
 
     def _own_dt(self, tool: str) -> float | None:
         return load_convention(tool).dt or self.told

@@ -14,6 +14,7 @@ from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.util.files import replacing
 from asnn_exporters.nir.header import HEADER
 from asnn_exporters.nir.others import MEANING, graph_of, layer_names, read_network
+from asnn_exporters.nir.others.network import NEURONS
 from asnn_exporters.nir.others.neurons import time_step
 
 
@@ -35,6 +36,11 @@ class ForeignFile:
         """See Foreign."""
         told = (time_step(node.kind, node.fields) for _, node in sorted(self.network.nodes.items()))
         return next((dt for dt in told if dt is not None), None)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """See Foreign."""
+        return frozenset(node.kind for node in self.network.nodes.values() if node.kind in NEURONS)
 
     @cached_property
     def nodes(self) -> dict[str, str]:
