@@ -1,9 +1,10 @@
-"""The extended dialect: what NIR's primitives cannot say, as nodes of three types that NIR does not know.
+"""The extended dialect: what NIR's primitives cannot say, as nodes of four types that NIR does not know.
 
     asnn_deploy.Product   the einsum `equation` over the axes (batch not among them) of what the nodes `left` and
                           `right` give; both are also sources of its edges, and nothing is added up
     asnn_deploy.Reshape   what its one source gives, in C order, under the axes `shape`
     asnn_deploy.Divide    the sum of its sources divided by `scale`, element by element
+    asnn_deploy.Count     how often `threshold` fits into the sum of its sources: the quotient, truncated; 0 below 0
 
 Everything else in such a file is the canonical dialect. NIR's own reader refuses a type that it does not know, so
 nobody can take the file for another network. docs/nir.md has the description for other readers.
@@ -15,21 +16,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-PRODUCT, RESHAPE, DIVIDE = "asnn_deploy.Product", "asnn_deploy.Reshape", "asnn_deploy.Divide"
+PRODUCT, RESHAPE = "asnn_deploy.Product", "asnn_deploy.Reshape"
+DIVIDE, COUNT = "asnn_deploy.Divide", "asnn_deploy.Count"
 ABOUT = (
-    " The nodes of types asnn_deploy.Product (the einsum of the nodes named left and right), asnn_deploy.Reshape and "
-    "asnn_deploy.Divide (divides by scale) are extensions of NIR."
+    " The nodes of types asnn_deploy.Product (the einsum of the nodes named left and right), asnn_deploy.Reshape, "
+    "asnn_deploy.Divide (divides by scale) and asnn_deploy.Count (how often threshold fits) are extensions of NIR."
 )
 FIELDS: dict[str, tuple[str, ...]] = {
     PRODUCT: ("equation", "left", "right"),
     RESHAPE: ("shape",),
     DIVIDE: ("scale",),
+    COUNT: ("threshold",),
 }
 
 
 @dataclass(eq=False)
 class Extension:
-    """One such node beside NIR's own classes. fields: as in `FIELDS`; texts, integers `shape`, numbers `scale`."""
+    """One such node beside NIR's own classes. fields: as in `FIELDS`; texts, integers, and arrays of numbers."""
 
     kind: str
     fields: dict[str, Any]

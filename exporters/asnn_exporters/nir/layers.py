@@ -36,7 +36,7 @@ from asnn_deploy.ir.layers import (
 from asnn_deploy.ir.signals import Kind
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.extension import PRODUCT, RESHAPE
-from asnn_exporters.nir.neurons import divides, neuron_problem, write_neuron
+from asnn_exporters.nir.neurons import MOST_COUNTED, divides, most_spikes, neuron_problem, write_neuron
 from asnn_exporters.nir.nodes import integers, text
 from asnn_exporters.nir.unrolling import Unrolling
 from asnn_exporters.nir.values import margins
@@ -50,7 +50,7 @@ def check(layer: Layer, graph: DeployGraph, extended: bool) -> None:
     problem = None
     if not extended and needs_extension(layer, graph):
         lacks = {Product: "have no product of two signals", Reshape: "cannot split an axis"}
-        what = lacks.get(type(layer), "have no quotient")
+        what = lacks.get(type(layer), f"have no quotient, nor do they count beyond {MOST_COUNTED} spikes in a step")
         problem = f"NIR's primitives {what}; write it in the dialect extended, for readers that know it"
     elif type(layer) not in WRITERS:
         problem = "NIR has no counterpart; run or export this network in another format"
@@ -78,7 +78,10 @@ def needs_extension(layer: Layer, graph: DeployGraph) -> bool:
         given = graph.shapes[graph.inputs_of[layer.name][0].source]
         kept = len(layer.shape) - 1
         return len(given) <= kept or layer.shape[:kept] != given[:kept]
-    return isinstance(layer, Product) or (isinstance(layer, Neuron) and divides(layer))
+    if isinstance(layer, Neuron):
+        several = layer.firing.many and most_spikes(graph, layer) > MOST_COUNTED
+        return several or divides(layer)
+    return isinstance(layer, Product)
 
 
 def _pool_problem(layer: Pool, graph: DeployGraph) -> str | None:

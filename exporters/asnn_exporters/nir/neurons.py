@@ -33,16 +33,19 @@ import numpy as np
 
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.ir.granularity import spread
+from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Neuron
 from asnn_deploy.ir.neurons import NeuronModel, Parameters
 from asnn_deploy.ir.neurons.base import IMMEDIATE, Firing
 from asnn_deploy.ir.neurons.operations import Membranes, immediate
 from asnn_deploy.ir.neurons.program import Op, recorded
 from asnn_deploy.util.arrays import Array
-from asnn_exporters.nir.extension import DIVIDE
+from asnn_exporters.nir.extension import COUNT, DIVIDE
 from asnn_exporters.nir.unrolling import Unrolling
 
 ABSORBING = 2.0**100
+MOST_COUNTED = 8
+"""Spikes in a step up to which each count has a threshold; beyond, counting takes a node of the extended dialect."""
 Summands = tuple[str, ...]
 """A value: the nodes whose sum it is, none for zero, at most two."""
 
@@ -60,6 +63,11 @@ def neuron_problem(layer: Neuron) -> str | None:
     if type(layer.definition).step is NeuronModel.step:
         return f"neuron model {layer.model!r} is defined in integers only, NIR files hold float32"
     return None
+
+
+def most_spikes(graph: DeployGraph, layer: Neuron) -> int:
+    """Return how many spikes one of a layer's neurons can send in a step at most."""
+    return int(max(x.largest for x in flow(graph)[layer.name]))
 
 
 def divides(layer: Neuron) -> bool:
@@ -146,7 +154,11 @@ class Nodes(Membranes):
             return (self.u.threshold(self.layer, self.t, self._role("spikes"), potential, threshold.default),)
         height = self._height(threshold)
         shape = self.u.graph.shapes[self.layer.name]
-        most = int(max(x.largest for x in flow(self.u.graph)[self.layer.name])) if firing.many else 1
+        most = most_spikes(self.u.graph, self.layer) if firing.many else 1
+        if most > MOST_COUNTED:
+            levels = spread(height, shape)
+            role = self._role("fired")
+            return (self.u.node(COUNT, self.layer.name, self.t, role, [potential], threshold=levels),)
         found = []
         for k in range(1, most + 1):
             level = fits(height, k) if firing.many else height

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import BundleError, UnsupportedError
-from asnn_targets.nir.primitives import DIVIDE, EVALUATE, PRODUCT, RESHAPE
+from asnn_targets.nir.primitives import COUNT, DIVIDE, EVALUATE, PRODUCT, RESHAPE
 
-FIELDS = {PRODUCT: ("equation", "left", "right"), RESHAPE: ("shape",), DIVIDE: ("scale",)}
+FIELDS = {PRODUCT: ("equation", "left", "right"), RESHAPE: ("shape",), DIVIDE: ("scale",), COUNT: ("threshold",)}
 Label = tuple[str, int, str]
 """Layer, step and role."""
 

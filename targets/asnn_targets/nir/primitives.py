@@ -10,7 +10,8 @@ import numpy as np
 
 from asnn_deploy.util.arrays import Array
 
-PRODUCT, RESHAPE, DIVIDE = "asnn_deploy.Product", "asnn_deploy.Reshape", "asnn_deploy.Divide"
+PRODUCT, RESHAPE = "asnn_deploy.Product", "asnn_deploy.Reshape"
+DIVIDE, COUNT = "asnn_deploy.Divide", "asnn_deploy.Count"
 CHUNK = 1 << 23
 """Elements of unfolded convolution input to hold at a time (32 MiB)."""
 
@@ -86,6 +87,7 @@ EVALUATE: dict[str, Callable[[Any, Array], Array]] = {
     "Flatten": flatten,
     RESHAPE: lambda node, x: x.reshape(len(x), *node.shape),
     DIVIDE: lambda node, x: x / node.scale,
+    COUNT: lambda node, x: np.where(x > 0, np.trunc(x / node.threshold), np.float32(0)),
 }
 """By the type under which the file has a node: what it gives for the sum of its inputs."""
 
