@@ -1,6 +1,6 @@
 """asnn-deploy: adaptive spiking networks with hybrid-coded input, carried to neuromorphic targets exactly.
 
-    net = asnn_deploy.load("run, bundle or .nir")
+    net = asnn_deploy.load("run, bundle or .nir")  # or asnn_deploy.from_torch(module, example)
     trace = asnn_deploy.run(net, images, target="lava-fixed")
     trace.logits, trace.spikes["conv1"]
     net = asnn_deploy.from_checkpoint("lenet.pt", coding="mix time")
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from asnn_deploy.util.version import __version__
 
 if TYPE_CHECKING:
-    from asnn_deploy.api import from_checkpoint, load, run
+    from asnn_deploy.api import from_checkpoint, from_torch, load, run
     from asnn_deploy.errors import AsnnDeployError
     from asnn_deploy.ir.graph import DeployGraph
     from asnn_deploy.ir.step_table import StepTable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "from_checkpoint": "api",
+    "from_torch": "api",
     "load": "api",
     "run": "api",
     "AsnnDeployError": "errors",
@@ -32,7 +33,17 @@ _HOMES = {
     "Trace": "ir.trace",
 }
 
-__all__ = ["AsnnDeployError", "DeployGraph", "StepTable", "Trace", "__version__", "from_checkpoint", "load", "run"]
+__all__ = [
+    "AsnnDeployError",
+    "DeployGraph",
+    "StepTable",
+    "Trace",
+    "__version__",
+    "from_checkpoint",
+    "from_torch",
+    "load",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

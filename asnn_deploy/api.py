@@ -1,9 +1,10 @@
-"""The public functions: `load`, `from_checkpoint` and `run`."""
+"""The public functions: `load`, `from_torch`, `from_checkpoint` and `run`."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.preprocessing import prepare
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
+
+if TYPE_CHECKING:
+    from torch import nn
 
 DEFAULT_BATCH = 64
 
@@ -39,6 +43,27 @@ def load(
     opened = open_source(Path(source), Reading(tool, rules, dt, minimum))
     opened.deployment.close()
     return opened.graph
+
+
+def from_torch(module: nn.Module, example: Any, tool: str | None = None) -> DeployGraph:
+    """The network of a torch module of snnTorch, Norse, SpikingJelly or Sinabs, as it runs in evaluation mode from the
+    states that a reset leaves; for sequences of any length.
+
+    module: neurons of one of these tools and layers of torch, one after another, in torch.nn.Sequential or the tools'
+    own containers. Its parameters and its conventions (reset, comparison, decays, time step) are read from the module
+    itself. Layers have the paths of their modules as names; the answer, "output", is the sum over time of what the
+    last one sends.
+    example: what the module is called on; only its shape counts. `[B, ...]` if it computes one step at a call
+    (snnTorch, Norse's cells, SpikingJelly's step_mode "s", Sinabs' Squeeze layers), `[T, B, ...]` or, for Sinabs,
+    `[B, T, ...]` if it computes all.
+    tool: "snntorch", "norse", "spikingjelly" or "sinabs", if only modules of that tool may be in it.
+
+    Raises LoweringError naming a module that has no deployable counterpart by path and type, and InputError for an
+    example that does not fit or modules of another tool.
+    """
+    from asnn_deploy.models.from_torch.reading import read_network  # loads torch
+
+    return read_network(module, example, tool)
 
 
 def from_checkpoint(

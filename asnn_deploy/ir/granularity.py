@@ -51,3 +51,17 @@ def coarsest(values: Array, shape: Shape) -> Array:
     if each == 1:
         return values.reshape(len(values))
     return values.reshape(len(values), -1) if values.shape[1] == each == shape[0] else values
+
+
+def narrowed(value: Array, shape: Shape) -> Array:
+    """Return a value in float32, in the fewest numbers that hold it: one for a layer, each channel or each element.
+
+    It broadcasts against signals of `shape` as NumPy broadcasts: from the last axis on.
+    """
+    value = value.astype(np.float32)
+    first = value.reshape(-1)[0]
+    if (value == first).all():
+        return np.asarray(first)
+    wide = np.broadcast_to(value, shape)
+    by_channel = wide.reshape(shape[0], -1)
+    return by_channel[:, 0] if len(shape) > 1 and (by_channel == by_channel[:, :1]).all() else np.array(wide)

@@ -50,14 +50,19 @@ def lower(network: SpikingNetwork, dt: float = 1e-3, snapped: bool = True) -> De
         for delay in _delays(network.layers[name])
     ]
     graph = DeployGraph(network.input_shape, network.code, tuple(layers), tuple(edges), dt=dt)
+    check_padded_maxima(graph, lambda name: f"layers.{name}")
+    return snap(graph) if snapped else graph
+
+
+def check_padded_maxima(graph: DeployGraph, path: Callable[[str], str]) -> None:
+    """Raise LoweringError if a largest value may be a padding's zero. path: of the module that became a layer."""
     for layer in graph.layers:
         padded = isinstance(layer, Pool) and layer.mode == "max" and any(layer.padding)
         if padded and flow(graph)[layer.name].bounds[0].min() < 0:
             raise LoweringError(
-                f"module 'layers.{layer.name}' (MaxPool2d) cannot be deployed: it pads currents with minus infinity, "
+                f"module '{path(layer.name)}' (MaxPool2d) cannot be deployed: it pads currents with minus infinity, "
                 "a deployed pooling pads with zeros; pool the spikes, or without padding"
             )
-    return snap(graph) if snapped else graph
 
 
 def _delays(module: nn.Module) -> range:
@@ -83,13 +88,14 @@ def _lower_module(name: str, path: str, module: nn.Module) -> Layer:
     )
 
 
-def _array(tensor: Tensor) -> Array:
+def array(tensor: Tensor) -> Array:
+    """Return a tensor's numbers."""
     return tensor.detach().cpu().numpy()
 
 
 def _synapses(name: str, path: str, module: Synapses) -> Layer:
     folded = [
-        _fold(path, module.deployed_weight(k), layer.bias, module.norms[k] if module.norms else None)
+        fold(path, module.deployed_weight(k), layer.bias, module.norms[k] if module.norms else None)
         for k, layer in enumerate(module.weights)
     ]
     steps = range(len(module.index))
@@ -108,15 +114,14 @@ def _synapses(name: str, path: str, module: Synapses) -> Layer:
     return Conv(name, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
-def _fold(path: str, weight: Array, own_bias: Any, norm: Any) -> tuple[Array, Array]:
-    """Weight and bias with the batch norm in them, in float64."""
-    bias = np.zeros(len(weight)) if own_bias is None else _array(own_bias).astype(np.float64)
+def fold(path: str, weight: Array, own_bias: Any, norm: Any) -> tuple[Array, Array]:
+    """Return weight and bias with the batch norm in them, in float64. Raises LoweringError if they are not finite."""
+    bias = np.zeros(len(weight)) if own_bias is None else array(own_bias).astype(np.float64)
     if norm is not None:
-        factor = _array(norm.weight).astype(np.float64) / np.sqrt(
-            _array(norm.running_var).astype(np.float64) + norm.eps
-        )
+        scale, shift = (1.0, 0.0) if norm.weight is None else (array(norm.weight).astype(np.float64), array(norm.bias))
+        factor = scale / np.sqrt(array(norm.running_var).astype(np.float64) + norm.eps)
         weight = weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
-        bias = (bias - _array(norm.running_mean)) * factor + _array(norm.bias)
+        bias = (bias - array(norm.running_mean)) * factor + shift
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise LoweringError(
             f"module '{path}' holds NaN or infinite weights: the training diverged; lower the learning rate"
@@ -129,7 +134,7 @@ def _neuron(name: str, path: str, module: MultiStep) -> Layer:
     if type(cell) not in (NeuronCell, AdaptiveLIFCell):
         raise LoweringError(f"module '{path}.cell' ({type(cell).__name__}) cannot be deployed; deployable: NeuronCell")
     known = cell.p.model.parameters
-    tables = {key: _shared(_array(table)) for key, table in cell.p.tables().items()}
+    tables = {key: _shared(array(table)) for key, table in cell.p.tables().items()}
     stated = {key: StepTable.per_step(table) for key, table in tables.items() if table.any() or known[key].default != 0}
     return Neuron(name, cell.p.model.name, stated, cell.p.reset)
 
@@ -140,14 +145,16 @@ def _shared(table: Array) -> Array:
     return flat[:, 0] if (flat == flat[:, :1]).all() else table
 
 
-def _max_pool(name: str, path: str, module: nn.MaxPool2d) -> Layer:
+def max_pool(name: str, path: str, module: nn.MaxPool2d) -> Layer:
+    """Return the layer of a max-pooling. Raises LoweringError for what a layer cannot say."""
     pair = lambda n: (n, n) if isinstance(n, int) else tuple(n)  # noqa: E731
     if module.ceil_mode or pair(module.dilation) != (1, 1):
         raise LoweringError(f"module '{path}' (MaxPool2d) cannot be deployed with ceil_mode or dilation")
     return Pool(name, "max", pair(module.kernel_size), pair(module.stride), pair(module.padding))
 
 
-def _average_pool(name: str, path: str, module: nn.AvgPool2d) -> Layer:
+def average_pool(name: str, path: str, module: nn.AvgPool2d) -> Layer:
+    """Return the layer of an average-pooling. Raises LoweringError for what a layer cannot say."""
     pair = lambda n: (n, n) if isinstance(n, int) else tuple(n)  # noqa: E731
     if module.ceil_mode or not module.count_include_pad or module.divisor_override not in (None, 1):
         raise LoweringError(
@@ -174,14 +181,14 @@ def _scaled(name: str, _path: str, module: Scaled) -> Layer:
 
 
 def _readout(name: str, _path: str, module: WeightedMean) -> Layer:
-    return Readout(name, StepTable.per_step(_array(module.step_weights())))
+    return Readout(name, StepTable.per_step(array(module.step_weights())))
 
 
 RULES: dict[type[nn.Module], Callable[[str, str, Any], Layer]] = {
     Synapses: _synapses,
     MultiStep: _neuron,
-    nn.MaxPool2d: _max_pool,
-    nn.AvgPool2d: _average_pool,
+    nn.MaxPool2d: max_pool,
+    nn.AvgPool2d: average_pool,
     nn.Flatten: _flatten,
     Scaled: _scaled,
     Recent: lambda name, _path, _module: Concat(name),

@@ -145,7 +145,17 @@ def test_every_statement_of_the_arithmetic_names_a_test_that_exists():
 
 def test_docstrings_name_files_that_exist():
     """By the end of their path; Lava's, the reference code's and those of a bundle are elsewhere."""
-    folders = ("asnn_deploy", "exporters", "targets", "tests", "benchmarks", "examples", "scripts", "docs")
+    folders = (
+        "asnn_deploy",
+        "exporters",
+        "targets",
+        "tests",
+        "benchmarks",
+        "examples",
+        "scripts",
+        "docs",
+        "conformance",
+    )
     there = [f"/{path.relative_to(ROOT)}" for folder in folders for path in (ROOT / folder).rglob("*.*")]
     there += [f"/{path.name}" for path in ROOT.glob("*.*")]
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from asnn_deploy.ir.granularity import Shape
 from asnn_deploy.ir.layers.base import Layer
 from asnn_deploy.ir.layers.joining import Add, Concat, Product
-from asnn_deploy.ir.layers.neuron import Neuron
+from asnn_deploy.ir.layers.neuron import Neuron, constant_neuron
 from asnn_deploy.ir.layers.readout import Readout
 from asnn_deploy.ir.layers.shaping import Flatten, Pool, Reshape, Scale
 from asnn_deploy.ir.layers.synapses import Conv, Linear, Synapses
@@ -39,4 +39,5 @@ __all__ = [
     "Scale",
     "Shape",
     "Synapses",
+    "constant_neuron",
 ]

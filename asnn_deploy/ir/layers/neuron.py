@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from asnn_deploy.errors import GraphError
-from asnn_deploy.ir.granularity import Shape, by_channel, over
+from asnn_deploy.ir.granularity import Shape, by_channel, narrowed, over
 from asnn_deploy.ir.layers.base import Layer
 from asnn_deploy.ir.meaning import FIRES, RESETS, SPIKES
 from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameters
@@ -20,6 +20,7 @@ from asnn_deploy.ir.neurons.fitting import fitted
 from asnn_deploy.ir.signals import Kind, Signal, Tracker, spikes
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.worth import Choices, Worth
+from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.suggest import unknown_name
 
 
@@ -147,3 +148,27 @@ class Neuron(Layer):
 
     def quantized(self, x: Sequence[Worth], choices: Choices) -> tuple[Layer, Worth]:
         return fitted(self, x[0], choices)
+
+
+def constant_neuron(
+    name: str,
+    model: str,
+    values: Mapping[str, Array],
+    shape: Shape,
+    reset: str = "subtract",
+    comparison: str = "above",
+    spiking: str = "one",
+) -> Neuron:
+    """Return neurons whose parameters do not depend on the step, for sequences of any length.
+
+    values: the parameters, which broadcast against signals of `shape` as NumPy broadcasts. They are rounded to float32
+    and held in the fewest numbers; those that do nothing are left out.
+    """
+    kept = {
+        key: StepTable.constant(narrowed(value, shape), 1)
+        for key, value in values.items()
+        if np.any(value) or MODELS[model].parameters[key].default != 0
+    }
+    if "zero" not in reset:
+        kept.pop("reset_potential", None)
+    return Neuron(name, model, kept, reset, comparison, spiking)

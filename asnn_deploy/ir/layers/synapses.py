@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.granularity import Shape, over
 from asnn_deploy.ir.layers.base import Layer, Sliding
 from asnn_deploy.ir.quantization import integer_weight
@@ -197,3 +198,23 @@ def positions(size: int, offset: int, stride: int, padding: int, dilation: int, 
     if last < first:
         return slice(0, 0)
     return slice(start + first * stride, start + last * stride + 1, stride)
+
+
+def same_padding(weight: Array, stride: Shape, dilation: Shape) -> tuple[Array, Shape]:
+    """Return a convolution's weight `[out, in, *kernel]` and the padding on both sides that leave the input's size.
+
+    Where that takes an odd number of zeros, torch puts the last one at the end (torch/nn/modules/conv.py,
+    `_reversed_padding_repeated_twice`); a kernel with a zero in front does the same. Raises GraphError with the problem
+    and the remedy.
+    """
+    if set(stride) != {1}:
+        raise GraphError(f"padding 'same' with stride {stride} is not defined; write the padding in numbers")
+    totals = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation)]
+    odd = [total % 2 for total in totals]
+    if any(o and d != 1 for o, d in zip(odd, dilation)):
+        raise GraphError(
+            f"padding 'same' of kernel {weight.shape[2:]} with dilation {dilation} takes an odd number of zeros; "
+            "write an odd kernel, or the padding in numbers"
+        )
+    framed = np.pad(weight, ((0, 0), (0, 0), *((o, 0) for o in odd)))
+    return framed, tuple((total + o) // 2 for total, o in zip(totals, odd))

@@ -12,7 +12,8 @@ from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Add, Flatten, Layer, Readout
 from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.ir.step_table import StepTable
-from asnn_exporters.nir.others.network import NEURONS, Network, Node, free_name, layer_names
+from asnn_deploy.util.names import free_name
+from asnn_exporters.nir.others.network import NEURONS, Network, Node, layer_names
 from asnn_exporters.nir.others.neurons import neuron_layers
 from asnn_exporters.nir.others.wiring import in_cycles, in_order, summands, wires
 

@@ -9,6 +9,7 @@ from typing import Any
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.ir.layers import Layer, Shape
+from asnn_deploy.util.names import free_name, plain_name
 
 NEURONS = ("IF", "LIF", "CubaLIF", "LI", "CubaLI", "I", "Threshold")
 SPIKING = ("IF", "LIF", "CubaLIF", "Threshold")
@@ -83,18 +84,9 @@ def layer_names(network: Network) -> dict[str, str]:
 
 def unique_names(nodes: Mapping[str, Any], entry: str) -> dict[str, str]:
     """See `layer_names`. entry: the node that stands for the graph's input, and has its name."""
-    plain = {name: "".join(c if (c.isascii() and c.isalnum()) or c in "_-." else "_" for c in name) for name in nodes}
+    plain = {name: plain_name(name) for name in nodes}
     names, taken = {entry: INPUT}, {INPUT}
     for name in sorted(nodes, key=lambda name: (plain[name] != name, name)):  # names that can stay come first
         if name != entry:
             names[name] = free_name(plain[name], taken)
     return names
-
-
-def free_name(name: str, taken: set[str]) -> str:
-    """Return the name, with a number if it is taken, and take it."""
-    new, number = name, 2
-    while new in taken:
-        new, number = f"{name}_{number}", number + 1
-    taken.add(new)
-    return new

@@ -21,10 +21,9 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.errors import GraphError
-from asnn_deploy.ir.layers import Layer, Neuron, Shape
+from asnn_deploy.ir.layers import Layer, Shape, constant_neuron
 from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.ir.neurons import MODELS
-from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.others.network import Node
 
@@ -84,16 +83,8 @@ class Reading:
                 found["minimum"] = np.asarray(meaning.minimum)
         if meaning.start != "zero":
             found["initial"] = self.value({"leak": "v_leak", "reset": "v_reset"}[meaning.start], 0.0)
-        reset = self.reset if spikes else "subtract"
-        kept = {
-            key: StepTable.constant(narrowed(value, self.shape), 1)
-            for key, value in found.items()
-            if np.any(value) or MODELS[model].parameters[key].default != 0
-        }
-        if "zero" not in reset:
-            kept.pop("reset_potential", None)
-        firing = (meaning.fires, meaning.spikes) if spikes else ("above", "one")
-        return Neuron(name or self.name, model, kept, reset, *firing)
+        rules = (self.reset, meaning.fires, meaning.spikes) if spikes else ()
+        return constant_neuron(name or self.name, model, found, self.shape, *rules)
 
     @property
     def reset(self) -> str:
@@ -108,17 +99,6 @@ def neuron_layers(node: Node, shape: Shape, meaning: Meaning, recurrent: bool) -
     recurrent: whether it lies in a cycle. Raises GraphError naming the node and the field.
     """
     return READERS[node.kind](Reading(node.name, node.kind, node.fields, shape, meaning.of(node.name), recurrent))
-
-
-def narrowed(value: Array, shape: Shape) -> Array:
-    """A parameter in float32, in the fewest numbers that hold it: one for a layer, for each channel or each neuron."""
-    value = value.astype(np.float32)
-    first = value.reshape(-1)[0]
-    if (value == first).all():
-        return np.asarray(first)
-    wide = np.broadcast_to(value, shape)
-    by_channel = wide.reshape(shape[0], -1)
-    return by_channel[:, 0] if len(shape) > 1 and (by_channel == by_channel[:, :1]).all() else np.array(wide)
 
 
 def unit(gain: Array) -> Array:
@@ -177,11 +157,7 @@ def _cuba_li(node: Reading) -> list[Layer]:
     form, parameters = _membrane(node, "tau_mem", factor)
     one = np.ones(())
     own = {"rate": taken, "gain": one} if form else {"leak": leak, "gain": one}
-    current = Neuron(
-        f"{node.name}_current",
-        f"{form}li",
-        {key: StepTable.constant(narrowed(value, node.shape), 1) for key, value in own.items()},
-    )
+    current = constant_neuron(f"{node.name}_current", f"{form}li", own, node.shape)
     return [current, node.layer(f"{form}li", parameters)]
 
 
@@ -202,13 +178,8 @@ def _i(node: Reading) -> list[Layer]:
 
 def _threshold(node: Reading) -> list[Layer]:
     """A neuron that forgets everything: NIR's Threshold is 1 above its threshold and has no state."""
-    level = StepTable.constant(narrowed(node.value("threshold"), node.shape), 1)
-    parameters = {
-        "leak": StepTable.constant(np.float32(0), 1),
-        "gain": StepTable.constant(np.float32(1), 1),
-        "threshold": level,
-    }
-    return [Neuron(node.name, "lif", parameters, "zero")]
+    parameters = {"leak": np.zeros(()), "gain": np.ones(()), "threshold": node.value("threshold")}
+    return [constant_neuron(node.name, "lif", parameters, node.shape, "zero")]
 
 
 READERS: dict[str, Callable[[Reading], list[Layer]]] = {

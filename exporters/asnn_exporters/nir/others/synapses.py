@@ -10,6 +10,7 @@ import numpy as np
 
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.layers import Conv, Flatten, Layer, Linear, Pool, Reshape, Scale, Shape
+from asnn_deploy.ir.layers.synapses import same_padding
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.others.network import Node
@@ -99,28 +100,16 @@ def _convolution(node: Node, name: str, shape: Shape) -> Layer:
 
 
 def _padded(node: Node, weight: Array) -> tuple[Array, Shape]:
-    """The weight and its padding on both sides, in numbers.
-
-    "same" leaves the input's size. Where that takes an odd number of zeros, torch puts the last one at the end
-    (torch/nn/modules/conv.py, `_reversed_padding_repeated_twice`); a kernel with a zero in front does the same.
-    """
+    """The weight and its padding on both sides, in numbers."""
     padding, stride, dilation = (node.fields[key] for key in ("padding", "stride", "dilation"))
-    axes = weight.ndim - 2
     if padding == "valid":
-        return weight, (0,) * axes
+        return weight, (0,) * (weight.ndim - 2)
     if padding != "same":
         return weight, padding
-    if set(stride) != {1}:
-        raise node.refuse(f"padding 'same' with stride {stride} is not defined; write the padding in numbers")
-    totals = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation)]
-    odd = [total % 2 for total in totals]
-    if any(o and d != 1 for o, d in zip(odd, dilation)):
-        raise node.refuse(
-            f"padding 'same' of kernel {weight.shape[2:]} with dilation {dilation} takes an odd number of zeros; "
-            "write an odd kernel, or the padding in numbers"
-        )
-    framed = np.pad(weight, ((0, 0), (0, 0), *((o, 0) for o in odd)))
-    return framed, tuple((total + o) // 2 for total, o in zip(totals, odd))
+    try:
+        return same_padding(weight, stride, dilation)
+    except GraphError as error:
+        raise node.refuse(str(error)) from None
 
 
 def _pool(mode: str) -> Callable[[Node, str, Shape], Layer]:
