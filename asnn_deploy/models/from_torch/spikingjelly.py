@@ -1,12 +1,13 @@
 """SpikingJelly: IFNode, LIFNode, ParametricLIFNode, CUBALIFNode and their simple forms; its layers and containers.
 
 Read in `spikingjelly/activation_based/` of version 2.0.0. Called on one step, `[B, ...]` (step_mode "s"), or on all,
-`[T, B, ...]` ("m"). Its time step has no length, so 1e-4 s is taken, as its exporter does. LIFNode divides by tau where
-a deployed neuron multiplies by 1 / tau, which is the same number if tau is a power of two and may round otherwise.
+`[T, B, ...]` ("m"). Its time step has no length, so 1e-4 s is taken, as its exporter does. LIFNode divides by tau; so
+does the deployed neuron, unless tau is a power of two and multiplying is the same.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -39,7 +40,9 @@ def integrate_and_fire(place: Place) -> None:
 
 def lif(place: Place) -> None:
     """`v = v + (x - (v - v_reset)) / tau`, or without decay_input `v = v - (v - v_reset) / tau + x`."""
-    neuron(place, "relaxing-lif", relaxing(place, 1 / place.module.tau))
+    tau = float(place.module.tau)
+    divided = {} if math.frexp(tau)[0] == 0.5 else {"steps": tau}
+    neuron(place, "relaxing-lif", {**relaxing(place, 1 / tau), **divided})
 
 
 def parametric_lif(place: Place) -> None:
