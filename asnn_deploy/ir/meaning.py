@@ -113,6 +113,8 @@ class Meaning:
         words = ", ".join(
             [f"dt {self.dt:g}", *(f"{key} {value}" for key, value in self.rules.items() if key not in ("dt", "nodes"))]
         )
+        if self.feedback_reset:
+            words += f", reset {self.feedback_reset} of neurons with a current or in a cycle"
         words += "".join(f", {rule} {value} of {node}" for node, rule, value in self.nodes)
         assumed = f" (assumed: {', '.join(self.assumed)})" if self.assumed else ""
         return f"{whose}{words}{assumed}"
