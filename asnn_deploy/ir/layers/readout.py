@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -72,13 +73,24 @@ class Readout(Layer):
         scale = [f * over(x[0].unit[t], shape) for t, f in enumerate(factors)]
         bias = [np.zeros(()) if x[0].bias is None else f * over(x[0].bias[t], shape) for t, f in enumerate(factors)]
         top = max(float(np.abs(s).max()) for s in scale) or 1.0
-        reached = (np.abs(s) * over(reach[t], shape) + np.abs(bias[t]) for t, s in enumerate(scale))
-        total = float(np.max(sum(reached)))
+
+        def total(rounded: Callable[[Array], Array]) -> float:
+            """The largest sum, of scales and biases as they are rounded."""
+            parts = zip(scale, bias, reach)
+            return float(np.max(sum(np.abs(rounded(s)) * over(r, shape) + np.abs(rounded(b)) for s, b, r in parts)))
+
         # A hundredth of room for the roundings of scales and biases.
-        unit = answer_unit(max(top / largest(GAIN_BITS), 1.01 * total / largest(ACCUMULATOR_BITS)))
+        least = 1.01 * total(lambda values: values) / largest(ACCUMULATOR_BITS)
+        unit = answer_unit(max(top / largest(GAIN_BITS), least))
+        while total(partial(_in_units, unit=unit)) > largest(ACCUMULATOR_BITS):  # small integers round further
+            unit = answer_unit(1.01 * unit)
         factor, offset = (_integers([np.rint(v / unit) for v in values], shape) for values in (scale, bias))
         unit = 1.0 if rule == "first-spike" else unit  # steps are counted
         return Readout(self.name, factor, offset, unit, rule), Worth(np.full((len(steps), 1), unit))
+
+
+def _in_units(values: Array, unit: float) -> Array:
+    return np.rint(values / unit)
 
 
 def _integers(values: list[Array], shape: Shape) -> StepTable:
