@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from asnn_deploy.deploy.source import Source
     from asnn_deploy.ir.graph import DeployGraph
 
+PORTABLE = "portable"
+"""The dialect that holds networks for any number of steps."""
+READERS = ("norse", "rockpool", "sinabs", "snntorch", "spikingjelly")
+"""Held to the files in `asnn_deploy/conventions/` by a test, so that --help need not read them."""
 DIALECT = "canonical"
 """Asking other formats for it changes nothing: their bundles hold the network in it."""
 
@@ -26,14 +31,17 @@ DIALECT = "canonical"
 @click.option("--target", "exporter", required=True, metavar="nir|onnx|lava", help="Format to write.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .nir or .onnx file, or a bundle folder.")
 @click.option("--bits", type=int, help="Weight bits of the integer version, 2 to 8.")
-@click.option("--nir-dialect", metavar="canonical|extended|compact", help="The same as --set dialect=...")
+@click.option("--nir-dialect", metavar="canonical|extended|compact|portable", help="The same as --set dialect=...")
+@click.option(
+    "--for", "reader", metavar="TOOL", help=f"The tool that is to read a portable NIR file: {', '.join(READERS)}."
+)
 @data_option
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="A setting of the format; nir: dialect=canonical (default), extended or compact (docs/nir.md); "
+    help="A setting of the format; nir: dialect=canonical (default), extended, compact or portable (docs/nir.md); "
     "lava: processes=fused (default) or stock, Lava's own neurons for static networks.",
 )
 def command(
@@ -42,16 +50,18 @@ def command(
     out: Path,
     bits: int | None,
     nir_dialect: str | None,
+    reader: str | None,
     data_spec: str | None,
     settings: tuple[str, ...],
     reading: Reading,
 ) -> None:
     """Export a network: to one file (PATH ends in .nir or .onnx) or to a bundle with everything it needs."""
 
-    options = chosen_settings(exporter, settings, nir_dialect)
+    options = chosen_settings(exporter, settings, nir_dialect, reader)
     with_source = opened_source(source, reading)
     with with_source.deployment:
-        settle(with_source, data_spec)
+        if options.get("dialect") != PORTABLE:
+            settle(with_source, data_spec)
         export(with_source, exporter, out, bits, data_spec, **options)
     click.echo(f"{out}: written")
 
@@ -69,8 +79,10 @@ def settle(source: Source, data_spec: str | None) -> None:
         settle_without_data(source)
 
 
-def chosen_settings(name: str, settings: tuple[str, ...], dialect: str | None) -> dict[str, str]:
-    """`--set KEY=VALUE` and `--nir-dialect` as options of an exporter. Raises InputError with the nearest name."""
+def chosen_settings(
+    name: str, settings: tuple[str, ...], dialect: str | None, reader: str | None = None
+) -> dict[str, str]:
+    """`--set`, `--nir-dialect` and `--for` as options of an exporter. Raises InputError with the nearest name."""
     from asnn_deploy.cli.common import parse_settings
     from asnn_deploy.deploy.registry import EXPORTERS
     from asnn_deploy.errors import InputError
@@ -82,6 +94,8 @@ def chosen_settings(name: str, settings: tuple[str, ...], dialect: str | None) -
         if "dialect" not in known:
             raise InputError(f"--nir-dialect {dialect}: exporter {name!r} writes no NIR dialects; use --target nir")
         given["--nir-dialect"] = ("dialect", dialect)
+    if reader is not None:
+        given["--for"] = ("for", reader)
     options = {key: values[0] for key, values in known.items()}
     for flag, (key, value) in given.items():
         if key not in known:
@@ -89,6 +103,10 @@ def chosen_settings(name: str, settings: tuple[str, ...], dialect: str | None) -
         if value not in known[key]:
             raise InputError(f"{flag}: {unknown_name('value', str(value), known[key])}")
         options[key] = value
+    if "--for" in given and options.get("dialect") != PORTABLE:
+        raise InputError(
+            f"--for {reader}: only the dialect {PORTABLE} is written for a tool; add --nir-dialect {PORTABLE}"
+        )
     return options
 
 
@@ -103,7 +121,11 @@ def export(source: Source, name: str, out: Path, bits: int | None, data_spec: st
     alone = is_file(exporter, out)
     if alone and bits is not None and not exporter.carries_bits:
         raise InputError(f"--bits {bits}: a {exporter.suffix} file holds the float network only; export a bundle")
+    if alone and source.graph.meaning is not None and is_unchanged(source, options):
+        exporter.restate(source.path, out, source.graph.meaning)
+        return
     graph = quantized(source, bits, data_spec)
+    options["tell"] = lambda note: click.echo(f"note: {note}", err=True)
     if alone:
         write_file(graph, exporter, out, **options)
         return
@@ -113,6 +135,15 @@ def export(source: Source, name: str, out: Path, bits: int | None, data_spec: st
     kept = {key: source.summary[key] for key in ("test_accuracy", "snapping") if key in source.summary}
     network = source.deployment.file("nir") if graph is source.graph else None
     write_bundle(graph, name, out, data_spec or source.data, kept, network, **options)
+
+
+def is_unchanged(source: Source, options: Mapping[str, str]) -> bool:
+    """Whether a file of another tool is to be written as it came: portable, for anyone, and its network as it is."""
+    as_read = source.foreign is not None and not (
+        source.reading.snapped or source.reading.coding or source.reading.round_delays
+    )
+    others = {key: value for key, value in options.items() if key != "dialect"}
+    return as_read and options.get("dialect") == PORTABLE and others == {"for": "anyone"}
 
 
 def is_file(exporter: Exporter, out: Path) -> bool:

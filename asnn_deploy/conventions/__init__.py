@@ -29,6 +29,44 @@ class Resets(Section):
     feedback: Text | None = None
 
 
+class Importer(Section):
+    """How a tool reads NIR files, which may differ from how it writes them.
+
+    source: where that was read. kinds: the nodes that it reads right.
+    dt: its time step; None: the tool's, or any. reset: as it sets it.
+    cuba: the update of CubaLIF, if it differs.
+    gain: the factor on the inputs that it takes: "one"; "inside", that of the way to them; "either" of these two; or
+        "decay", that of the synaptic current.
+    uniform: fields of one number for a layer. wide: whether it takes float64.
+    zero: fields that it ignores, or takes at 0 only; "KIND.FIELD" of one kind.
+    leak_is_reset: kinds that leak to where they reset.
+    rounds: kinds whose steps it rounds otherwise than asnn-deploy; "KIND.FIELD" if it does where that is not 0.
+    groups: of convolutions: "none", or "divide" if groups must divide the inputs of each.
+    bound: the field whose negative is a lower bound of the potentials of IF.
+    slower: kinds whose time constants must be longer than a step.
+    by_channel: whether nodes of several axes need one number for each channel.
+    sums: whether nodes may read several signals. cycles: whether it reads recurrent connections.
+    """
+
+    source: Text
+    kinds: tuple[Text, ...]
+    dt: float | None = None
+    reset: Text
+    cuba: Text | None = None
+    gain: Literal["one", "inside", "either", "decay"]
+    uniform: tuple[Text, ...] = ()
+    wide: bool = False
+    zero: tuple[Text, ...] = ()
+    leak_is_reset: tuple[Text, ...] = ()
+    rounds: tuple[Text, ...] = ()
+    groups: Literal["none", "divide"] = "divide"
+    bound: Text | None = None
+    slower: tuple[Text, ...] = ()
+    by_channel: bool = False
+    sums: bool = False
+    cycles: bool = False
+
+
 class Convention(Section):
     """One tool's rules.
 
@@ -40,6 +78,7 @@ class Convention(Section):
     writes: the kinds of neurons that its exporter writes; any if there are none.
     options: the rules, and "minimum", that its users choose when they make a neuron.
     faults: what else its exporter does, one sentence each.
+    importer: what it reads, if that is known.
     """
 
     name: Text
@@ -60,6 +99,7 @@ class Convention(Section):
     writes: tuple[Text, ...] = ()
     options: tuple[Text, ...] = ()
     faults: tuple[Text, ...] = ()
+    importer: Importer | None = None
 
 
 def tools() -> tuple[str, ...]:
@@ -73,6 +113,11 @@ def load_convention(tool: str) -> Convention:
     if tool not in tools():
         raise InputError(unknown_name("tool", tool, tools()))
     return read_toml(FOLDER / f"{tool}.toml", WHAT, Convention)
+
+
+def importing_tools() -> tuple[str, ...]:
+    """Return the names of the tools of which it is known how they read NIR files."""
+    return tuple(tool for tool in tools() if load_convention(tool).importer is not None)
 
 
 def meaning(

@@ -35,7 +35,8 @@ class Exporter(Plugin, ABC):
 
         The folder is empty, or holds the graph as `bundle.NETWORK` already. The first name is the main file (the one
         that stands alone if `suffix` is set). Raises UnsupportedError naming the layer that the format cannot carry.
-        options: those in `settings`, and `data`, the text that names the network's data set, for examples.
+        options: those in `settings`; `data`, the text that names the network's data set, for examples; and `tell`,
+            which takes a line for each thing that is not exactly as it was.
         """
 
     def read(self, path: Path) -> DeployGraph:

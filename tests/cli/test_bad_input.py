@@ -120,8 +120,21 @@ def test_usage(refused, arguments, message):
             "writes no NIR dialects; use --target nir",
         ),
         (
-            ["export", "--target", "nir", "--out", "x.nir", "--nir-dialect", "portable"],
-            "--nir-dialect: unknown value 'portable' (allowed: canonical, compact, extended)",
+            ["export", "--target", "nir", "--out", "x.nir", "--nir-dialect", "portible"],
+            "--nir-dialect: unknown value 'portible'; did you mean 'portable'? (allowed: canonical, compact, extended, "
+            "portable)",
+        ),
+        (
+            ["export", "--target", "nir", "--out", "x.nir", "--nir-dialect", "portable", "--for", "norze"],
+            "--for: unknown value 'norze'; did you mean 'norse'",
+        ),
+        (
+            ["export", "--target", "nir", "--out", "x.nir", "--for", "norse"],
+            "--for norse: only the dialect portable is written for a tool; add --nir-dialect portable",
+        ),
+        (
+            ["export", "--target", "lava", "--out", "x", "--for", "norse"],
+            "--for: unknown setting of exporter 'lava' 'for'",
         ),
         (["export", "--target", "onnx", "--out", "x.onnx", "--bits", "4"], "holds the float network only"),
         (["quantize", "--bits", "1"], "--bits: weights have 2 to 8 bits, found 1"),

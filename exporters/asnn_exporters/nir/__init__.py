@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asnn_deploy.conventions import importing_tools
 from asnn_deploy.deploy.bundle import NETWORK
 from asnn_deploy.deploy.exporters import Exporter
 from asnn_deploy.deploy.reading import Foreign
@@ -21,9 +22,10 @@ from asnn_deploy.util.suggest import unknown_name
 if TYPE_CHECKING:
     from asnn_exporters.nir.nodes import Node
 
-DIALECTS = {"canonical": NETWORK, "extended": NETWORK, "compact": "compact.nir"}
+DIALECTS = {"canonical": NETWORK, "extended": NETWORK, "compact": "compact.nir", "portable": "portable.nir"}
 """The dialects, and the files that they are written to."""
-NOT_WRITTEN = ("portable",)
+ANYONE = "anyone"
+"""Who reads a portable file if no tool is named."""
 
 __all__ = ["exporter", "read"]
 
@@ -48,7 +50,7 @@ class NIRExporter(Exporter):
     name = "nir"
     suffix = ".nir"
     file = NETWORK
-    settings: Mapping[str, tuple[str, ...]] = {"dialect": tuple(DIALECTS)}
+    settings: Mapping[str, tuple[str, ...]] = {"dialect": tuple(DIALECTS), "for": (ANYONE, *importing_tools())}
     carries_bits = True
 
     def unavailable(self) -> str | None:
@@ -60,17 +62,26 @@ class NIRExporter(Exporter):
             return f"{error.name} is not installed; pip install nir==1.0.8 h5py"
         return None
 
-    def write(self, graph: DeployGraph, folder: Path, *, dialect: str = "extended", **_others: Any) -> list[str]:
+    def write(self, graph: DeployGraph, folder: Path, *, dialect: str = "extended", **others: Any) -> list[str]:
         """Write the dialect's file.
 
         dialect: "canonical", which is exact and can be read back; "extended", which is the same with nodes of its own
-        where NIR's do not suffice (see `extension.py`), and canonical where they do; or "compact" (see `compact.py`),
-        which is neither.
+        where NIR's do not suffice (see `extension.py`), and canonical where they do; "compact" (see `compact.py`),
+        which is neither; or "portable" (see `portable/`), as other tools write NIR.
+        for: the tool that is to read a portable file. Raises InputError for another dialect, too.
         """
         from asnn_exporters.nir.nodes import to_nir
         from asnn_exporters.nir.storage import save
 
         check_dialect(dialect)
+        tool = None if others.get("for", ANYONE) == ANYONE else others["for"]
+        if tool is not None and dialect != "portable":
+            raise InputError(f"a file for {tool} is in the NIR dialect portable, not {dialect}")
+        if dialect == "portable":
+            from asnn_exporters.nir import portable
+
+            portable.write(graph, Path(folder) / DIALECTS[dialect], tool, others.get("tell", str))
+            return [DIALECTS[dialect]]
         nodes, metadata = _compact(graph) if dialect == "compact" else _unrolled(graph, dialect == "extended")
         save(Path(folder) / DIALECTS[dialect], to_nir(nodes, metadata))
         return [DIALECTS[dialect]]
@@ -94,9 +105,6 @@ class NIRExporter(Exporter):
 
 def check_dialect(dialect: str) -> None:
     """Raise InputError where a dialect cannot be written."""
-    if dialect in NOT_WRITTEN:
-        allowed = " or ".join(DIALECTS)
-        raise InputError(f"NIR dialect {dialect!r} is not written by this version; use {allowed}")
     if dialect not in DIALECTS:
         raise InputError(unknown_name("NIR dialect", dialect, DIALECTS))
 
