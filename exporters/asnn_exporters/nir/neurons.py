@@ -36,7 +36,7 @@ from asnn_deploy.ir.granularity import spread
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Neuron
 from asnn_deploy.ir.neurons import NeuronModel, Parameters
-from asnn_deploy.ir.neurons.base import IMMEDIATE, Firing
+from asnn_deploy.ir.neurons.firing import IMMEDIATE, Firing
 from asnn_deploy.ir.neurons.operations import Membranes, immediate
 from asnn_deploy.ir.neurons.program import Op, recorded
 from asnn_deploy.util.arrays import Array
