@@ -160,7 +160,7 @@ class Nodes(Membranes):
             role = self._role("fired")
             return (self.u.node(COUNT, self.layer.name, self.t, role, [potential], threshold=levels),)
         found = []
-        for k in range(1, most + 1):
+        for k in range(1, max(most, 1) + 1):  # a neuron that never fires has a node, too
             level = fits(height, k) if firing.many else height
             level = np.nextafter(level, np.float32(-np.inf)) if firing.at else level
             role = self._role("fired")
