@@ -9,6 +9,7 @@ import itertools
 import math
 
 import numpy as np
+from membranes import clamped, relaxed, stepped
 
 
 def run(graph, image):
@@ -36,7 +37,7 @@ def run(graph, image):
         for neuron in graph.neurons:
             shape = graph.shapes[neuron.name]
             if neuron in graph.spiking:
-                spikes[neuron.name].append(signals[neuron.name].astype(np.uint8))
+                spikes[neuron.name].append(signals[neuron.name].astype(np.int64))
             potentials[neuron.name].append(
                 np.array([state[neuron.name][i] for i in np.ndindex(*shape)], dtype=object).reshape(shape)
             )
@@ -137,42 +138,53 @@ def neuron(graph, layer, t, inputs, number, state, current):
     v_of, i_of = state[layer.name], current[layer.name]
     out = np.empty(graph.shapes[layer.name], dtype=object)
     for place in np.ndindex(*out.shape):
-        p = {key: value(table, t, place) for key, table in layer.parameters.items()}
-        advance = whole_step if number is int else real_step
-        v, i_of[place] = advance(layer.model, p, v_of.get(place, number(0)), i_of.get(place, number(0)), x[place])
-        fires = v > p.get("threshold", number(1)) if layer.model != "li" else False
-        if fires:
-            v = number(0) if layer.reset == "zero" else number(v - p.get("threshold", number(1)))
-        v_of[place] = v
-        out[place] = v if layer.model == "li" else number(fires)
+        p = {"threshold": number(1)} | {key: value(table, t, place) for key, table in layer.parameters.items()}
+        v = v_of.get(place, p.get("initial", number(0)))
+        i_of[place], integrate = (whole_step if number is int else real_step)(
+            layer.model, p, i_of.get(place, number(0)), x[place]
+        )
+        if layer.definition.spikes:
+            sent, v_of[place] = stepped(v, integrate, p, layer.firing)
+            out[place] = number(sent)
+        else:
+            out[place] = v_of[place] = integrate(v)
     return out
 
 
-def whole_step(model, p, v, i, x):
-    """The integer equations of docs/fixed-point.md: the potential before its reset, and the synaptic current."""
+def whole_step(model, p, i, x):
+    """The integer equations of docs/fixed-point.md: the synaptic current, and the potential before its reset of that
+    before the step."""
+    model = model.removeprefix("relaxing-")
     if model == "cuba-lif":
-        i = clamped(
+        i = x = clamped(
             shifted(i * p["current_leak"], 12)
             + shifted(x * p["current_gain"], p["current_shift"])
             + p.get("current_bias", 0)
         )
-        x = i
-    kept = v if model == "if" else shifted(v * p["leak"], 12)
-    return clamped(kept + shifted(x * p["gain"], p["gain_shift"]) + p.get("bias", 0)), i
+
+    def integrate(v):
+        kept = v if model == "if" else shifted(v * p["leak"], 12)
+        return clamped(kept + shifted(x * p["gain"], p["gain_shift"]) + p.get("bias", 0))
+
+    return i, integrate
 
 
-def clamped(v):
-    return max(-(2**23 - 1), min(2**23 - 1, v))
-
-
-def real_step(model, p, v, i, x):
+def real_step(model, p, i, x):
     """The same in float32, each product and sum rounded by itself."""
     f = np.float32
     if model == "cuba-lif":
         i = x = f(f(p["current_leak"] * i) + x)
-    kept = v if model == "if" else f(p["leak"] * v)
-    v = f(kept + f(p["gain"] * x))
-    return (f(v + p["bias"]) if "bias" in p else v), i
+    elif model == "relaxing-cuba-lif":
+        i = x = f(f(i - f(p["current_rate"] * i)) + x)
+
+    def integrate(v):
+        if model.startswith("relaxing-"):
+            return relaxed(p, v, x)
+        kept = v if model == "if" else f(p["leak"] * v)
+        v = f(kept + f(p["gain"] * x))
+        return f(v + p["bias"]) if "bias" in p else v
+
+    return i, integrate
 
 
 def scale(graph, layer, t, inputs, number, state, current):

@@ -10,17 +10,18 @@ from types import SimpleNamespace
 import numpy as np
 from hypothesis import reject
 from hypothesis import strategies as st
+from membranes import TOP, spelled
 from networks.drawing import Drawing
+from networks.making import constant, linked
 
 from asnn_deploy.errors import GraphError
-from asnn_deploy.ir.layers import Flatten, Readout
+from asnn_deploy.ir.inputs import SequenceInput
+from asnn_deploy.ir.layers import Flatten, Linear, Neuron, Readout
 from asnn_deploy.ir.neurons import Parameters, State
 from asnn_deploy.ir.neurons.bounds import Interval, Intervals
-from asnn_deploy.ir.neurons.operations import FLOATS, INTEGERS
+from asnn_deploy.ir.neurons.operations import FLOATS, INTEGERS, Membranes
 from asnn_deploy.quantize import quantize
 
-TOP = 2**23 - 1
-"""The largest integer of a state."""
 RESETS = st.sampled_from(["subtract", "zero"])
 NEURONS, STEPS = 2, 3
 
@@ -40,11 +41,6 @@ def fixed_step(model, state, x, p, reset="subtract"):
 def truncated(x, shift):
     """`x / 2**shift` towards zero, in Python's integers."""
     return -(-x >> shift) if x < 0 else x >> shift
-
-
-def clamped(x):
-    """An integer as a state of 24 bits holds it."""
-    return max(-TOP, min(TOP, x))
 
 
 def fired(v, threshold, reset):
@@ -82,21 +78,23 @@ class Numbers:
 
 
 LINEAR = ("current_leak", "leak", "gain", "bias", "rate", "current_rate", "rest")
-MEMBRANE = ("reset_potential", "minimum", "initial", "steps")
-"""Parameters that only networks of other tools have; their own tests draw them."""
+MEMBRANE = ("reset_potential", "minimum", "initial")
+"""What membranes of other tools' networks have."""
 MANTISSA, SHIFT = whole(1 - 2**15, 2**15 - 1), whole(0, 30)
 REALS = Numbers(
     False,
     real(4),
     real(4),
-    dict.fromkeys(LINEAR, real(2)) | {"threshold": real(2).map(lambda x: abs(x) + 1)},
+    dict.fromkeys((*LINEAR, *MEMBRANE), real(2))
+    | dict.fromkeys(("threshold", "steps"), real(2).map(lambda x: abs(x) + 1)),
 )
 """Float32 numbers that round in every operation."""
 EIGHTHS = Numbers(
     False,
     eighths(-2, 2),
     st.just(np.float32(0)),
-    dict.fromkeys(LINEAR, eighths(-2, 2)) | {"threshold": eighths(1, 2)},
+    dict.fromkeys((*LINEAR, *MEMBRANE), eighths(-2, 2))
+    | {"threshold": eighths(1, 2), "steps": st.sampled_from([1.0, 2.0, 4.0])},
 )
 WIDE = Numbers(
     True,
@@ -104,7 +102,7 @@ WIDE = Numbers(
     whole(-TOP, TOP),
     dict.fromkeys(("current_leak", "leak", "current_gain", "gain"), MANTISSA)
     | dict.fromkeys(("current_shift", "gain_shift"), SHIFT)
-    | dict.fromkeys(("current_bias", "bias"), whole(-TOP, TOP))
+    | dict.fromkeys(("current_bias", "bias", *MEMBRANE), whole(-TOP, TOP))
     | {"threshold": whole(1, TOP)},
 )
 """All that the formats hold."""
@@ -115,7 +113,7 @@ SMALL = Numbers(
     dict.fromkeys(("current_leak", "leak"), whole(-8000, 8000))
     | dict.fromkeys(("current_gain", "gain"), whole(-30, 30))
     | dict.fromkeys(("current_shift", "gain_shift"), whole(0, 2))
-    | dict.fromkeys(("current_bias", "bias"), whole(-1000, 1000))
+    | dict.fromkeys(("current_bias", "bias", *MEMBRANE), whole(-1000, 1000))
     | {"threshold": whole(1, 3000)},
 )
 """Integers with which nothing saturates within a few steps."""
@@ -125,7 +123,7 @@ SMALL = Numbers(
 def runs(draw, model, numbers):
     """A few neurons over a few steps: x `[T, N]`, start {state: [N]}, parameters {name: [T, N]}, the numbers.
 
-    A parameter may be left out if that says 0.
+    A parameter may be left out if that says 0, or if it does nothing then.
     """
 
     def array(elements, *shape):
@@ -133,18 +131,17 @@ def runs(draw, model, numbers):
         values = draw(st.lists(elements, min_size=count, max_size=count))
         return np.array(values, np.int64 if numbers.fixed else np.float32).reshape(shape)
 
-    known = [(key, p) for key, p in model.known(numbers.fixed).items() if key not in MEMBRANE]
     tables = {
         key: array(numbers.parameters[key], STEPS, NEURONS)
-        for key, parameter in known
-        if parameter.default != 0 or draw(st.booleans())
+        for key, parameter in model.known(numbers.fixed).items()
+        if not (parameter.optional or parameter.default == 0) or draw(st.booleans())
     }
     start = {key: array(numbers.state, NEURONS) for key in model.states}
     return SimpleNamespace(x=array(numbers.x, STEPS, NEURONS), start=start, parameters=tables, fixed=numbers.fixed)
 
 
 def assert_follows(model, equations, run, reset):
-    """Compare every step of a run, bit for bit, with the equations of one neuron.
+    """Compare every step of a run, bit for bit, with the equations of one neuron. reset: a text, or the whole `Firing`.
 
     equations(p, s, x, reset): what is sent and the states by name, of one neuron's parameters, states and input; a
     parameter that was left out is not in p.
@@ -161,7 +158,7 @@ def assert_follows(model, equations, run, reset):
         assert list(after) == list(model.states)
         for n in range(NEURONS):
             expected, states = equations(one(p, n), one(state, n), number(x[n]), reset)
-            assert bits(sent[n]) == bits(expected)
+            assert bits(number(sent[n])) == bits(number(expected)), spelled(reset)
             assert {key: bits(value[n]) for key, value in after.items()} == {k: bits(v) for k, v in states.items()}
         state = after
 
@@ -181,25 +178,39 @@ def assert_bounds_hold(model, run, reset):
     watched = Watched(INTEGERS if fixed else FLOATS)
     kind = np.int64 if fixed else np.float64
     low, high = (end(run.x, axis=1) for end in (np.min, np.max))
-    inside = State(**{name: Interval(*[np.zeros(1)] * 2) for name in model.states})
-    state = State(**{name: np.zeros(NEURONS, kind) for name in model.states})
     step = model.step_fixed if fixed else model.step
     for t, x in enumerate(run.x):
         given = {key: values[t].astype(kind) for key, values in run.parameters.items()}
         p = Parameters(model.prepared(given) if fixed else given, reset)
-        bound, inside = step(ops, inside, Interval(low[t : t + 1], high[t : t + 1]), p)
+        if t == 0:
+            inside = model.before(p, Interval(*[np.zeros(1)] * 2), Interval.at)
+            state = model.before(p, np.zeros(NEURONS, kind), np.copy)
+        bound, inside = (model.step_fixed if fixed else model.bounding)(
+            ops, inside, Interval(low[t : t + 1], high[t : t + 1]), p
+        )
         sent, state = step(watched, state, x.astype(kind), p)
         assert within(sent, bound)
         for name in model.states:
             assert within(getattr(state, name), getattr(inside, name)), name
-        assert [name for name, *_ in noted] == [name for name, _ in watched.seen]
-        for (name, *ends), (_, values) in zip(noted, watched.seen):
-            assert within(values, Interval(*ends)), name
+        for name, values, interval in registers(watched.seen, noted):
+            assert within(values, interval), name
         noted.clear()
         watched.seen.clear()
 
 
-class Watched:
+def registers(seen, noted):
+    """What registers held, each with its bounds; where what fired before and what did not is followed apart, either's."""
+    if len(seen) == len(noted):
+        assert [name for name, _ in seen] == [name for name, *_ in noted]
+        return [(name, values, Interval(*ends)) for (name, values), (_, *ends) in zip(seen, noted)]
+    lows, highs = ({n: [ends[side] for name, *ends in noted if name == n] for n, *_ in noted} for side in (0, 1))
+    hulls = {
+        n: Interval(np.min(np.broadcast_arrays(*lows[n]), 0), np.max(np.broadcast_arrays(*highs[n]), 0)) for n in lows
+    }
+    return [(name, values, hulls[name]) for name, values in seen]
+
+
+class Watched(Membranes):
     """Integers that note what their registers hold: every product with a gain, every state before it is limited."""
 
     def __init__(self, ops):
@@ -211,6 +222,9 @@ class Watched:
     def scale(self, gain, shift, x):
         self.seen.append(("product", gain * x))
         return self.ops.scale(gain, shift, x)
+
+    def settled(self, v):
+        return self.saturate("v", v) if self.ops is INTEGERS else v
 
     def saturate(self, state, x):
         self.seen.append((state, x))
@@ -229,9 +243,9 @@ def within(values, interval):
 @st.composite
 def quantized_neurons(draw, model):
     """A layer of one model behind a convolution: `(float layer, its integer version)`."""
-    drawing = Drawing(draw, images=True)
+    drawing = Drawing(draw, images=True, foreign=True)
     drawing.convolution("synapses", 2 * draw(st.integers(1, 2)))
-    name = drawing.neurons("neurons", drawing.shape, (model,))
+    name = drawing.neurons("neurons", drawing.shape, (model,), exactly=True)
     drawing.put(Flatten("flat"))
     graph = drawing.read(Readout("readout", drawing.real(0.5, 1.5)))
     try:
@@ -265,3 +279,16 @@ def assert_leaks_are_rounded(layer, fixed, key="leak"):
     """Leaks in 4096ths, halves to even."""
     expected = [round(float(value) * 4096) for value in layer.parameters[key].expanded().ravel()]
     assert fixed.parameters[key].expanded().ravel().tolist() == expected
+
+
+def assert_same_integers(model, p, other, plain):
+    """A layer of one model has the integers of a layer of another, which it is in real numbers; floats by name."""
+    fixed = []
+    for definition, values in ((model, p), (other, plain)):
+        layers = (
+            Linear("synapses", constant(np.array([[0.5, -0.25], [1.0, 0.75]], np.float32), STEPS)),
+            Neuron("neurons", definition.name, {key: constant(value, STEPS) for key, value in values.items()}),
+            Readout("readout", constant(1.0, STEPS)),
+        )
+        fixed.append(quantize(linked((2,), SequenceInput(STEPS, "counts", 3), layers, {})).by_name["neurons"])
+    assert dict(fixed[0].parameters) == dict(fixed[1].parameters)

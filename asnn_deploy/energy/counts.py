@@ -193,7 +193,7 @@ class Counter:
             found[..., SPIKES_OUT] = trace.spike_counts[layer.name].T
         else:
             for t, spikes in enumerate(channels_last(trace.spikes[layer.name])):
-                found[:, t, SPIKES_OUT] = add_up(spikes)
+                found[:, t, SPIKES_OUT] = add_up(spikes) if layer.spiking == "one" else spikes.sum(axis=1)
         found[..., UPDATES] = self.sizes[layer.name].neurons
 
     def _count_synapses(self, t: int, layer: Layer, inputs: list[Array], found: Array) -> None:

@@ -13,7 +13,7 @@ from asnn_deploy.engine.signals import potential_type, signal_type
 from asnn_deploy.ir.fixed_point import largest
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.neurons.base import IMMEDIATE
+from asnn_deploy.ir.neurons.firing import IMMEDIATE
 from asnn_deploy.ir.neurons.program import Op, program
 from asnn_deploy.util.arrays import Array
 

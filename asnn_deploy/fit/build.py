@@ -52,6 +52,7 @@ class _Builder:
         entering = flow(graph)[INPUT]
         payload = {INPUT: int(entering.largest.max()).bit_length() + int(entering.bounds[0].min() < 0)}
         payload |= {p.name: STATE_BITS for p in populations if p.kind == "relay"}
+        payload |= {x.name: int(flow(graph)[x.name].largest.max()).bit_length() for x in graph.spiking}
         obstacles = [Obstacle(x.name, PRODUCT) for x in graph.layers if x.name in self.products]
         obstacles += [Obstacle(p.name, MAXIMUM) for p in populations if p.kind == "pool" and not self._binary(p.name)]
         return Network(tuple(populations), graph.time_steps, graph.quantization.bits, payload, tuple(obstacles))

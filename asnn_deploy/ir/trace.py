@@ -15,7 +15,7 @@ from asnn_deploy.util.arrays import Array
 class Record:
     """What a run keeps beside the logits.
 
-    arriving: what synaptic layers read; spike_counts: how many neurons of each layer fire. Targets that know neither
+    arriving: what synaptic layers read; spike_counts: how many spikes each layer sends. Targets that know neither
     leave them out: both follow from the spikes.
     """
 
@@ -32,12 +32,13 @@ class Trace:
 
     target: who ran it.
     logits: `[N, classes]`, float32 (float64 for integer networks: integers times the readout's unit).
-    spikes: layer name to `[T, N, ...]`, uint8; empty where not recorded. In the model's order.
+    spikes: layer name to `[T, N, ...]`, uint8 (wider where a neuron may send more than 255 in a step); empty where not
+        recorded. In the model's order.
     potentials: layer name to the membrane potential after the reset `[T, N, ...]`; empty where not recorded.
     step_logits: `[T, N, classes]`: the answer's summand at each step, where recorded, else None.
     arriving: the signals that synaptic layers read (spikes, pooled or added ones) by the name of the layer that they
         come from, `[T, N, ...]`; empty where not recorded.
-    spike_counts: layer name to how many of its neurons fire, `[T, N]`; empty where not recorded.
+    spike_counts: layer name to how many spikes it sends, `[T, N]`; empty where not recorded.
     rule: how the summands make the answer (`answers.py`).
     """
 

@@ -82,14 +82,27 @@ def to_loihi(graph: DeployGraph, bits: int = WEIGHT_BITS) -> DeployGraph:
     return result
 
 
+KNOWN = {"current_leak", "leak", "gain", "threshold", "bias"}
+"""What of a LIF or CUBA-LIF has a counterpart."""
+
+
 def _neuron(graph: DeployGraph, layer: Neuron, x: Currents, bits: int) -> list[Layer]:
     if layer.model not in ("lif", "cuba-lif"):
         raise layer.unsupported(f"neuron model {layer.model!r} has no counterpart on Loihi; 'lif' and 'cuba-lif' have")
     if layer.reset != "zero":
+        how = "by subtraction" if layer.reset == "subtract" else f"by {layer.reset!r}"
         raise layer.unsupported(
-            "resets by subtraction, Lava's LIF to zero; train with model.reset = zero, "
+            f"resets {how}, Lava's LIF to zero; train with model.reset = zero, "
             "or use this project's Processes (processes=fused)",
         )
+    if not layer.firing.plain:
+        how = "at its threshold" if layer.spiking == "one" else "several times in a step"
+        raise layer.unsupported(
+            f"fires {how}, Lava's LIF once above it; use this project's Processes (processes=fused)"
+        )
+    for key, table in layer.parameters.items():
+        if key not in KNOWN and (layer.definition.parameters[key].optional or table.values.any()):
+            raise layer.unsupported(f"has a {key!r}, Lava's LIF none; use this project's Processes (processes=fused)")
     value = {key: _per_channel(layer, key, graph.shapes[layer.name]) for key in layer.parameters}
     threshold = value.get("threshold", np.ones(()))
     if not threshold.min() > 0:

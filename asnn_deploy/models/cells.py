@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameters, State
+from asnn_deploy.ir.neurons.firing import IMMEDIATE
 from asnn_deploy.models.kernels import available, fused_lif
 from asnn_deploy.models.operations import TorchFloats
 
@@ -34,7 +35,7 @@ class NeuronParameters(nn.Module):
     has a default and is not learned is not part of the weights.
     granularity: `()` per layer, `(C, 1, 1)` per channel, or the layer's whole shape per neuron.
     reset: "subtract" or "zero". attached: the reset passes gradients to the spikes, None: where it subtracts.
-    Raises ConfigError naming a parameter that has nothing to begin with.
+    Raises ConfigError naming a parameter that has nothing to begin with, or a reset that does not train.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class NeuronParameters(nn.Module):
         attached: bool | None = None,
     ) -> None:
         super().__init__()
+        if reset not in IMMEDIATE:
+            raise ConfigError(f"reset {reset!r} does not train, allowed: {', '.join(IMMEDIATE)}")
         self.model, self.reset = model, reset
         self.attached = reset == "subtract" if attached is None else attached
         self.keys: list[str] = []

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.ir.fixed_point import LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.ir.neurons.base import Firing
+from asnn_deploy.ir.neurons.firing import Firing
 from asnn_deploy.ir.neurons.operations import Membranes, immediate
 
 SURROGATE_SLOPE = 2.0

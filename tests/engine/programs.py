@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
-from neuron_steps import TOP, clamped, truncated
+from membranes import TOP, bounded, clamped, times
+from neuron_steps import truncated
 
 from asnn_deploy.ir.neurons.program import Op, Program
 
@@ -13,9 +14,9 @@ STATES, PARAMETERS = ("v", "w"), ("a", "b", "shift")
 
 def interpreted(program, entering):
     """All registers of one neuron, after the input, the states and the parameters as they enter."""
-    held, fixed = list(entering), isinstance(entering[0], int)
+    held, number = list(entering), int if isinstance(entering[0], int) else np.float32
     for i in program.instructions:
-        held.append(RULES[i.op](held, i, int(fixed) if fixed else np.float32(1)))
+        held.append(number(RULES[i.op](held, i, number(1))))
     return held
 
 
@@ -35,6 +36,14 @@ RULES = {
     Op.FIRE: lambda r, i, one: one if r[i.a] > r[i.b] else one * 0,
     Op.SUBTRACT: lambda r, i, one: r[i.a] - r[i.b] if r[i.c] else r[i.a],
     Op.CLEAR: lambda r, i, one: one * 0 if r[i.c] else r[i.a],
+    Op.SUB: lambda r, i, one: r[i.a] - r[i.b],
+    Op.DIV: lambda r, i, one: r[i.a] / r[i.b],
+    Op.ABOVE: lambda r, i, one: one if r[i.a] > r[i.b] else one * 0,
+    Op.AT: lambda r, i, one: one if r[i.a] >= r[i.b] else one * 0,
+    Op.COUNT: lambda r, i, one: one * times(r[i.a], {"threshold": r[i.b]}),
+    Op.DROP: lambda r, i, one: r[i.a] - r[i.c] * r[i.b],
+    Op.PUT: lambda r, i, one: (one * 0 if i.b < 0 else r[i.b]) if r[i.c] else r[i.a],
+    Op.HOLD: lambda r, i, one: bounded(r[i.a], r[i.b]),
 }
 
 

@@ -8,7 +8,8 @@ import pytest
 from engine.programs import PARAMETERS, STATES, entering, interpreted, programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from neuron_steps import bits, clamped
+from membranes import clamped
+from neuron_steps import bits
 
 from asnn_deploy.engine.assembler import Assembler, Factor
 from asnn_deploy.engine.kernels.records import CLEAR, NO, SATURATE, WRAP

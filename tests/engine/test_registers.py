@@ -6,8 +6,8 @@ from engine.agreement import assert_compiled_equals_numpy
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from membranes import TOP
 from networks.making import constant, static_neuron
-from neuron_steps import TOP
 
 from asnn_deploy.engine.neurons import parameters
 from asnn_deploy.engine.registers import accumulator_types, covers, exact, narrowest

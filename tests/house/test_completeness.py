@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from networks.making import constant, grid_weights, linked, random_inputs, static_neuron
+from membranes import FIRINGS, spelled
+from networks.making import constant, firing_neuron, grid_weights, linked, random_inputs, static_neuron
 
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.analysis.order_free import analyse, snap
@@ -82,6 +83,7 @@ KINDS = {
         for model in MODELS
         if model != "loihi-lif"
     },
+    **{f"neuron {spelled(firing)}": (lambda firing=firing: firing_neuron("odd", STEPS, firing)) for firing in FIRINGS},
 }
 
 

@@ -1,10 +1,18 @@
+import json
+import pickle
+
 import numpy as np
 import pytest
+from asnn_exporters.nir import exporter, read
 from hypothesis import given, settings
+from membranes import FIRINGS, spelled
 from networks.drawn import exact_graphs
 from networks.lenet import small_lenet
+from networks.making import constant, firing_neuron, linked, static_neuron
 
 from asnn_deploy.errors import BundleError, InputError
+from asnn_deploy.ir.inputs import SequenceInput
+from asnn_deploy.ir.layers import Linear, Readout
 from asnn_deploy.ir.serialize import load_graph, save_graph
 from asnn_deploy.quantize import quantize
 
@@ -16,6 +24,50 @@ def test_round_trip(tmp_path_factory, graph):
     for version in (graph, quantize(graph)):
         save_graph(path, version)
         assert load_graph(path) == version
+
+
+@pytest.mark.parametrize("firing", FIRINGS, ids=spelled)
+def test_how_neurons_fire_is_kept(firing, tmp_path):
+    """In graph files, NIR files and pickles; neurons that fire otherwise are others."""
+    neuron = firing_neuron("lif", 2, firing, minimum=-0.5, reset_potential=0.25, initial=0.5)
+    graph = chained(neuron)
+    save_graph(tmp_path / "g.npz", graph)
+    found = [load_graph(tmp_path / "g.npz"), pickle.loads(pickle.dumps(graph))]
+    (name,) = exporter.write(graph, tmp_path)
+    found.append(read(tmp_path / name))
+    for other in found:
+        assert other == graph
+        assert other.by_name["lif"].firing == firing
+        assert (other.by_name["lif"].firing.at, other.by_name["lif"].firing.many) == (firing.at, firing.many)
+        assert hash(other.by_name["lif"]) == hash(neuron)
+    others = [firing_neuron("lif", 2, f, minimum=-0.5, reset_potential=0.25, initial=0.5) for f in FIRINGS]
+    assert [spelled(other.firing) for other in others if other == neuron] == [spelled(firing)]
+
+
+def test_files_from_before_neurons_could_fire_otherwise_read_as_they_did(tmp_path):
+    graph = chained(static_neuron("lif", 2, reset="zero"))
+    save_graph(tmp_path / "g.npz", graph)
+    with np.load(tmp_path / "g.npz") as stored:
+        entries = dict(stored)
+    header = json.loads(entries["header"].tobytes())
+    for layer in header["layers"]:
+        for key in ("comparison", "spiking"):
+            layer.pop(key, None)
+    del header["meaning"]
+    entries["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(tmp_path / "old.npz", **entries)
+    assert load_graph(tmp_path / "old.npz") == graph
+
+
+def chained(neuron):
+    """A small network of these neurons."""
+    layers = (
+        Linear("synapses", constant(np.ones((2, 2), np.float32), 2)),
+        neuron,
+        Linear("out", constant(np.ones((2, 2), np.float32), 2)),
+        Readout("readout", constant(1.0, 2)),
+    )
+    return linked((2,), SequenceInput(2), layers, {})
 
 
 def test_damaged_files_are_one_line(tmp_path):

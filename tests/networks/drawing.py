@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 from hypothesis import strategies as st
+from membranes import FIRINGS
 
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Add, Concat, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Reshape, Scale
 from asnn_deploy.ir.neurons import MODELS
+from asnn_deploy.ir.neurons.firing import IMMEDIATE
 from asnn_deploy.ir.step_table import StepTable
-from networks.making import grid_weights
+from networks.making import fires_by, grid_weights
 
 CODINGS = {
     "direct": (1, 4),
@@ -25,6 +27,9 @@ CODINGS = {
 }
 """The fewest and the most steps of each."""
 FIRING = ("lif", "if", "cuba-lif")
+FOREIGN = ("relaxing-lif", "relaxing-cuba-lif", "relaxing-li")
+"""Models that only networks of other tools have, and what else only they have of its own:"""
+FOREIGN_PARAMETERS = ("reset_potential", "minimum", "initial")
 RANGES = {
     "leak": (0.2, 1.0),
     "gain": (0.3, 1.2),
@@ -33,6 +38,13 @@ RANGES = {
     "bias": (-0.1, 0.3),
     "recovery": (0.2, 0.9),
     "feedback": (-0.5, 0.0),
+    "rate": (0.2, 0.9),
+    "current_rate": (0.2, 0.8),
+    "steps": (1.1, 4.0),
+    "rest": (-0.2, 0.4),
+    "reset_potential": (-0.3, 0.4),
+    "minimum": (-0.6, 0.1),
+    "initial": (-0.3, 0.9),
 }
 RULES = ("sum", "mean", "maximum", "last", "most-spikes", "first-spike")
 
@@ -40,11 +52,12 @@ RULES = ("sum", "mean", "maximum", "last", "most-spikes", "first-spike")
 class Drawing:
     """A network under construction; `last` is the layer that the next one reads, `shape` what leaves it.
 
-    `images`: it reads images, no sequences; `sides`: the least and the largest height and width.
+    `images`: it reads images, no sequences; `sides`: the least and the largest height and width; `foreign`: its neurons
+    may be and fire as those of other tools' networks.
     """
 
-    def __init__(self, draw, images=False, sides=(2, 4)):
-        self.draw = draw
+    def __init__(self, draw, images=False, sides=(2, 4), foreign=False):
+        self.draw, self.foreign = draw, foreign
         self.rng = np.random.default_rng(draw(st.integers(0, 999)))
         self.layers, self.edges, self.last = [], [], INPUT
         if images or draw(st.booleans()):
@@ -83,15 +96,24 @@ class Drawing:
         """A granularity of parameters."""
         return [(), shape[:1], (shape[0], *(1,) * (len(shape) - 1)), shape][self.draw(st.integers(0, 3))]
 
-    def neurons(self, name, shape, models=FIRING):
-        """A population of any model, granularity and reset."""
-        grain, model = self.grain(shape), self.draw(st.sampled_from(models))
+    def neurons(self, name, shape, models=FIRING, exactly=False):
+        """A population of any model, granularity and reset; `exactly`: of these models only."""
+        if self.foreign and not exactly:
+            models = (*models, *(f"relaxing-{model}" for model in models if f"relaxing-{model}" in FOREIGN))
+        grain, model = self.grain(shape), MODELS[self.draw(st.sampled_from(models))]
         parameters = {
             key: self.real(*RANGES[key], *grain)
-            for key, parameter in MODELS[model].parameters.items()
-            if parameter.default is None or self.draw(st.booleans())
+            for key, parameter in model.parameters.items()
+            if parameter.required or ((self.foreign or key not in FOREIGN_PARAMETERS) and self.draw(st.booleans()))
         }
-        return self.put(Neuron(name, model, parameters, self.draw(st.sampled_from(["subtract", "zero"]))))
+        firing = self.draw(st.sampled_from([f for f in FIRINGS if self.allows(model, f)]))
+        return self.put(fires_by(Neuron(name, model.name, parameters), firing))
+
+    def allows(self, model, firing):
+        """Whether neurons of a model may fire so here."""
+        if not self.foreign:
+            return firing.plain and firing in IMMEDIATE
+        return firing in model.resets and (firing.plain or model.variants)
 
     def convolution(self, name, outputs, square=False):
         """A convolution of any geometry; `square`: its kernel is, or zeros make it so."""

@@ -17,8 +17,8 @@ from networks.drawing import Drawing
 
 @st.composite
 def graphs(draw):
-    """Any network of one or two blocks."""
-    drawing = Drawing(draw)
+    """Any network of one or two blocks, of our own neurons or of other tools'."""
+    drawing = Drawing(draw, foreign=True)
     for i in range(draw(st.integers(1, 2))):
         drawing.block(i)
     return drawing.answer()

@@ -5,6 +5,7 @@ Weights are small multiples of a power of two, so that every sum is exact in any
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -50,6 +51,17 @@ def random_neuron(rng, name, steps, shape=(), reset="subtract", model="lif", ext
     for key in ("current_leak",) * (model == "cuba-lif") + tuple(extra):
         parameters[key] = draw(0.1, 0.9)
     return Neuron(name, model, parameters, reset)
+
+
+def firing_neuron(name, steps, firing, model="lif", **parameters):
+    """Static neurons that fire and reset in any way."""
+    return fires_by(static_neuron(name, steps, model, **parameters), firing)
+
+
+def fires_by(neuron, firing):
+    """Neurons that fire and reset in another way."""
+    comparison, spiking = "at" if firing.at else "above", "many" if firing.many else "one"
+    return replace(neuron, reset=str(firing), comparison=comparison, spiking=spiking)
 
 
 def static_neuron(name, steps, model="lif", reset="subtract", **parameters):

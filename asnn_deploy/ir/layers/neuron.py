@@ -14,8 +14,8 @@ from asnn_deploy.ir.granularity import Shape, by_channel, narrowed, over
 from asnn_deploy.ir.layers.base import Layer
 from asnn_deploy.ir.meaning import FIRES, RESETS, SPIKES
 from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameters
-from asnn_deploy.ir.neurons.base import IMMEDIATE, Firing
 from asnn_deploy.ir.neurons.bounds import Interval, Intervals
+from asnn_deploy.ir.neurons.firing import IMMEDIATE, Firing
 from asnn_deploy.ir.neurons.fitting import fitted
 from asnn_deploy.ir.signals import Kind, Signal, Tracker, spikes
 from asnn_deploy.ir.step_table import StepTable
@@ -139,7 +139,7 @@ class Neuron(Layer):
         p = self.parameters_at(t, shape, np.int64 if tracker.fixed else np.float64, tracker.fixed)
         state = tracker.state or model.before(p, Interval(*[np.zeros((1,) * len(shape))] * 2), Interval.at)
         arriving = Interval(*(over(end, shape) if end.size > 1 else end for end in (x[0].low, x[0].high)))
-        step = model.step_fixed if tracker.fixed else model.step
+        step = model.step_fixed if tracker.fixed else model.bounding
         sent, tracker.state = step(ops, state, arriving, p)
         if model.spikes:
             return spikes(1.0 if self.spiking == "one" else float(np.max(sent.high)))

@@ -1,6 +1,7 @@
 """Neuron models, one file each, found by being here or by the entry-point group `asnn_deploy.neurons`. NumPy only.
 
 base.py         what a model is
+firing.py       how it resets, when it fires and how often
 operations.py   what its step is written in, and how NumPy runs it
 bounds.py       the same in intervals
 quantizing.py   what a model needs to give its integer parameters

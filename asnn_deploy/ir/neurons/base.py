@@ -15,6 +15,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from asnn_deploy.errors import GraphError, UnsupportedError
+from asnn_deploy.ir.neurons.firing import IMMEDIATE as IMMEDIATE
+from asnn_deploy.ir.neurons.firing import Firing as Firing
 from asnn_deploy.ir.step_table import StepTable
 
 if TYPE_CHECKING:
@@ -24,31 +26,6 @@ if TYPE_CHECKING:
 
 State = SimpleNamespace
 """The states after a step, by name: `State(v=v, i=i)`. What they are (arrays, nodes, ...) is the backend's affair."""
-
-
-class Firing(str):
-    """How a neuron resets (the text itself, one of `ir.meaning.RESETS`), when it fires and how often in a step.
-
-    at: at its threshold, too, and not above it only. many: as many spikes as thresholds fit into its potential.
-    """
-
-    at: bool
-    many: bool
-
-    def __new__(cls, reset: str, at: bool = False, many: bool = False) -> Firing:
-        """The reset with the rest of it."""
-        self = super().__new__(cls, reset)
-        self.at, self.many = at, many
-        return self
-
-    @property
-    def plain(self) -> bool:
-        """Whether it fires once a step, above its threshold."""
-        return not (self.at or self.many)
-
-
-IMMEDIATE = ("subtract", "zero")
-"""The resets that take place in the step of the spike."""
 
 
 class Parameters(SimpleNamespace):
@@ -67,6 +44,7 @@ class Parameter:
 
     bits: of an integer parameter, in a chip's memory. initial: what training begins with; None: the default.
     optional: it may be left out, and then does nothing; no number does nothing in its place.
+    instead_of: the parameter whose place it takes in a step in real numbers, which then does not read that one.
     """
 
     meaning: str
@@ -75,6 +53,7 @@ class Parameter:
     bits: int = 32
     initial: float | None = None
     optional: bool = False
+    instead_of: str | None = None
 
     @property
     def required(self) -> bool:
@@ -150,6 +129,12 @@ class NeuronModel:
         is 0), and `p.reset`. Every product and every sum is rounded by itself, in the order written.
         """
         raise UnsupportedError(f"neuron model {self.name!r} has no definition in floating point (its method `step`)")
+
+    def bounding(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
+        """Return `step` as intervals read it. A step that reads a state twice, as intervals would take for two numbers,
+        is written otherwise here: equal in real numbers.
+        """
+        return self.step(ops, s, x, p)
 
     def step_fixed(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
         """Return the same in integers (see `fixed_point.py`); x: accumulators."""

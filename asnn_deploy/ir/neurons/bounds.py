@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from asnn_deploy.ir.fixed_point import LEAK_SHIFT, STATE_BITS, largest
-from asnn_deploy.ir.neurons.base import IMMEDIATE, Firing, Parameters
+from asnn_deploy.ir.neurons.base import Parameters
+from asnn_deploy.ir.neurons.firing import IMMEDIATE, Firing
 from asnn_deploy.ir.neurons.operations import immediate
 from asnn_deploy.util.arrays import Array
 
@@ -152,14 +153,14 @@ class Intervals:
         else:
             least, most = (np.maximum(n, 1.0) * threshold for n in (before.low, before.high))
             fired = Interval(fired.low - most, fired.high - least)
-        after = _either(before, rested, fired)
+        after = self._settled(_either(before, rested, fired))
         if firing == "early-subtract":
-            return before, self._settled(after)
+            return before, after
         spikes = self._spikes(after, threshold, firing)
         if firing == "leftover-subtract":  # what did not fire again gets its threshold back
             once = _either(self._spikes(rested, threshold, firing), rested, self.sub(rested, threshold))
-            after = _either(before, once, Interval(fired.low, np.maximum(fired.high, 2 * threshold)))
-        return spikes, self._settled(after)
+            after = self._settled(_either(before, once, Interval(fired.low, np.maximum(fired.high, 2 * threshold))))
+        return spikes, after
 
     def _settled(self, v: Interval) -> Interval:
         return self.saturate("v", v) if self.whole else v

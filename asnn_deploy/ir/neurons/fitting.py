@@ -78,7 +78,7 @@ class Fitting:
             self.x.high * self.x.units + np.maximum(self.x.bias, 0),
         ]
         low, high = np.minimum(*ends), np.maximum(*ends)
-        reached = self.follow(self.model.step, lambda t: self.at(self.p, t), low, high, whole=False)
+        reached = self.follow(self.model.bounding, lambda t: self.at(self.p, t), low, high, whole=False)
         return max(float(np.abs(end).max()) for end in reached["sent"]) or 1.0, POTENTIAL_BITS
 
     def with_parameters(self, found: dict[str, Array]) -> Any:

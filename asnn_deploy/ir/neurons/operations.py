@@ -18,7 +18,7 @@ import numpy as np
 
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.ir.fixed_point import LEAK_SHIFT, STATE_BITS, saturate, truncating_shift
-from asnn_deploy.ir.neurons.base import IMMEDIATE, Firing
+from asnn_deploy.ir.neurons.firing import IMMEDIATE, Firing
 from asnn_deploy.util.arrays import Array
 
 V = TypeVar("V")

@@ -10,7 +10,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from asnn_deploy.ir.neurons.base import Firing, NeuronModel, Parameters, Population, State
+from asnn_deploy.ir.neurons.base import NeuronModel, Parameters, Population, State
+from asnn_deploy.ir.neurons.firing import Firing
 from asnn_deploy.ir.neurons.operations import Membranes, immediate
 
 
@@ -183,7 +184,9 @@ class Work:
 
 def counted(layer: Population, fixed: bool, shape: tuple[int, ...]) -> Work:
     """Return what one step of one of a layer's neurons computes."""
-    ops = [instruction.op for instruction in program(layer, fixed, shape).instructions]
+    instructions = program(layer, fixed, shape).instructions
+    spikes = {i.result for i in instructions if i.op in COMPARISONS}
+    ops = [i.op for i in instructions if not spikes.issuperset((i.a, i.b))]  # spikes less spikes belong to a reset
     return Work(
         multiplications=sum(op in (Op.MUL, Op.DIV, Op.DECAY, Op.SCALE) for op in ops),
         additions=sum(op in (Op.ADD, Op.SUB) for op in ops),

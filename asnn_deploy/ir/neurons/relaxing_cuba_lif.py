@@ -36,10 +36,19 @@ class RelaxingCubaLIF(CubaLIF):
         spikes, v = ops.membrane(s.v, lambda v: relaxed(ops, v, i, p), p)
         return spikes, State(v=v, i=i)
 
+    def bounding(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
+        """See NeuronModel.bounding."""
+        return super().step(ops, s, x, as_cuba_lif(p))
+
     def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
         """See NeuronModel.quantized."""
-        plain = vars(as_lif(p)) | {"current_leak": 1 - p.current_rate}
-        return super().quantized(Parameters({k: v for k, v in plain.items() if k != "reset"}, p.reset), x)
+        return super().quantized(as_cuba_lif(p), x)
+
+
+def as_cuba_lif(p: SimpleNamespace) -> SimpleNamespace:
+    """Return the parameters of the CUBA-LIF that it is in real numbers."""
+    plain = vars(as_lif(p)) | {"current_leak": 1 - p.current_rate}
+    return Parameters({k: v for k, v in plain.items() if k != "reset"}, p.reset)
 
 
 model = RelaxingCubaLIF()

@@ -31,6 +31,10 @@ class RelaxingLI(LeakyIntegrator):
         v = relaxed(ops, s.v, x, p)
         return v, State(v=v)
 
+    def bounding(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
+        """See NeuronModel.bounding."""
+        return super().step(ops, s, x, as_lif(p))
+
     def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
         """See NeuronModel.quantized."""
         return super().quantized(as_lif(p), x)

@@ -25,7 +25,9 @@ RELAXING = {
     "rate": Parameter(
         "share of the way to its rest and its input that the membrane potential goes in a step", initial=0.5
     ),
-    "steps": Parameter("time constant in steps, which divides that way instead of the rate", optional=True),
+    "steps": Parameter(
+        "time constant in steps, which divides that way instead of the rate", optional=True, instead_of="rate"
+    ),
     "rest": Parameter("membrane potential without input", 0.0),
     "gain": Parameter("factor on the input current; without one, the input counts as the rest does", optional=True),
 }
@@ -43,6 +45,10 @@ class RelaxingLIF(LIF):
         """See NeuronModel.step."""
         spikes, v = ops.membrane(s.v, lambda v: relaxed(ops, v, x, p), p)
         return spikes, State(v=v)
+
+    def bounding(self, ops: Operations[Any], s: State, x: Any, p: SimpleNamespace) -> tuple[Any, State]:
+        """See NeuronModel.bounding."""
+        return super().step(ops, s, x, as_lif(p))
 
     def quantized(self, p: SimpleNamespace, x: Quantizing) -> dict[str, Array]:
         """See NeuronModel.quantized."""
@@ -65,10 +71,11 @@ def _share(ops: Operations[Any], way: Any, p: SimpleNamespace) -> Any:
 
 def as_lif(p: SimpleNamespace) -> SimpleNamespace:
     """Return the parameters of the LIF that it is in real numbers."""
-    gain = p.rate if p.gain is None else p.gain
+    rate = p.rate if p.steps is None else 1 / p.steps
+    gain = rate if p.gain is None else p.gain
     rest = np.zeros(1) if p.rest is None else p.rest
     given = {key: value for key, value in vars(p).items() if key != "reset"}
-    return Parameters({**given, "leak": 1 - p.rate, "gain": gain, "bias": p.rate * rest}, p.reset)
+    return Parameters({**given, "leak": 1 - rate, "gain": gain, "bias": rate * rest}, p.reset)
 
 
 model = RelaxingLIF()

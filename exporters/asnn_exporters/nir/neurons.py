@@ -36,7 +36,7 @@ from asnn_deploy.ir.granularity import spread
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Neuron
 from asnn_deploy.ir.neurons import NeuronModel, Parameters
-from asnn_deploy.ir.neurons.base import IMMEDIATE, Firing
+from asnn_deploy.ir.neurons.firing import IMMEDIATE, Firing
 from asnn_deploy.ir.neurons.operations import Membranes, immediate
 from asnn_deploy.ir.neurons.program import Op, recorded
 from asnn_deploy.util.arrays import Array
@@ -160,7 +160,7 @@ class Nodes(Membranes):
             role = self._role("fired")
             return (self.u.node(COUNT, self.layer.name, self.t, role, [potential], threshold=levels),)
         found = []
-        for k in range(1, most + 1):
+        for k in range(1, max(most, 1) + 1):  # a neuron that never fires has a node, too
             level = fits(height, k) if firing.many else height
             level = np.nextafter(level, np.float32(-np.inf)) if firing.at else level
             role = self._role("fired")

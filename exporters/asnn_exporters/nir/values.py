@@ -15,7 +15,7 @@ import numpy as np
 from asnn_deploy.ir.granularity import collapse, spread
 from asnn_deploy.ir.layers import LAYERS, Conv, Layer, Shape
 from asnn_deploy.ir.neurons import MODELS, NeuronModel
-from asnn_deploy.ir.neurons.base import IMMEDIATE
+from asnn_deploy.ir.neurons.firing import IMMEDIATE
 from asnn_deploy.ir.neurons.program import COMPARISONS, recorded
 from asnn_deploy.util.arrays import Array
 

@@ -17,7 +17,7 @@ from asnn_deploy.ir.granularity import spread
 from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.layers import Layer, Neuron, Shape
 from asnn_deploy.ir.neurons import NeuronModel, Parameters, State
-from asnn_deploy.ir.neurons.base import Firing
+from asnn_deploy.ir.neurons.firing import Firing
 from asnn_deploy.ir.neurons.operations import Membranes, immediate
 from asnn_deploy.ir.step_table import StepTable
 from asnn_exporters.onnx.layers import emit

@@ -21,7 +21,7 @@ from asnn_deploy.errors import BundleError, DataError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.inputs import LARGEST_COUNT
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.neurons.base import IMMEDIATE
+from asnn_deploy.ir.neurons.firing import IMMEDIATE
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 from asnn_targets.nir.file import Label, kind_of, label_of, load, sources_of, topological_order

@@ -112,6 +112,10 @@ class _Wirer:
         return Wiring(populations, tuple(self.projections), cores, self.samples, self.graph.time_steps + idle, idle)
 
     def _neurons(self, neuron: Neuron, trace: Trace) -> Population:
+        if neuron.spiking == "many":
+            raise neuron.unsupported(
+                "sends several spikes in a step, Loihi 1 one; leave this simulator out for this network"
+            )
         fires = trace.spikes[neuron.name].reshape(self.graph.time_steps, self.samples, -1) != 0
         return Population(neuron.name, self._placed(neuron), fires, self._depth(neuron.name), False)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from neuron_steps import EIGHTHS, MANTISSA, RESETS, SHIFT, SMALL, TOP, assert_bounds_hold, runs, whole, within
+from membranes import DRAWN, FIRINGS, TOP, spelled
+from neuron_steps import EIGHTHS, MANTISSA, RESETS, SHIFT, SMALL, assert_bounds_hold, runs, whole, within
 
 from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.ir.neurons.bounds import ENDLESS, Interval, Intervals
@@ -118,6 +119,15 @@ def test_firing_in_reals_leaves_next_to_nothing_at_least(a, b, threshold, reset)
 @pytest.mark.parametrize("numbers", [EIGHTHS, SMALL], ids=["reals", "integers"])
 @pytest.mark.parametrize("name", [name for name in MODELS if MODELS[name].real])
 @settings(max_examples=60)
-@given(data=st.data(), reset=RESETS)
-def test_a_neurons_bounds_hold_what_it_reaches(name, numbers, data, reset):
-    assert_bounds_hold(MODELS[name], data.draw(runs(MODELS[name], numbers)), reset)
+@given(data=st.data(), firing=DRAWN)
+def test_a_neurons_bounds_hold_what_it_reaches(name, numbers, data, firing):
+    assert_bounds_hold(MODELS[name], data.draw(runs(MODELS[name], numbers)), firing)
+
+
+@pytest.mark.parametrize("numbers", [EIGHTHS, SMALL], ids=["reals", "integers"])
+@pytest.mark.parametrize("firing", FIRINGS, ids=spelled)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_bounds_hold_whatever_the_reset(firing, numbers, data):
+    model = MODELS[data.draw(st.sampled_from(["lif", "if"]))]
+    assert_bounds_hold(model, data.draw(runs(model, numbers)), firing)

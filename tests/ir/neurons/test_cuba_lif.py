@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from membranes import DRAWN, TOP, clamped, stepped
 from neuron_steps import (
     REALS,
-    RESETS,
-    TOP,
     WIDE,
     assert_follows,
     assert_in_their_bits,
     assert_leaks_are_rounded,
     assert_thresholds_share_a_unit,
-    clamped,
-    fired,
     fixed_step,
     quantized_neurons,
     runs,
@@ -23,31 +20,38 @@ from neuron_steps import (
 from asnn_deploy.ir.neurons.cuba_lif import model
 
 
-def in_floats(p, s, x, reset):
+def in_floats(p, s, x, firing):
     i = p["current_leak"] * s["i"] + x
-    v = p["leak"] * s["v"] + p["gain"] * i
-    spike, v = fired(v + p["bias"] if "bias" in p else v, p["threshold"], reset)
-    return spike, {"v": v, "i": i}
+
+    def integrate(v):
+        v = p["leak"] * v + p["gain"] * i
+        return v + p["bias"] if "bias" in p else v
+
+    spikes, v = stepped(s["v"], integrate, p, firing)
+    return spikes, {"v": v, "i": i}
 
 
-def in_integers(p, s, x, reset):
+def in_integers(p, s, x, firing):
     i = truncated(s["i"] * p["current_leak"], 12) + truncated(x * p["current_gain"], p["current_shift"])
     i = clamped(i + p.get("current_bias", 0))
-    v = truncated(s["v"] * p["leak"], 12) + truncated(i * p["gain"], p["gain_shift"]) + p.get("bias", 0)
-    spike, v = fired(clamped(v), p["threshold"], reset)
-    return spike, {"v": v, "i": i}
+
+    def integrate(v):
+        return clamped(truncated(v * p["leak"], 12) + truncated(i * p["gain"], p["gain_shift"]) + p.get("bias", 0))
+
+    spikes, v = stepped(s["v"], integrate, p, firing)
+    return spikes, {"v": v, "i": i}
 
 
 @settings(max_examples=60)
-@given(runs(model, REALS), RESETS)
-def test_floats(run, reset):
-    assert_follows(model, in_floats, run, reset)
+@given(runs(model, REALS), DRAWN)
+def test_floats(run, firing):
+    assert_follows(model, in_floats, run, firing)
 
 
 @settings(max_examples=60)
-@given(runs(model, WIDE), RESETS)
-def test_integers(run, reset):
-    assert_follows(model, in_integers, run, reset)
+@given(runs(model, WIDE), DRAWN)
+def test_integers(run, firing):
+    assert_follows(model, in_integers, run, firing)
 
 
 PLAIN = {"current_gain": 1, "current_shift": 0, "gain": 1, "gain_shift": 0}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from membranes import TOP
 from networks.making import static_neuron
-from neuron_steps import TOP
 
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.fixed_point import STATE_BITS

@@ -2,14 +2,13 @@
 
 import numpy as np
 from hypothesis import given, settings
+from membranes import TOP, clamped
 from neuron_steps import (
     REALS,
-    TOP,
     WIDE,
     assert_follows,
     assert_in_their_bits,
     assert_leaks_are_rounded,
-    clamped,
     fixed_step,
     quantized_neurons,
     runs,

@@ -3,17 +3,14 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from membranes import DRAWN, TOP, clamped, stepped
 from neuron_steps import (
     REALS,
-    RESETS,
-    TOP,
     WIDE,
     assert_follows,
     assert_in_their_bits,
     assert_leaks_are_rounded,
     assert_thresholds_share_a_unit,
-    clamped,
-    fired,
     fixed_step,
     float_step,
     quantized_neurons,
@@ -24,28 +21,33 @@ from neuron_steps import (
 from asnn_deploy.ir.neurons.lif import model
 
 
-def in_floats(p, s, x, reset):
-    v = p["leak"] * s["v"] + p["gain"] * x
-    spike, v = fired(v + p["bias"] if "bias" in p else v, p["threshold"], reset)
-    return spike, {"v": v}
+def in_floats(p, s, x, firing):
+    def integrate(v):
+        v = p["leak"] * v + p["gain"] * x
+        return v + p["bias"] if "bias" in p else v
+
+    spikes, v = stepped(s["v"], integrate, p, firing)
+    return spikes, {"v": v}
 
 
-def in_integers(p, s, x, reset):
-    v = truncated(s["v"] * p["leak"], 12) + truncated(x * p["gain"], p["gain_shift"]) + p.get("bias", 0)
-    spike, v = fired(clamped(v), p["threshold"], reset)
-    return spike, {"v": v}
+def in_integers(p, s, x, firing):
+    def integrate(v):
+        return clamped(truncated(v * p["leak"], 12) + truncated(x * p["gain"], p["gain_shift"]) + p.get("bias", 0))
+
+    spikes, v = stepped(s["v"], integrate, p, firing)
+    return spikes, {"v": v}
 
 
 @settings(max_examples=60)
-@given(runs(model, REALS), RESETS)
-def test_floats(run, reset):
-    assert_follows(model, in_floats, run, reset)
+@given(runs(model, REALS), DRAWN)
+def test_floats(run, firing):
+    assert_follows(model, in_floats, run, firing)
 
 
 @settings(max_examples=60)
-@given(runs(model, WIDE), RESETS)
-def test_integers(run, reset):
-    assert_follows(model, in_integers, run, reset)
+@given(runs(model, WIDE), DRAWN)
+def test_integers(run, firing):
+    assert_follows(model, in_integers, run, firing)
 
 
 @pytest.mark.parametrize(("reset", "left"), [("subtract", 1), ("zero", 0)])

@@ -7,19 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from membranes import TOP, clamped
 from networks.making import constant
-from neuron_steps import (
-    TOP,
-    Numbers,
-    assert_bounds_hold,
-    assert_follows,
-    clamped,
-    fired,
-    fixed_step,
-    runs,
-    truncated,
-    whole,
-)
+from neuron_steps import Numbers, assert_bounds_hold, assert_follows, fired, fixed_step, runs, truncated, whole
 
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.layers import Neuron

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from neuron_steps import MANTISSA, RESETS, SHIFT, TOP, clamped, fired, real, truncated, whole
+from membranes import TOP, clamped
+from neuron_steps import MANTISSA, RESETS, SHIFT, fired, real, truncated, whole
 
 from asnn_deploy.ir.neurons.operations import FLOATS, INTEGERS
 

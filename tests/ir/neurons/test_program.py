@@ -5,11 +5,12 @@ import pytest
 from engine.programs import interpreted
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks.making import static_neuron
-from neuron_steps import REALS, RESETS, TOP, WIDE, Numbers, bits, fixed_step, float_step, runs, whole
+from membranes import DRAWN, FIRINGS, TOP, spelled
+from networks.making import firing_neuron, static_neuron
+from neuron_steps import REALS, WIDE, Numbers, bits, fixed_step, float_step, runs, whole
 
 from asnn_deploy.ir.neurons import MODELS
-from asnn_deploy.ir.neurons.operations import FLOATS
+from asnn_deploy.ir.neurons.operations import FLOATS, Membranes
 from asnn_deploy.ir.neurons.program import counted, recorded
 
 LOIHI = Numbers(
@@ -28,7 +29,7 @@ FORMS = [(name, numbers) for name, model in MODELS.items() for numbers in (REALS
 @settings(max_examples=30)
 @given(st.data())
 def test_a_program_computes_the_step(name, numbers, data):
-    model, reset = MODELS[name], "zero" if name == "loihi-lif" else data.draw(RESETS)
+    model, reset = MODELS[name], "zero" if name == "loihi-lif" else data.draw(DRAWN)
     run = data.draw(runs(model, numbers))
     given_ = {key: values[0] for key, values in run.parameters.items()}
     ready = model.prepared(given_) if numbers.fixed else given_
@@ -52,12 +53,14 @@ def test_every_instruction_has_a_register_and_reads_earlier_ones():
             )
             for i in program.instructions:
                 assert max(i.a, i.c) < i.result, name
-            assert set(program.parameter_registers.values()) <= {
+            known = model.known(fixed)
+            elsewhere = {"initial", *(known[key].instead_of for key in ready if key in known)}
+            assert {r for key, r in program.parameter_registers.items() if key not in elsewhere} <= {
                 register for i in program.instructions for register in (i.a, i.b, i.c)
             }
 
 
-class Tallied:
+class Tallied(Membranes):
     """Floats that count what is done with them."""
 
     def __init__(self):
@@ -68,15 +71,35 @@ class Tallied:
         return getattr(FLOATS, name)
 
 
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.real])
-def test_its_work_is_what_a_step_does(name, bias):
-    neuron = static_neuron("n", 2, name, **({"bias": 0.5} if bias else {}))
+def assert_counted(neuron):
+    """The work of a step, held to what the step does to floats."""
     ops, x = Tallied(), np.zeros((1, 3), np.float32)
     model = neuron.definition
     model.step(ops, type("S", (), dict.fromkeys(model.states, x)), x, neuron.parameters_at(0, (3,), np.float32, False))
     found = counted(neuron, False, (3,))
-    assert (found.multiplications, found.additions, found.comparisons) == tuple(
-        ops.done.count(op) for op in ("mul", "add", "fire")
-    )
+    kinds = ("mul", "div"), ("add", "sub"), ("fire", "compare", "hold")
+    done = [sum(map(ops.done.count, kind)) for kind in kinds]
+    done[1] -= neuron.reset == "leftover-subtract"  # the spikes less those before: a reset, which comes on top
+    assert (found.multiplications, found.additions, found.comparisons) == tuple(done)
+    return found
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.real])
+def test_its_work_is_what_a_step_does(name, bias):
+    added = "bias" if "bias" in MODELS[name].parameters else "rest"
+    found = assert_counted(static_neuron("n", 2, name, **({added: 0.5} if bias else {})))
     assert (found.additions - counted(static_neuron("n", 2, name), False, (3,)).additions) == bias
+
+
+@pytest.mark.parametrize("firing", FIRINGS, ids=spelled)
+def test_the_work_of_a_reset_is_not_that_of_a_step(firing):
+    """Sums and products are those of any LIF, in integers too; a late reset compares what was before, too."""
+    neuron = firing_neuron("n", 2, firing, minimum=-1.0, reset_potential=0.25)
+    found, plain = assert_counted(neuron), counted(static_neuron("n", 2), False, (3,))
+    assert (found.multiplications, found.additions) == (plain.multiplications, plain.additions)
+    once = firing in ("subtract", "zero", "none", "early-subtract")
+    assert found.comparisons == (2 if once else 3), "with that of the lower bound"
+    integers = {"leak": 2048, "gain": 1, "gain_shift": 0, "threshold": 64}
+    fixed = [counted(firing_neuron("n", 2, f, **integers), True, (3,)) for f in (firing, FIRINGS[0])]
+    assert (fixed[0].multiplications, fixed[0].additions) == (fixed[1].multiplications, fixed[1].additions)

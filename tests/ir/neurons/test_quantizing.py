@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from neuron_steps import TOP
+from membranes import TOP
 
 from asnn_deploy.ir.neurons.quantizing import OutOfRange, Quantizing, TooFine
 
