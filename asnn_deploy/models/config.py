@@ -61,13 +61,16 @@ class ModelConfig(Section):
         if names is not None or "neuron" not in found.data:
             return names
         parameters = definition(found.data["neuron"]).parameters
-        return [*(key for key, parameter in parameters.items() if parameter.default is None), READOUT]
+        return [*(key for key, parameter in parameters.items() if parameter.required), READOUT]
 
     @field_validator("learned")
     @classmethod
     def _learnable(cls, names: list[str], found: ValidationInfo) -> list[str]:
         neuron = found.data.get("neuron")
-        allowed = [*definition(neuron).parameters, READOUT] if neuron else names
+        known = definition(neuron).parameters if neuron else {}
+        # A state's beginning is not part of a step, and a parameter without a number has nothing to begin with.
+        learnable = (key for key, parameter in known.items() if key != "initial" and not parameter.optional)
+        allowed = [*learnable, READOUT] if neuron else names
         for name in names:
             if name not in allowed:
                 raise ValueError(unknown_name(f"parameter of neuron {neuron!r}", name, allowed))
