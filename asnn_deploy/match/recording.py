@@ -6,7 +6,7 @@ counts; membrane potentials as `NODE/v`. Nodes may be left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +67,11 @@ def read_recording(
     _check_shape(path, INPUT, frames, leading, graph.input_shape)
     spikes, potentials = {}, {}
     known = {node: layer for node, layer in (names or {n: n for n in graph.by_name}).items() if layer in graph.by_name}
+    firing = {node for node, layer in known.items() if graph.by_name[layer].fires}
     for key, array in arrays.items():
         node = key.removesuffix(POTENTIALS)
         if node not in known:
-            raise DataError(f"{path}: array {key!r}: {unknown_name('node', node, known)}")
+            raise DataError(f"{path}: array {key!r}: {unknown_name('node', node, firing)}")
         layer = graph.by_name[known[node]]
         _check_shape(path, key, array, leading, graph.shapes[layer.name])
         if not layer.fires:
@@ -80,7 +81,7 @@ def read_recording(
         else:
             spikes[layer.name] = _whole(path, key, array)
     if not spikes and not potentials:
-        raise DataError(f"{path}: records no node; give an array of spikes for at least one of {_listed(known)}")
+        raise DataError(f"{path}: records no node; give an array of spikes for at least one of {_listed(firing)}")
     if all(array.min() == array.max() for array in (*spikes.values(), *potentials.values())):
         raise DataError(f"{path}: nothing that was recorded ever changes; rules cannot be told apart by it")
     return Recording(frames, spikes, potentials)
@@ -120,5 +121,5 @@ def _whole(path: Path, key: str, array: Array) -> Array:
     return array.astype(np.uint8 if array.max() <= 255 else np.float32)
 
 
-def _listed(names: Mapping[str, object]) -> str:
-    return ", ".join(map(repr, names)) or "nothing"
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, sorted(names))) or "nothing"
