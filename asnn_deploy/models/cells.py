@@ -20,6 +20,9 @@ from asnn_deploy.ir.neurons.firing import IMMEDIATE
 from asnn_deploy.models.kernels import available, fused_lif
 from asnn_deploy.models.operations import TorchFloats
 
+FUSED = {"leak", "gain", "threshold"}
+"""The parameters of LIF that the fused kernels know."""
+
 
 class CellState(NamedTuple):
     """A model's states in its order, `[B, ...]` each, and the index of the step to come."""
@@ -108,9 +111,11 @@ def neuron_step(x: Tensor, state: CellState, p: NeuronParameters, _dt: float) ->
     return sent, CellState(tuple(getattr(after, name) for name in names), state.step + 1)
 
 
-def initial_state(states: int, x: Tensor) -> CellState:
-    """All states 0 before step 0."""
-    return CellState(tuple(torch.zeros_like(x) for _ in range(states)), 0)
+def initial_state(p: NeuronParameters, x: Tensor) -> CellState:
+    """The states before step 0: all 0, but a membrane potential that begins elsewhere."""
+    zero = torch.zeros_like(x)
+    states = p.model.before(p.at(0), zero, zero.__add__)
+    return CellState(tuple(getattr(states, name) for name in p.model.states), 0)
 
 
 class NeuronCell(norse.torch.module.snn.SNNCell):  # type: ignore[misc]
@@ -119,7 +124,7 @@ class NeuronCell(norse.torch.module.snn.SNNCell):  # type: ignore[misc]
     p: NeuronParameters
 
     def __init__(self, p: NeuronParameters, dt: float = 1e-3) -> None:
-        super().__init__(neuron_step, partial(initial_state, len(p.model.states)), p, dt)
+        super().__init__(neuron_step, partial(initial_state, p), p, dt)
 
 
 class AdaptiveLIFCell(NeuronCell):
@@ -132,7 +137,7 @@ def cell(
     model: NeuronModel, time_steps: int, granularity: tuple[int, ...], learned: Collection[str], reset: str
 ) -> NeuronCell:
     """Return the cell of a neuron model, the one with fused kernels if there is one. See NeuronParameters."""
-    if model.name == "lif" and "bias" not in learned:
+    if model.name == "lif" and FUSED.issuperset(set(learned) & set(model.parameters)):
         return AdaptiveLIFCell(LIFParameters(time_steps, granularity, learned, reset))
     return NeuronCell(NeuronParameters(model, time_steps, granularity, learned, reset))
 

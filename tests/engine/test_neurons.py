@@ -9,8 +9,9 @@ from engine.agreement import assert_compiled_equals_numpy
 from exactness import assert_order_free
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks.drawing import Drawing
-from networks.making import constant, random_inputs, static_neuron
+from membranes import FIRINGS, spelled
+from networks.drawing import FOREIGN, Drawing
+from networks.making import constant, firing_neuron, random_inputs, static_neuron
 
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.kernels.records import LIF, Machine
@@ -200,15 +201,42 @@ def test_what_may_leave_a_register_is_computed_by_the_definition():
         assert fused.run(np.full((1, 1), 255, np.uint8), ALL).potentials["lif"].max() == largest(STATE_BITS)
 
 
-@pytest.mark.parametrize("name", MODELS)
+def alone(neuron, kind=np.float32):
+    """A network of one population behind one synapse."""
+    layers = [Linear("synapses", constant([[1]], 2, kind)), neuron, Readout("readout", constant(1, 2, kind))]
+    arithmetic = "float32" if kind is np.float32 else "fixed"
+    return DeployGraph.chain((1,), input_code("latency", 2), layers, arithmetic=arithmetic)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in FOREIGN])
 def test_lif_has_its_own_kernel_and_all_others_are_programs(name):
     kind = np.int32 if name == "loihi-lif" else np.float32
     tables = {key: constant(1, 2, kind) for key in ("du", "dv", "vth")} if kind is np.int32 else {}
     neuron = static_neuron("neurons", 2, name, "zero", **tables)
-    layers = [Linear("synapses", constant([[1]], 2, kind)), neuron, Readout("readout", constant(1, 2, kind))]
-    arithmetic = "fixed" if kind is np.int32 else "float32"
-    graph = DeployGraph.chain((1,), input_code("latency", 2), layers, arithmetic=arithmetic)
-    assert isinstance(prepared(graph, neuron), LIF if name == "lif" else Machine)
+    assert isinstance(prepared(alone(neuron, kind), neuron), LIF if name == "lif" else Machine)
+
+
+@pytest.mark.parametrize("firing", FIRINGS, ids=spelled)
+@pytest.mark.parametrize("name", ["lif", "if"])
+def test_neurons_that_reset_later_or_fire_otherwise_run_in_numpy(name, firing):
+    """In floats and in integers; so do other tools' models, and a bound, a reset potential or a beginning."""
+    ours = firing.plain and firing in ("subtract", "zero")
+    for extra in ({}, {"minimum": -1.0}, {"reset_potential": 0.25}, {"initial": 0.5}):
+        graph = alone(firing_neuron("neurons", 2, firing, name, **extra))
+        for version in (graph, quantize(graph)):
+            neuron = version.by_name["neurons"]
+            if ours and (not extra or ("reset_potential" in extra and firing == "subtract")):  # it does nothing then
+                assert isinstance(prepared(version, neuron), LIF if name == "lif" and not extra else Machine)
+            else:
+                with pytest.raises(NotCompilable, match="neurons"):
+                    prepared(version, neuron)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_models_of_other_tools_run_in_numpy(name):
+    neuron = static_neuron("neurons", 2, name)
+    with pytest.raises(NotCompilable, match="neurons"):
+        prepared(alone(neuron), neuron)
 
 
 @pytest.mark.parametrize(("weight", "fits"), [(2**31 - 1, True), (2**31, False)])

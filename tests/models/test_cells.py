@@ -11,7 +11,7 @@ from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import ConfigError
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import INPUT
-from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameter
+from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameter, Parameters
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.builder import Builder
 from asnn_deploy.models.cells import AdaptiveLIFCell, LIFParameters, MultiStep, NeuronCell, NeuronParameters, cell
@@ -110,9 +110,10 @@ def test_plain_lif_does_not_learn():
 
 
 def random_parameters(name, steps, granularity, reset):
-    """A cell that learns all its parameters, each drawn around 0.5 and a threshold around 1."""
+    """A cell that learns all parameters that it can, each drawn around 0.5 and a threshold around 1."""
     model = MODELS[name]
-    p = NeuronParameters(model, steps, granularity, model.parameters, reset)
+    learned = [key for key, parameter in model.parameters.items() if not parameter.optional]
+    p = NeuronParameters(model, steps, granularity, learned, reset)
     for key, table in p.tables().items():
         torch.nn.init.uniform_(table, 0.3, 0.9) if key != "threshold" else torch.nn.init.uniform_(table, 0.8, 1.2)
     return p
@@ -126,7 +127,9 @@ def test_every_model_is_a_cell_that_computes_its_definition(name, granularity, r
     p = random_parameters(name, steps, GRAINS[granularity], reset)
     x = torch.empty(steps, 4, *SHAPE).normal_(0.7, 1.0, generator=torch.Generator().manual_seed(0)).requires_grad_()
     sent = MultiStep(NeuronCell(p))(x)
-    state = dict.fromkeys(model.states, np.zeros((4, *SHAPE), np.float32))
+    zero = np.zeros((4, *SHAPE), np.float32)
+    first = {key: table[0].detach().numpy() for key, table in p.tables().items()}
+    state = vars(model.before(Parameters(first), zero, zero.__add__))
     for t in range(steps):
         now = {key: table[t].detach().numpy() for key, table in p.tables().items()}
         expected, state = float_step(model, state, x[t].detach().numpy(), now, reset)
@@ -134,7 +137,8 @@ def test_every_model_is_a_cell_that_computes_its_definition(name, granularity, r
     assert 0 < np.count_nonzero(sent.detach()) < (sent.numel() if model.spikes else np.inf)
     sent.sum().backward()
     assert x.grad.abs().max() > 0
-    assert all(table.grad.abs().max() > 0 for table in p.tables().values())
+    unread = {"reset_potential"} if reset == "subtract" else set()
+    assert all(table.grad.abs().max() > 0 for key, table in p.tables().items() if key not in unread)
 
 
 def test_plain_reading_of_lif_equals_its_fast_cell():
@@ -203,3 +207,17 @@ def test_any_neuron_is_lowered_to_its_model(neuron, memory, reset):
     assert spikes["conv"].any()
     assert np.array_equal(spikes["conv"].numpy(), trace.spikes["conv"])
     assert np.array_equal(logits.numpy(), trace.logits)
+
+
+@pytest.mark.parametrize("key", ["initial", "reset_potential", "bias"])
+def test_the_fast_cell_is_taken_for_what_it_knows_only(key):
+    assert type(cell(MODELS["lif"], 4, (), ("leak", key, "readout"), "zero")) is NeuronCell
+    assert type(cell(MODELS["lif"], 4, (), ("leak", "readout"), "zero")) is AdaptiveLIFCell
+
+
+def test_what_other_tools_add_is_neither_learned_unasked_nor_trained_otherwise():
+    for name in TRAINABLE:
+        known = MODELS[name].parameters
+        assert {known[key].optional for key in ModelConfig(neuron=name).learned if key in known} <= {False}
+    with pytest.raises(ConfigError, match="reset 'delayed-zero' does not train, allowed: subtract, zero"):
+        NeuronParameters(MODELS["lif"], 2, reset="delayed-zero")
