@@ -95,7 +95,7 @@ class Reading:
         found = meaning(self.tool, dt=self.dt, minimum=self.minimum, nodes=self._layers(file), **self.rules)
         if self.tool and self.dt is None and load_convention(self.tool).dt is None:
             if file.time_step is None:
-                raise InputError(f"{self.tool} files do not hold their time step (dt), and this one does not tell it; say it")
+                raise InputError(f"{self.tool} files do not hold their time step dt, and this one does not tell it")
             found = replace(found, dt=file.time_step)
         return found
 

@@ -68,8 +68,8 @@ class ModelConfig(Section):
     def _learnable(cls, names: list[str], found: ValidationInfo) -> list[str]:
         neuron = found.data.get("neuron")
         known = definition(neuron).parameters if neuron else {}
-        # A state's beginning is not part of a step, and a parameter without a number has nothing to begin with.
-        learnable = (key for key, parameter in known.items() if key != "initial" and not parameter.optional)
+        # What may be left out without a number that does nothing has none to begin with either.
+        learnable = (key for key, parameter in known.items() if not parameter.optional)
         allowed = [*learnable, READOUT] if neuron else names
         for name in names:
             if name not in allowed:
