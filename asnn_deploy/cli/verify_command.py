@@ -63,13 +63,33 @@ def command(
         pairs = choose(opened, targets)
         result = verification(opened, pairs, images, labels, batch_size)
         held = None if recording is None else against_recording(opened, recording)
+        moved = snapping(opened, images) if opened.reading.snapped else None
+        if moved is not None:
+            result["snapped"] = moved
         if held is not None:
             result["recording"] = {key: held[key] for key in ("spikes_compared", "differing", "within_rounding")}
     print_table(result)
+    if moved is not None:
+        click.echo(f"snapping moved the weights: {moved['spikes_changed']:,} of {moved['spikes']:,} spikes changed")
     if held is not None:
         print_recording(held)
     write_json(json_file, result)
     return max(broken(pairs, result), int(held is not None and not held["exact"]))
+
+
+def snapping(source: Source, images: Array) -> dict[str, int]:
+    """How many spikes the snapped network of another tool fires otherwise than the one in its file."""
+    import numpy as np
+
+    from asnn_deploy.deploy.reading import settled
+    from asnn_deploy.engine.runner import run
+    from asnn_deploy.ir.trace import Record
+
+    assert source.foreign is not None
+    before = settled(source.reading.graph_of(source.foreign), images)
+    found = [run(graph, images, Record(spikes=True)).spikes for graph in (before, source.graph)]
+    changed = sum(int(np.count_nonzero(spikes != found[1][name])) for name, spikes in found[0].items())
+    return {"spikes": sum(spikes.size for spikes in found[0].values()), "spikes_changed": changed}
 
 
 def recorded(source: Source, path: Path, batch_first: bool) -> Recording:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from reference_lenet import state_dict
 
 from asnn_deploy.cli import run
 from asnn_deploy.deploy.registry import TARGETS
@@ -57,8 +59,10 @@ def fashion(tmp_path):
 def test_readme(fashion, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lines = list(commands("README.md"))
-    names = ["train", "export", "verify", "report", "compare", "fit", "sweep", "train", "train", "train"]
-    assert [line[0] for line in lines] == names
+    names = ["train", "export", "verify", "report", "compare", "fit", "sweep", "import", "train", "train", "train"]
+    assert [line[0] for line in lines] == [*names, "match", "verify"]
+    torch.save(state_dict(1, "mix time"), "lenet.pt")
+    of_another_tool(Path())
     monkeypatch.setitem(PRESETS["digits-spikformer"]["training"], "epochs", 1)
     for line in lines:
         if line[0] == "compare":
@@ -67,6 +71,25 @@ def test_readme(fashion, tmp_path, monkeypatch):
     (code,) = python_blocks("README.md")
     images = np.zeros((2, 28, 28), np.uint8)
     exec(code, {"images": images})
+
+
+def of_another_tool(folder):
+    """A file of another tool, what it was fed and fired, and the same frames as data."""
+    case = ROOT / "conformance" / "cases" / "snntorch-leaky-subtract"
+    shutil.copy(case / "network.nir", folder / "net.nir")
+    shutil.copy(case / "recording.npz", folder / "rec.npz")
+    with np.load(case / "recording.npz") as recording:
+        np.savez(folder / "frames.npz", x_test=recording["input"].swapaxes(0, 1))
+
+
+@pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))
+def test_other_tools(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    of_another_tool(tmp_path)
+    lines = list(commands("docs/other-tools.md"))
+    assert {line[0] for line in lines} == {"inspect", "run", "match", "verify", "export"}
+    for line in lines:
+        assert run(line) == 0, line
 
 
 @pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))
