@@ -12,11 +12,14 @@ from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.reading import Reading, settled
 from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.deploy.source import open_source
+from asnn_deploy.errors import InputError
 from asnn_deploy.input.data import as_images
 from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.meaning import RULES
 from asnn_deploy.ir.preprocessing import prepare
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.suggest import unknown_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,6 +43,9 @@ def load(
     zero and a dt of 1e-4.
     Raises AsnnDeployError in one line naming the file that cannot be used.
     """
+    unknown = next((rule for rule in rules if rule not in RULES), None)
+    if unknown is not None:
+        raise InputError(unknown_name("rule", unknown, RULES))
     opened = open_source(Path(source), Reading(tool, rules, dt, minimum))
     opened.deployment.close()
     return opened.graph

@@ -49,6 +49,8 @@ def load_unlabelled(
     source: Source, data_spec: str | None, split: str, limit: int | None
 ) -> tuple[Array, Array | None, str]:
     """The same for data whose labels may not be known; a network that is open to any frames settles on these."""
+    import numpy as np
+
     from asnn_deploy.errors import DataError
     from asnn_deploy.input.data import load_data, load_sequences
     from asnn_deploy.ir.preprocessing import prepare
@@ -58,7 +60,9 @@ def load_unlabelled(
         raise DataError(f"{source.path}: remembers no data; give --data NAME[:PATH]")
     data, graph = load_data(spec) if source.graph.code.kind == "image" else load_sequences(spec), source.graph
     if graph.code.kind == "sequence" and data.kind != "image":
-        source.settle(data.images[split])
+        # What is the largest, and whether only spikes enter, is asked of all data of that length.
+        alike = [x for x in data.images.values() if x.shape[1:] == data.images[split].shape[1:]]
+        source.settle(np.concatenate(alike))
         graph = source.graph
     check_data(data, graph, split, spec)
     images, labels = data.images[split][:limit], data.labels[split][:limit] if split in data.labels else None

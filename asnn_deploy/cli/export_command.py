@@ -57,11 +57,15 @@ def command(
 ) -> None:
     """Export a network: to one file (PATH ends in .nir or .onnx) or to a bundle with everything it needs."""
 
+    from asnn_deploy.errors import InputError
+
     options = chosen_settings(exporter, settings, nir_dialect, reader)
     with_source = opened_source(source, reading)
     with with_source.deployment:
-        if options.get("dialect") != PORTABLE:
+        if options.get("dialect") != PORTABLE or reading.snapped:
             settle(with_source, data_spec)
+        elif bits is not None or data_spec is not None:
+            raise InputError("--nir-dialect portable: holds neither weight bits nor data; leave out --bits and --data")
         export(with_source, exporter, out, bits, data_spec, **options)
     click.echo(f"{out}: written")
 
@@ -162,7 +166,7 @@ def is_file(exporter: Exporter, out: Path) -> bool:
 
 def quantized(source: Source, bits: int | None, data_spec: str | None) -> DeployGraph:
     """The graph with its integer version's choices: the source's own, or new ones for other bits, made on data."""
-    from asnn_deploy.cli.common import load_samples, naming
+    from asnn_deploy.cli.common import load_unlabelled, naming
     from asnn_deploy.errors import DataError
     from asnn_deploy.quantize import calibrate, check_bits
 
@@ -175,5 +179,5 @@ def quantized(source: Source, bits: int | None, data_spec: str | None) -> Deploy
         return graph
     if data_spec is None and source.data is None:
         raise DataError(f"--bits {bits}: clips are chosen on data, and {source.path} remembers none; give --data")
-    images, _, _ = load_samples(source, data_spec, "train", CALIBRATION_SAMPLES)
+    images, _, _ = load_unlabelled(source, data_spec, "train", CALIBRATION_SAMPLES)
     return calibrate(graph, images, bits, graph.quantization.scales)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import json_option, source_argument
-from asnn_deploy.cli.reading import opened_source, reading_options
+from asnn_deploy.cli.reading import opened_source, reading_options, settle_without_data
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Reading
@@ -28,6 +28,8 @@ def command(source: Path, json_file: Path | None, reading: Reading) -> None:
 
     opened = opened_source(source, reading)
     with opened.deployment:
+        if reading.snapped:
+            settle_without_data(opened)
         result = inspection(opened.graph)
     write_json(json_file, result)
     steps = "any number of" if result["time_steps"] is None else result["time_steps"]

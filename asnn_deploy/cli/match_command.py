@@ -10,6 +10,8 @@ import click
 from asnn_deploy.cli.common import json_option
 
 if TYPE_CHECKING:
+    from asnn_deploy.deploy.reading import Foreign
+    from asnn_deploy.ir.graph import DeployGraph
     from asnn_deploy.match.search import Candidate
 
 
@@ -39,7 +41,6 @@ def command(
     Every layer is fed what was recorded of those before it. Exit code 1 if the best rules differ beyond rounding.
     """
     from asnn_deploy.cli.common import write_json
-    from asnn_deploy.conventions import meaning
     from asnn_deploy.deploy.exporters import EXPORTERS
     from asnn_deploy.errors import InputError
     from asnn_deploy.match.recording import read_recording
@@ -49,18 +50,33 @@ def command(
     file = exporter.foreign(source)
     if file is None:
         raise InputError(f"{source}: was written by asnn-deploy and states its own rules; nothing is to be found")
-    if dt is not None:
-        meaning(dt=dt)
-    graph = file.graph(meaning("nir"))
+    if out is not None and out.suffix != ".nir":
+        raise InputError(f"--out {out}: a NIR file ends in .nir")
+    graph = first_graph(file, dt)
     recording = read_recording(recording_file, graph, file.nodes, batch_first)
     names = {layer: node for node, layer in file.nodes.items()}
-    found = Search(file.graph, recording, names, dt, file.time_step, file.kinds).best()
+    found = Search(file.graph, recording, names, dt, file.time_step, file.kinds, graph).best()
     print_candidates(found)
     write_json(json_file, {"best": found[0].to_json(), "candidates": [c.to_json() for c in found]})
     if out is not None:
         exporter.restate(source, out, found[0].meaning)
         click.echo(f"{out}: written, with these rules in it")
     return 0 if found[0].exact else 1
+
+
+def first_graph(file: Foreign, dt: float | None) -> DeployGraph:
+    """The network by NIR's own rules, at the first time step at which its delays are whole steps."""
+    from asnn_deploy.conventions import meaning
+    from asnn_deploy.errors import GraphError
+    from asnn_deploy.match.search import TIME_STEPS
+
+    tried = [step for step in (dt, file.time_step) if step is not None] or [*TIME_STEPS]
+    for step in tried[:-1]:
+        try:
+            return file.graph(meaning("nir", dt=step))
+        except GraphError:
+            continue
+    return file.graph(meaning("nir", dt=tried[-1]))
 
 
 def print_candidates(found: list[Candidate]) -> None:
@@ -72,8 +88,15 @@ def print_candidates(found: list[Candidate]) -> None:
     nodes = [layer.node for layer in best.layers]
     table(
         f"{best.compared:,} spikes compared; {ties} of {len(found)} meanings fit best",
-        ["meaning", "differing", "within rounding", *nodes],
-        [(c.meaning.in_words(), f"{c.differing:,}", f"{c.within_rounding:,}", *counts(c)) for c in found],
+        ["meaning", "differing", "within rounding", "potentials", *nodes],
+        [
+            (
+                c.meaning.in_words(),
+                *(f"{n:,}" for n in (c.differing, c.within_rounding, c.potentials_differing)),
+                *counts(c),
+            )
+            for c in found
+        ],
     )
     first = best.first
     if first is None:
@@ -88,5 +111,7 @@ def print_candidates(found: list[Candidate]) -> None:
 
 
 def counts(candidate: Candidate) -> list[Any]:
-    """How many spikes of each layer differ."""
-    return [f"{layer.differing:,}" for layer in candidate.layers]
+    """How many spikes differ, within rounding too; how many potentials; and how many spikes of each layer."""
+    each = [layer.differing for layer in candidate.layers]
+    totals = candidate.differing, candidate.within_rounding, candidate.potentials_differing
+    return [f"{count:,}" for count in (*totals, *each)]

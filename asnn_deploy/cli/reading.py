@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 TOOLS = ("snntorch", "norse", "sinabs", "spikingjelly", "rockpool", "spyx", "nengo", "lava-dl", "nir")
 """Held to the files in `asnn_deploy/conventions/` by a test, so that --help need not read them."""
 RESETS = ("subtract", "delayed-subtract", "zero", "delayed-zero", "leftover-subtract", "early-subtract", "none")
+UPDATES = ("integrated", "added", "relaxing", "dividing", "unit", "decaying")
 ONLY = "NIR files of other tools only. "
 OPTIONS = (
     click.option("--from", "tool", metavar="TOOL", help=f"{ONLY}The tool that made it: {', '.join(TOOLS)}."),
@@ -25,7 +25,7 @@ OPTIONS = (
     click.option("--integration", metavar="euler|exponential", help=f"{ONLY}How a step is integrated."),
     click.option("--fires", metavar="above|at", help=f"{ONLY}Above the threshold only, or at it too."),
     click.option("--spikes", metavar="one|many", help=f"{ONLY}How often a neuron may fire in a step."),
-    click.option("--update", metavar="RULE", help=f"{ONLY}How inputs enter: integrated, added, relaxing or decaying."),
+    click.option("--update", metavar="RULE", help=f"{ONLY}How inputs enter: {', '.join(UPDATES)}."),
     click.option("--minimum", type=float, help=f"{ONLY}Lower bound of membrane potentials (Sinabs: min_v_mem)."),
     click.option("--node", "nodes", multiple=True, metavar="NODE:RULE=VALUE", help=f"{ONLY}A rule of one node only."),
     click.option("--round-delays", is_flag=True, help=f"{ONLY}Take delays as the nearest whole steps."),
@@ -86,11 +86,11 @@ def settle_without_data(source: Source) -> None:
     Raises InputError if no number of steps was.
     """
     from asnn_deploy.errors import InputError
-    from asnn_deploy.ir.inputs import SequenceInput
 
-    graph = source.graph
-    if graph.any_length:
-        raise InputError(f"{source.path}: takes sequences of any length; give --data npz:FILE or --time-steps T")
-    if isinstance(graph.code, SequenceInput) and not graph.code.stated:
-        click.echo("note: spikes are taken to enter, 0 or 1; give --data npz:FILE if something else does", err=True)
-        source.deployment.graph = replace(graph, code=replace(graph.code, values="spikes", most=1.0, stated=True))
+    if source.graph.any_length:
+        raise InputError(
+            f"{source.path}: takes sequences of any length; say --time-steps T, or give the data there are"
+        )
+    if not getattr(source.graph.code, "stated", True):
+        click.echo("note: spikes are taken to enter, 0 or 1", err=True)
+    source.settle_for_spikes()

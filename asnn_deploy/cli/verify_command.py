@@ -57,6 +57,7 @@ def command(
         labels: Array | None = None
         if recording is not None and data_spec is None:
             opened.settle(recording.samples)
+            opened.graph.code.check(recording.samples, opened.graph.input_shape, f"--recording {recording_file}")
             images = recording.samples[:limit].astype(opened.graph.code.dtype)
         else:
             images, labels, _ = load_unlabelled(opened, data_spec, "test", limit)
@@ -99,6 +100,8 @@ def recorded(source: Source, path: Path, batch_first: bool) -> Recording:
 
     if source.foreign is None:
         raise InputError(f"--recording {path}: {source.path} is not a NIR file of another tool")
+    if source.graph.code.kind == "image":
+        raise InputError(f"--recording {path}: holds what the network itself was fed; leave --coding out")
     return read_recording(path, source.graph, source.foreign.nodes, batch_first)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from asnn_deploy.analysis.order_free import snap
 from asnn_deploy.conventions import load_convention, meaning
 from asnn_deploy.errors import GraphError, InputError
 from asnn_deploy.input.coding import input_code
@@ -16,7 +15,7 @@ from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.ir.images import PIXEL_MAX, InputCode
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Scale
-from asnn_deploy.ir.meaning import RULES, Meaning
+from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.suggest import unknown_name
@@ -76,9 +75,9 @@ class Reading:
     coding: str | None = None
 
     @property
-    def says_meaning(self) -> bool:
-        """Whether it says anything of the rules."""
-        return any((self.tool, self.dt is not None, self.minimum is not None, self.nodes, *self.rules.values()))
+    def says_anything(self) -> bool:
+        """Whether it says anything at all."""
+        return any(self.rules.values()) or replace(self, rules={}) != Reading()
 
     def meaning_of(self, file: Foreign) -> Meaning:
         """Return the rules by which to read a file: what is said, else what the file states, else its tool's.
@@ -87,17 +86,25 @@ class Reading:
         """
         stated = file.stated
         if stated is not None and not self.tool:
-            own = {rule: value for rule, value in self.rules.items() if value is not None}
-            changed = {**own, **({} if self.dt is None else {"dt": self.dt})}
-            changed |= {} if self.minimum is None else {"minimum": self.minimum}
-            changed |= {"nodes": self._layers(file)} if self.nodes else {}
-            return replace(stated, **changed)  # type: ignore[arg-type]
+            return self._over(stated, file)
         found = meaning(self.tool, dt=self.dt, minimum=self.minimum, nodes=self._layers(file), **self.rules)
         if self.tool and self.dt is None and load_convention(self.tool).dt is None:
             if file.time_step is None:
                 raise InputError(f"{self.tool} files do not hold their time step dt, and this one does not tell it")
             found = replace(found, dt=file.time_step)
         return found
+
+    def _over(self, stated: Meaning, file: Foreign) -> Meaning:
+        """The rules that a file states, with those said replaced."""
+        wanted: dict[str, Any] = {key: value for key, value in self.rules.items() if value is not None}
+        dt = stated.dt if self.dt is None else self.dt
+        said = meaning(stated.tool, dt=dt, **wanted)  # a tool's word for a reset is its own
+        own: dict[str, Any] = {key: getattr(said, key) for key in wanted}
+        if "reset" in own:
+            own["feedback_reset"] = said.feedback_reset
+        if self.minimum is not None:
+            own["minimum"] = self.minimum
+        return replace(stated, dt=said.dt, nodes=(*stated.nodes, *self._layers(file)), **own)
 
     def _layers(self, file: Foreign) -> tuple[tuple[str, str, str], ...]:
         """The rules of single nodes, by the names of their layers. Raises InputError for a node that is not there."""
@@ -124,11 +131,6 @@ def settled(graph: DeployGraph, samples: Array) -> DeployGraph:
 def is_settled(graph: DeployGraph) -> bool:
     """Return whether it is known what enters, and how many steps."""
     return not graph.any_length and getattr(graph.code, "stated", True)
-
-
-def snapped(graph: DeployGraph) -> DeployGraph:
-    """Return a settled network with its weights on order-free grids."""
-    return snap(graph)
 
 
 def coded(graph: DeployGraph, coding: str, time_steps: int | None) -> DeployGraph:
@@ -177,6 +179,3 @@ def doubts(graph: DeployGraph) -> list[str]:
                 "the file was likely written in milliseconds or in steps, or for a larger dt"
             )
     return found
-
-
-__all__ = ["RULES", "Foreign", "Reading", "coded", "doubts", "is_settled", "settled", "snapped"]

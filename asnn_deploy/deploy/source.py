@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from asnn_deploy.analysis.order_free import snap
 from asnn_deploy.deploy.bundle import FIXED, MANIFEST, NETWORK, read_bundle
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.exporters import EXPORTERS
-from asnn_deploy.deploy.reading import Foreign, Reading, is_settled, settled, snapped
+from asnn_deploy.deploy.reading import Foreign, Reading, is_settled, settled
 from asnn_deploy.errors import BundleError, InputError
 from asnn_deploy.ir.graph import DeployGraph, check_neurons
+from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.serialize import load_graph
 from asnn_deploy.util.arrays import Array
 
@@ -46,8 +48,17 @@ class Source:
 
     def settle(self, samples: Array) -> None:
         """Take what enters, and how many steps, from samples `[N, T, ...]`, if the network is still open to both."""
-        graph = settled(self.graph, samples)
-        self.deployment.graph = snapped(graph) if self.reading.snapped and not is_settled(self.graph) else graph
+        self._become(settled(self.graph, samples))
+
+    def settle_for_spikes(self) -> None:
+        """Take spikes to enter, if the network is still open to anything. Raises GraphError if T is not known."""
+        graph = self.graph
+        if isinstance(graph.code, SequenceInput) and not graph.code.stated:
+            graph = replace(graph, code=replace(graph.code, values="spikes", most=1.0, stated=True))
+        self._become(graph.over(graph.time_steps))
+
+    def _become(self, graph: DeployGraph) -> None:
+        self.deployment.graph = snap(graph) if self.reading.snapped and not is_settled(self.graph) else graph
 
 
 def open_source(path: Path, reading: Reading | None = None) -> Source:
@@ -60,8 +71,10 @@ def open_source(path: Path, reading: Reading | None = None) -> Source:
         foreign = EXPORTERS.available("nir").foreign(path)
         if foreign is not None:
             return _open_foreign(path, foreign, reading)
-    if reading.says_meaning or reading.coding:
-        raise InputError(f"{path}: is a network of asnn-deploy, which states its own rules; leave the rules out")
+    if reading.says_anything:
+        raise InputError(
+            f"{path}: is a network of asnn-deploy and states its own rules; leave out what is for other tools' files"
+        )
     if path.is_dir():
         return _open_bundle(path) if (path / MANIFEST).exists() else _open_run(path)
     if not path.exists():
@@ -76,7 +89,7 @@ def _open_foreign(path: Path, foreign: Foreign, reading: Reading) -> Source:
     graph = reading.graph_of(foreign)
     check_neurons(graph)
     if reading.snapped and is_settled(graph):
-        graph = snapped(graph)
+        graph = snap(graph)
     return Source(path, "nir", Deployment(graph), None, {}, foreign, reading)
 
 

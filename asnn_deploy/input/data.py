@@ -95,6 +95,8 @@ def load_sequences(spec: str) -> Data:
     frames, labels = {}, {}
     for split in ("train", "test"):
         found = split if f"x_{split}" in arrays else "test"
+        if not len(arrays[f"x_{found}"]):
+            raise DataError(f"data {spec}: x_{found} is empty")
         frames[split] = as_frames(arrays[f"x_{found}"], f"data {spec}: x_{found}")
         if f"y_{found}" not in arrays:
             continue
@@ -133,8 +135,10 @@ def as_frames(frames: Array, where: str) -> Array:
     frames = np.asarray(frames)
     if frames.ndim < 3 or 0 in frames.shape[1:]:
         raise DataError(f"{where}: frames have shape {frames.shape}; allowed: [N, T, ...]")
-    if frames.dtype.kind not in "biuf" or not np.isfinite(frames).all():
-        raise DataError(f"{where}: frames of type {frames.dtype} hold something that is not a finite number")
+    with np.errstate(over="ignore"):
+        held = frames.dtype.kind in "biuf" and np.isfinite(frames.astype(np.float32)).all()
+    if not held:
+        raise DataError(f"{where}: frames of type {frames.dtype} hold something that is not a finite float32 number")
     return frames
 
 

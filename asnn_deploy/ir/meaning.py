@@ -6,7 +6,6 @@ rules (`asnn_deploy/conventions/`). A graph that was read from such a file keeps
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
@@ -40,6 +39,10 @@ UPDATES = {
     "decaying": "inputs are added as they are; the synaptic current decays after its input is added",
 }
 """The arithmetic of inputs, in words."""
+STARTS = ("zero", "leak", "reset")
+"""Where membrane potentials begin."""
+SMALLEST, LARGEST = 2.0**-126, 2.0**127
+"""Of normal float32 numbers: IEEE 754-2019, table 3.5."""
 RULES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {"reset": RESETS, "integration": INTEGRATIONS, "fires": FIRES, "spikes": SPIKES, "update": UPDATES}
 )
@@ -78,13 +81,15 @@ class Meaning:
     assumed: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        if not 0 < self.dt < math.inf:
-            raise InputError(f"dt = {self.dt}: a time step must be positive and finite")
+        if isinstance(self.dt, bool) or not SMALLEST <= self.dt <= LARGEST:
+            raise InputError(f"dt = {self.dt}: a time step must be a positive number that float32 holds")
         for rule, words in RULES.items():
             if getattr(self, rule) not in words:
                 raise InputError(unknown_name(rule, getattr(self, rule), words))
-        if self.minimum is not None and not math.isfinite(self.minimum):
-            raise InputError(f"minimum = {self.minimum}: a lower bound of the membrane potential must be finite")
+        if self.minimum is not None and (isinstance(self.minimum, bool) or not abs(self.minimum) <= LARGEST):
+            raise InputError(f"minimum = {self.minimum}: a lower bound must be a number that float32 holds")
+        if self.start not in STARTS:
+            raise InputError(unknown_name("start", str(self.start), STARTS))
         object.__setattr__(self, "assumed", tuple(self.assumed))
         object.__setattr__(self, "nodes", tuple((str(n), str(r), str(v)) for n, r, v in self.nodes))
         for _, rule, value in self.nodes:

@@ -20,6 +20,7 @@ from asnn_deploy.ir.layers import Conv, Layer, Neuron, Pool, Synapses
 from asnn_deploy.ir.neurons.base import Firing, Parameters
 from asnn_deploy.ir.neurons.operations import Floats
 from asnn_deploy.ir.signals import grid_exponent
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.match.recording import Recording
 from asnn_deploy.match.rounding import Bounded, Rounded, sum_error
 from asnn_deploy.util.arrays import Array
@@ -171,7 +172,7 @@ def _stacked(parts: list[Any], bounded: bool) -> Any:
     return Rounded(np.stack([p.value for p in parts]), np.stack(errors))
 
 
-def _at(x: Any, t: int) -> Any:
+def _at(x: Any, t: int | slice) -> Any:
     if not isinstance(x, Rounded):
         return x[t]
     return Rounded(x.value[t], x.error[t] if x.error.ndim else x.error)
@@ -188,6 +189,8 @@ def _later(x: Any, delay: int) -> Any:
 
 def _pass(layer: Layer, inputs: list[Any], bounded: bool) -> Any:
     """What leaves a layer without state, at all steps `[T, B, ...]`."""
+    if any(len(set(table.index.tolist())) > 1 for table in layer.tables().values()):
+        return _by_step(layer, inputs, bounded)
     if not bounded:
         return _steps(lambda *x: _compute(layer, np.float32, *x), inputs)
     values = [x.value for x in inputs]
@@ -197,6 +200,19 @@ def _pass(layer: Layer, inputs: list[Any], bounded: bool) -> Any:
     reach = _steps(lambda *x: _compute(positive, np.float64, *x), [np.abs(v) + e for v, e in zip(values, errors)])
     handed = _steps(lambda *x: _compute(_without_bias(positive), np.float64, *x), errors)
     return Rounded(value, handed + sum_error(terms, reach, _grid(layer, inputs)))
+
+
+def _by_step(layer: Layer, inputs: list[Any], bounded: bool) -> Any:
+    """The same of a layer whose tables differ from step to step."""
+    found = []
+    for t in range(len(inputs[0].value if bounded else inputs[0])):
+        now = layer.with_tables(lambda table, t=t: StepTable.constant(table.at(t), 1))  # type: ignore[misc]
+        one = [_at(x, slice(t, t + 1)) for x in inputs]
+        found.append(_pass(now, one, bounded))
+    if not bounded:
+        return np.concatenate(found)
+    errors = [np.broadcast_to(x.error, x.value.shape) for x in found]
+    return Rounded(np.concatenate([x.value for x in found]), np.concatenate(errors))
 
 
 def _grid(layer: Any, inputs: list[Rounded]) -> int | None:

@@ -106,7 +106,7 @@ class Search:
     """A search over meanings.
 
     graph_of: the network by a meaning. nodes: layer name to the file's node name. dt: the time step, if it was stated;
-    told: the one that the file itself tells. kinds: of its neurons.
+    told: the one that the file itself tells. kinds: of its neurons. graph: the network by any rules.
     """
 
     def __init__(
@@ -117,9 +117,10 @@ class Search:
         dt: float | None = None,
         told: float | None = None,
         kinds: frozenset[str] = frozenset(),
+        graph: DeployGraph | None = None,
     ) -> None:
         self.graph_of, self.recording, self.nodes, self.dt, self.told = graph_of, recording, nodes, dt, told
-        self.kinds = kinds
+        self.kinds, self.graph = kinds, graph
         self.replays = {True: Replay(recording.first(FIRST_SAMPLES)), False: Replay(recording)}
         self.tried: dict[tuple[Any, ...], Candidate | None] = {}
         self.fitting: set[Meaning] = set()
@@ -199,7 +200,7 @@ class Search:
 
     def _bounds(self) -> list[float]:
         """Lower bounds of membrane potentials to try: minus a threshold, and the least that was recorded."""
-        graph = self.graph_of(meaning("nir"))
+        graph = self.graph or self.graph_of(meaning("nir"))
         heights = {float(np.max(n.parameters["threshold"].at(0))) for n in graph.spiking if "threshold" in n.parameters}
         least = {float(v.min()) for v in self.recording.potentials.values()}
         return [-height for height in sorted(heights)] + sorted(v for v in least if v < 0)

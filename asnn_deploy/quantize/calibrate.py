@@ -35,11 +35,12 @@ def calibrate(graph: DeployGraph, images: Array, bits: int = DEFAULT_BITS, scale
     images: uint8 `[N, C, H, W]`. Raises DataError where they are not what the network takes, InputError for bits or
     scales that do not exist, GraphError where the network has no integer version.
     """
-    if images.shape[1:] != graph.input_shape:
+    if graph.code.kind == "image" and images.shape[1:] != graph.input_shape:
         raise DataError(
             f"calibration images are {images.shape[1:]} (channels, height, width), "
             f"the network takes {graph.input_shape}"
         )
+    graph.code.check(images, graph.input_shape, "calibration samples")
     graph = replace(graph, quantization=Quantization(bits, scales))
     expected = run(graph, images, Record(spikes=True), BATCH)
     reached: dict[str, Array] = {INPUT: graph.code.frames(images).astype(np.uint8)}

@@ -99,6 +99,11 @@ class Neuron(Layer):
         missing = [k for k, p in known.items() if p.required and k not in self.parameters]
         if missing:
             raise GraphError(f"layer {self.name!r} ({model.name}): lacks parameter {missing[0]!r}")
+        threshold = self.parameters.get("threshold")
+        if self.spiking == "many" and threshold is not None and not threshold.values.min() > 0:
+            raise self.refuse(
+                f"threshold {float(threshold.values.min()):g}; it must be positive if several spikes are sent in a step"
+            )
         if self.reset not in model.resets:
             raise self.refuse(f"model {model.name!r} resets by {' or '.join(model.resets)}, found {self.reset!r}")
         if not (self.firing.plain or model.variants):

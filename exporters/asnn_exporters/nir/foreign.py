@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from asnn_deploy.errors import AsnnDeployError
+from asnn_deploy.errors import AsnnDeployError, InputError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.util.files import replacing
@@ -29,7 +29,7 @@ class ForeignFile:
     @property
     def stated(self) -> Meaning | None:
         """See Foreign."""
-        return self.network.metadata.get("meaning")
+        return self.network.metadata.get(MEANING)
 
     @cached_property
     def time_step(self) -> float | None:
@@ -76,6 +76,8 @@ def restate(path: Path, out: Path, meaning: Meaning) -> None:
     with replacing(out) as temporary:
         temporary.write_bytes(path.read_bytes())
         with h5py.File(temporary, "r+") as file:
+            if not isinstance(file["node"].get("metadata", file["node"]), h5py.Group):
+                raise InputError(f"{path}: its metadata are not a group, so no meaning can be written into them")
             remarks = file["node"].require_group("metadata")
             if MEANING in remarks:
                 del remarks[MEANING]

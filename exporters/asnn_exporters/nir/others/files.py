@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from asnn_deploy.conventions import tools
 from asnn_deploy.errors import AsnnDeployError, BundleError
 from asnn_deploy.ir.meaning import RESETS, Meaning
 from asnn_deploy.util.suggest import unknown_name
@@ -75,7 +76,7 @@ def _outermost(file: Any) -> Nested:
     graph = _graph(node, "", DEEPEST)
     remarks = _metadata(file.get("metadata"), DEEPEST) | dict(graph.metadata)
     if MEANING in remarks:
-        remarks["meaning"] = _meaning(remarks[MEANING])
+        remarks[MEANING] = _meaning(remarks[MEANING])
     return Nested("", graph.members, graph.edges, remarks)
 
 
@@ -208,9 +209,9 @@ def _meaning(text: Any) -> Meaning:
     """The rules that a file states."""
     try:
         values = json.loads(text)
-        found = Meaning(**{**values, "dt": float(values["dt"]), "assumed": tuple(map(str, values.get("assumed", ())))})
-        if not isinstance(found.tool, str | None):
-            raise TypeError(f"tool is {found.tool!r}, expected a name")
+        found = Meaning(**{**values, "assumed": tuple(map(str, values.get("assumed", ())))})
+        if found.tool is not None and found.tool not in tools():
+            raise ValueError(unknown_name("tool", str(found.tool), tools()))
         if found.feedback_reset is not None and found.feedback_reset not in RESETS:
             raise ValueError(unknown_name("feedback_reset", str(found.feedback_reset), RESETS))
         if found.taus not in ("as written", "times dt"):

@@ -43,7 +43,7 @@ class Network:
     """A network without nesting, whose nodes and edges fit each other.
 
     shapes: what leaves each node, for one sample and step. notes: what was assumed or dropped, in words.
-    metadata: of the whole network; "meaning" is a `Meaning` if the file states one.
+    metadata: of the whole network; under `MEANING`, a `Meaning` if the file states one.
     input, output: the names of the nodes where signals enter and leave. Other nodes of these kinds pass signals on.
     layers: of the nodes that mean the same whatever the rules of their tool.
     """
