@@ -372,8 +372,8 @@ def test_metadata_of_every_kind_is_kept_or_left_out(tmp_path):
 def test_a_stated_meaning_is_read(tmp_path):
     stated = Meaning("norse", dt=1e-3, update="relaxing", feedback_reset="zero", assumed=("spikes",))
     metadata = read_network(write(tmp_path / "n.nir", *PLAIN, {MEANING: json.dumps(stated.to_json())})).metadata
-    assert metadata["meaning"] == stated
-    assert metadata["meaning"].assumed == stated.assumed
+    assert metadata[MEANING] == stated
+    assert metadata[MEANING].assumed == stated.assumed
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,8 @@ def _meaning(text: Any) -> Meaning:
     """The rules that a file states."""
     try:
         values = json.loads(text)
+        if "dt" not in values:
+            raise KeyError("dt")
         found = Meaning(**{**values, "assumed": tuple(map(str, values.get("assumed", ())))})
         if found.tool is not None and found.tool not in tools():
             raise ValueError(unknown_name("tool", str(found.tool), tools()))
