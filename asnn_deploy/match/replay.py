@@ -18,7 +18,7 @@ from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.ir.layers import Conv, Layer, Neuron, Pool, Synapses
 from asnn_deploy.ir.neurons.base import Firing, Parameters
-from asnn_deploy.ir.neurons.operations import Floats
+from asnn_deploy.ir.neurons.operations import Floats, Membranes
 from asnn_deploy.ir.signals import grid_exponent
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.match.recording import Recording
@@ -69,11 +69,7 @@ class Following:
             return self.recorded[self.step - 1] if self.step else np.zeros_like(self.recorded[0])
         return self.recorded[self.step]
 
-    def fire(self, v: Any, threshold: Array, reset: str) -> tuple[Array, Any]:
-        """See Operations."""
-        ops: Any = self
-        spikes = self.compare(v, threshold, Firing(reset))
-        return spikes, ops.put(v, None, spikes) if reset == "zero" else ops.drop(v, threshold, spikes)
+    fire = Membranes.fire  # over `compare`, which follows
 
 
 class FollowingFloats(Following, Floats):

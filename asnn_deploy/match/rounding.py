@@ -80,11 +80,6 @@ class Bounded(Membranes):
             return np.where(v.value > 0, np.trunc(v.value / threshold), 0.0)
         return (v.value >= threshold if firing.at else v.value > threshold).astype(np.float64)
 
-    def fire(self, v: Rounded, threshold: Array, reset: str) -> tuple[Array, Rounded]:
-        """See Operations."""
-        spikes = self.compare(v, threshold, Firing(reset))
-        return spikes, self.put(v, None, spikes) if reset == "zero" else self.drop(v, threshold, spikes)
-
     def drop(self, v: Rounded, threshold: Array, spikes: Array) -> Rounded:
         """See Membranes."""
         return self._made(v.value - spikes * threshold, v.error + 2 * UNIT * np.abs(spikes * threshold))

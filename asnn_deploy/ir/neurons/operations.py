@@ -84,6 +84,13 @@ class Membranes:
             spikes, left = self._late(v, integrate(v), reset, p)
         return spikes, left if p.minimum is None else ops.hold(left, p.minimum)
 
+    def fire(self, v: Any, threshold: Any, reset: str) -> tuple[Any, Any]:
+        """See Operations. Raises UnsupportedError for what a neuron model that calls it does not know."""
+        immediate(reset)
+        ops: Any = self
+        spikes = ops.compare(v, threshold, Firing(reset))
+        return spikes, ops.put(v, None, spikes) if reset == "zero" else ops.drop(v, threshold, spikes)
+
     def settled(self, v: Any) -> Any:
         """What is left of a potential that was reset after the input of the next step, as its state holds it."""
         return v
