@@ -15,6 +15,7 @@ class Verification(Document):
 
     order_free, not_order_free: whether all layers' sums are exact in any order, and why a layer's are not.
     snapping: what training recorded of the weights' way to their grids.
+    recording: how a network of another tool compares to what that recorded; snapped: what grids changed of its spikes.
     """
 
     samples: Positive
@@ -23,6 +24,8 @@ class Verification(Document):
     order_free: bool | None = None
     not_order_free: dict[str, str | None] = Field(default_factory=dict)
     snapping: dict[str, Plain] | None = None
+    recording: dict[str, Plain] | None = None
+    snapped: dict[str, Plain] | None = None
 
     @model_validator(mode="after")
     def _every_step(self) -> Verification:

@@ -67,7 +67,7 @@ def test_a_network_without_integers_is_placed_with_a_note(tmp_path, capsys, monk
     from asnn_deploy.deploy.source import Source
 
     source = Source(tmp_path, "run", Deployment(with_product()), None, {})
-    monkeypatch.setattr("asnn_deploy.deploy.source.open_source", lambda _: source)
+    monkeypatch.setattr("asnn_deploy.deploy.source.open_source", lambda *_: source)
     assert asnn("fit", tmp_path, "--chip", "loihi2") == 1
     assert "product of signals of layer 'attention': 1 of 0" in capsys.readouterr().out
 

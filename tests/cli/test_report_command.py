@@ -20,6 +20,7 @@ GOOD = {
             "max_abs_logit_diff": 0.0,
             "accuracy": None,
             "first_divergence": None,
+            "rounding": None,
             "layers": [{"name": "conv1", "per_step_mismatches": [0, 0, 0], "per_step_spikes": [1, 2, 3]}],
         }
     },
