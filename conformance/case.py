@@ -104,7 +104,7 @@ def fill_shapes(graph: Any, shapes: dict[str, tuple[int, ...]]) -> Any:
 def write_graph(path: Path, graph: Any) -> None:
     """Write the graph with `nir.write`, arrays without axes given one of length 1.
 
-    Without compression, which would make every small array a chunk of its own and the files six times as large.
+    Without compression, which would make every small array a separate chunk and the files six times as large.
     """
     for node in graph.nodes.values():
         for name, value in vars(node).items():

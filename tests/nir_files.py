@@ -147,11 +147,11 @@ FAULTY_NETWORKS = {
     ),
     "no input": (
         ({"fc": affine(3, 3), "out": node("Output", shape=[3])}, [("fc", "out")]),
-        "the network has no Input of its own; add a node of type Input",
+        "the network has no free Input; add a node of type Input",
     ),
     "input that is fed": (
         _edges(PLAIN, ("lif2", "input")),
-        "the network has no Input of its own; each of 'input' is fed by others",
+        "the network has no free Input; each of 'input' is fed by others",
     ),
     "nested graph with two outputs": (
         between(

@@ -89,7 +89,7 @@ def settle_without_data(source: Source) -> None:
 
     if source.graph.any_length:
         raise InputError(
-            f"{source.path}: takes sequences of any length; say --time-steps T, or give the data there are"
+            f"{source.path}: takes sequences of any length; give --time-steps T, or --data if the command has it"
         )
     if not getattr(source.graph.code, "stated", True):
         click.echo("note: spikes are taken to enter, 0 or 1", err=True)

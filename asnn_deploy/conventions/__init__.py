@@ -128,7 +128,7 @@ def meaning(
     nodes: tuple[tuple[str, str, str], ...] = (),
     **stated: str | None,
 ) -> Meaning:
-    """Return the rules of a tool, each replaced by what is stated; without a tool, those of NIR's text, reset to zero.
+    """Return the rules of a tool, each replaced by what is stated; without a tool, those of NIR's text (`nir.toml`).
 
     stated: rules by name (`ir.meaning.RULES`); those that are None are the tool's. What nobody stated is `assumed`.
     Raises InputError for an unknown tool or rule, or a time step that is not positive.
@@ -139,8 +139,6 @@ def meaning(
     unknown = next((rule for rule in given if rule not in RULES), None)
     if unknown is not None:
         raise InputError(unknown_name("rule", unknown, RULES))
-    if tool is None:
-        rules["reset"] = "zero"
     step = dt if dt is not None else convention.dt
     assumed = [] if tool else [rule for rule in RULES if rule not in given]
     if tool is None and dt is None:

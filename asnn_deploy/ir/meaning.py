@@ -41,6 +41,8 @@ UPDATES = {
 """The arithmetic of inputs, in words."""
 STARTS = ("zero", "leak", "reset")
 """Where membrane potentials begin."""
+TAUS = ("as written", "times dt")
+"""What an exporter has made of time constants."""
 SMALLEST, LARGEST = 2.0**-126, 2.0**127
 """Of normal float32 numbers: IEEE 754-2019, table 3.5."""
 RULES: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -88,8 +90,9 @@ class Meaning:
                 raise InputError(unknown_name(rule, getattr(self, rule), words))
         if self.minimum is not None and (isinstance(self.minimum, bool) or not abs(self.minimum) <= LARGEST):
             raise InputError(f"minimum = {self.minimum}: a lower bound must be a number that float32 holds")
-        if self.start not in STARTS:
-            raise InputError(unknown_name("start", str(self.start), STARTS))
+        for key, allowed in (("start", STARTS), ("taus", TAUS), ("feedback_reset", (None, *RESETS))):
+            if getattr(self, key) not in allowed:
+                raise InputError(unknown_name(key, str(getattr(self, key)), [name for name in allowed if name]))
         object.__setattr__(self, "assumed", tuple(self.assumed))
         object.__setattr__(self, "nodes", tuple((str(n), str(r), str(v)) for n, r, v in self.nodes))
         for _, rule, value in self.nodes:

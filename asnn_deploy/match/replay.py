@@ -92,7 +92,7 @@ class Replay:
 
         Raises UnsupportedError naming a layer that is fed by something later that was not recorded.
         """
-        signals: dict[str, Any] = {INPUT: self._entering(bounded)}
+        signals: dict[str, Any] = {INPUT: self._as_signal(self.recording.frames, bounded)}
         known = {name: self._as_signal(x, bounded) for name, x in self.recording.spikes.items()}
         found, fixed = {}, {INPUT, *known}
         for layer in graph.layers:
@@ -113,9 +113,6 @@ class Replay:
                 self._sums[key] = _pass(layer, inputs, bounded)
             signals[layer.name] = self._sums[key]
         return found
-
-    def _entering(self, bounded: bool) -> Any:
-        return self._as_signal(self.recording.frames, bounded)
 
     @staticmethod
     def _as_signal(x: Array, bounded: bool) -> Any:

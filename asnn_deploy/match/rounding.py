@@ -31,16 +31,12 @@ class Rounded:
     value: Array
     error: Array
 
-    @classmethod
-    def exact(cls, value: Any) -> Rounded:
-        """A number without an error."""
-        return value if isinstance(value, Rounded) else cls(np.asarray(value, np.float64), np.zeros(()))
-
 
 def sum_error(terms: int, magnitudes: Array, grid: int | None) -> Array:
-    """Return the bound on the error of float32 sums of so many terms, in any order, of such sums of magnitudes.
+    """Return the bound on the error of float32 sums, in any order of their terms.
 
-    grid: all terms are multiples of `2**grid`; sums below `2**24` of them are exact.
+    terms: how many each adds up; magnitudes: the sum of their magnitudes. grid: all terms are multiples of `2**grid`;
+    sums below `2**24` of them are exact.
     """
     share = terms * UNIT
     errors = magnitudes * (share / (1 - share))

@@ -78,7 +78,7 @@ def build(
         arithmetic=graph.arithmetic,
         samples=counts.samples,
         time_steps=counts.time_steps,
-        conventions=dict(CONVENTIONS),
+        conventions={**CONVENTIONS, **meaning_of(graph)},
         accuracy=counts.accuracy if accuracy is None else float(accuracy),
         input=_input(graph, counts),
         layers=tuple(_layer(layer) for layer in counts.layers),
@@ -96,6 +96,11 @@ def build(
         quantization=None if quantization is None else _plain(IntegerNetwork, quantization),
         verify=verify,
     )
+
+
+def meaning_of(graph: DeployGraph) -> dict[str, str]:
+    """Return by which rules a network of another tool was read, as a convention of its report."""
+    return {} if graph.meaning is None else {"meaning": f"The network was read {graph.meaning.in_words()}."}
 
 
 D = TypeVar("D", bound=Document)

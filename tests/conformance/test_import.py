@@ -1,7 +1,6 @@
 """Every conformance case is read as its tool means it: 0 spikes differ, and match finds the tool from them alone."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from asnn_deploy.deploy.exporters import EXPORTERS
 from asnn_deploy.deploy.reading import Reading, settled
 from asnn_deploy.deploy.source import open_source
 from asnn_deploy.engine.runner import run
+from asnn_deploy.ir.meaning import RESETS, RULES
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.match.recording import read_recording
 from asnn_deploy.match.replay import Replay
@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
 from reading import CASES, NOT_READ, facts, names, told
 
 READ = [case for case in names() if case not in NOT_READ]
-POTENTIALS = {"after the reset": "after"}
 
 
 def opened(case):
@@ -52,7 +51,7 @@ def test_match_names_the_tool_among_what_fits(case):
 
 
 @pytest.mark.parametrize("case", [case for case in READ if case.endswith("-raw")])
-def test_potentials_without_a_rounding_bound_would_be_wrong(case):
+def test_the_rounding_bound_holds_what_was_rounded(case):
     """Weights off the grid round, and the bound that explains differing spikes is never below what they rounded."""
     graph, recording = opened(case)
     replay = Replay(recording)
@@ -69,10 +68,16 @@ def test_a_case_that_is_not_read_is_in_the_cases_and_says_why():
 
 
 @pytest.mark.parametrize("tool", tools())
-def test_a_convention_is_whole(tool):
+def test_every_convention_states_rules_that_there_are(tool):
     convention = load_convention(tool)
-    assert meaning(tool, dt=convention.dt or 1e-3).tool == tool
-    assert replace(meaning(tool, dt=1e-3), dt=1e-3).rules["dt"] == 1e-3
+    found = meaning(tool)
+    assert (found.tool, found.taus, found.start) == (tool, convention.taus, convention.start)
+    assert found.assumed == ()
+    for word in {*RESETS, *convention.resets}:
+        said = meaning(tool, reset=word)
+        own = convention.resets.get(word)
+        assert (said.reset, said.feedback_reset) == ((own.others, own.feedback) if own else (word, None))
+    assert set(convention.options) <= {*RULES, "minimum"}
 
 
 def test_settling_is_what_opening_does():

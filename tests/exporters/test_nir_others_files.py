@@ -125,19 +125,19 @@ FILES = {
     "missing": (lambda path: None, "no such file"),
     "folder": (lambda path: path.mkdir(), "not a file; expected a .nir file"),
     "empty": (lambda path: path.write_bytes(b""), "is empty; export it again"),
-    "text": (lambda path: path.write_text("nodes: []"), "not a NIR file (it is no HDF5 file)"),
+    "text": (lambda path: path.write_text("nodes: []"), "not a NIR file (it is not an HDF5 file)"),
     "Git LFS": (
         pointer,
-        "not a NIR file (it is no HDF5 file): it is a Git LFS pointer, which stands for the file; run `git lfs pull`",
+        "not a NIR file (it is not an HDF5 file): it is a Git LFS pointer, which stands for the file; run `git lfs pull`",
     ),
     "zip": (
         archive,
-        "not a NIR file (it is no HDF5 file): it is a zip archive, as torch.save writes them; export the network with "
+        "not a NIR file (it is not an HDF5 file): it is a zip archive, as torch.save writes them; export the network with "
         "nir.write",
     ),
     "pickle": (
         lambda path: path.write_bytes(pickle.dumps({"nodes": []})),
-        "not a NIR file (it is no HDF5 file): it is a Python pickle; export the network with nir.write",
+        "not a NIR file (it is not an HDF5 file): it is a Python pickle; export the network with nir.write",
     ),
     "cut off": (cut, "bytes are there; copy or export it again"),
     "scribbled over": (scribbled, "cannot be read"),

@@ -464,3 +464,13 @@ def test_weights_are_shared_by_all_readings(network):
     assert one.by_name["fc1"] is other.by_name["fc1"]
     assert one != other
     assert one.dt == one.meaning.dt == 1e-4
+
+
+def test_dividing_by_a_time_constant_keeps_to_the_integration(network):
+    """The divisor is what a step takes, by Euler's method and by exact integration."""
+    lif = node("LIF", tau=[3e-4], v_threshold=[1.0], r=[1.0])
+    for integration, taken in (("euler", 1 / 3), ("exponential", -np.expm1(-1 / 3))):
+        meaning = Meaning(update="dividing", integration=integration)
+        tables = graph_of(network(*chain((1,), (1,), lif)), meaning).by_name["0"].parameters
+        np.testing.assert_allclose(1 / tables["steps"].at(0), taken, rtol=1e-6)
+        np.testing.assert_allclose(tables["rate"].at(0), taken, rtol=1e-6)

@@ -222,7 +222,7 @@ def test_no_file_a_folder_and_a_text(tmp_path):
     assert refused(tmp_path / "none.nir") == "no such file"
     assert refused(tmp_path) == "not a file; expected a .nir file"
     (tmp_path / "text.nir").write_text("hello")
-    assert refused(tmp_path / "text.nir") == "not a NIR file (it is no HDF5 file)"
+    assert refused(tmp_path / "text.nir") == "not a NIR file (it is not an HDF5 file)"
 
 
 def test_hdf5_without_nir(tmp_path):

@@ -28,7 +28,7 @@ CODINGS = {
 """The fewest and the most steps of each."""
 FIRING = ("lif", "if", "cuba-lif")
 FOREIGN = ("relaxing-lif", "relaxing-cuba-lif", "relaxing-li")
-"""Models that only networks of other tools have, and what else only they have of its own:"""
+"""Models and parameters that only networks of other tools have."""
 FOREIGN_PARAMETERS = ("reset_potential", "minimum", "initial")
 RANGES = {
     "leak": (0.2, 1.0),

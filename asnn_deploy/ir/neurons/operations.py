@@ -66,7 +66,7 @@ class Operations(Protocol[V]):
 
 
 class Membranes:
-    """`membrane`, written once for every reading that runs: over `fire`, and over four operations of its own.
+    """`membrane` for every backend that runs neurons, made of `fire` and of four smaller operations.
 
     compare   spikes where v lies above its threshold, or at it; or how many thresholds fit into v
     drop      v, less a threshold for each spike

@@ -246,7 +246,7 @@ class Nodes(Membranes):
 
 
 def fits(threshold: Array, times: int) -> Array:
-    """Return the smallest float32 potentials into which thresholds fit so many times, as float32 divides."""
+    """Return the smallest float32 potentials that, divided in float32, hold a threshold `times` times."""
     found = (threshold.astype(np.float64) * times).astype(np.float32)
     down, up = np.float32(-np.inf), np.float32(np.inf)
     while True:

@@ -147,7 +147,7 @@ def from_nir(graph: Any) -> dict[str, Node]:
     sources: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for source, target in graph.edges:
         sources[target].append(source)
-    # NIR's reader gives loose ends an Input or Output of its own.
+    # NIR's reader puts an Input or Output of its making at loose ends.
     for name in graph.inputs:
         if name != INPUT and not name.startswith(f"{INPUT}.t"):
             raise BundleError(f"node {next(b for a, b in graph.edges if a == name)!r} has no input")

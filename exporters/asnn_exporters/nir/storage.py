@@ -130,7 +130,7 @@ def obvious_problem(path: Path) -> str | None:
         if path.stat().st_size == 0:
             return "is empty; export it again"
         if not h5py.is_hdf5(path):
-            return f"not a NIR file (it is no HDF5 file){_foreign(path)}"
+            return f"not a NIR file (it is not an HDF5 file){_foreign(path)}"
         h5py.File(path, "r").close()
     except OSError as error:
         lengths = re.search(r"eof = (\d+),.* stored_eof = (\d+)", str(error))
@@ -141,7 +141,7 @@ def obvious_problem(path: Path) -> str | None:
 
 
 def _foreign(path: Path) -> str:
-    """What a file that is no HDF5 file is, where its first bytes tell, and the remedy."""
+    """What a file is that is not an HDF5 file, where its first bytes tell, and the remedy."""
     with path.open("rb") as file:
         start = file.read(64)
     found = next((what for first, what in FOREIGN.items() if start.startswith(first)), None)

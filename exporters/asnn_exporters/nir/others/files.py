@@ -12,7 +12,7 @@ import numpy as np
 
 from asnn_deploy.conventions import tools
 from asnn_deploy.errors import AsnnDeployError, BundleError
-from asnn_deploy.ir.meaning import RESETS, Meaning
+from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.util.suggest import unknown_name
 from asnn_exporters.nir.others.fields import GRAPH, KINDS, damaged
 from asnn_exporters.nir.others.network import Node, listed, named
@@ -214,10 +214,6 @@ def _meaning(text: Any) -> Meaning:
         found = Meaning(**{**values, "assumed": tuple(map(str, values.get("assumed", ())))})
         if found.tool is not None and found.tool not in tools():
             raise ValueError(unknown_name("tool", str(found.tool), tools()))
-        if found.feedback_reset is not None and found.feedback_reset not in RESETS:
-            raise ValueError(unknown_name("feedback_reset", str(found.feedback_reset), RESETS))
-        if found.taus not in ("as written", "times dt"):
-            raise ValueError(f"taus is {found.taus!r}, allowed: as written, times dt")
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, AsnnDeployError) as error:
         raise BundleError(
             f"metadata {MEANING!r} states no rules by which to read the file ({short(error)}); write it again"

@@ -118,7 +118,7 @@ def _only(nodes: Mapping[str, Node], edges: Edges, kind: str) -> str:
         through = [name for name, node in nodes.items() if node.kind == kind]
         verb = "is fed by others" if kind == "Input" else "feeds others"
         hint = f"; each of {listed(through)} {verb}" if through else f"; add a node of type {kind}"
-        raise GraphError(f"the network has no {kind} of its own{hint}")
+        raise GraphError(f"the network has no free {kind}{hint}")
     what, remedy = (
         ("inputs", "join them to one Input, and split its signal by weights")
         if kind == "Input"

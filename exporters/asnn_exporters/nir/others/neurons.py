@@ -33,8 +33,8 @@ ONE = 2.0**-21
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One node while it is read. name: of the layer that it becomes; fields: as in the file."""
+class NeuronNode:
+    """A node and what is needed to read it. name: of the layer that it becomes; fields: as in the file."""
 
     name: str
     kind: str
@@ -98,7 +98,7 @@ def neuron_layers(node: Node, shape: Shape, meaning: Meaning, recurrent: bool) -
 
     recurrent: whether it lies in a cycle. Raises GraphError naming the node and the field.
     """
-    return READERS[node.kind](Reading(node.name, node.kind, node.fields, shape, meaning.of(node.name), recurrent))
+    return READERS[node.kind](NeuronNode(node.name, node.kind, node.fields, shape, meaning.of(node.name), recurrent))
 
 
 def unit(gain: Array) -> Array:
@@ -106,14 +106,14 @@ def unit(gain: Array) -> Array:
     return np.where(np.abs(gain - 1) < ONE, 1.0, gain)
 
 
-def _membrane(node: Reading, tau: str, current: Array | float = 1.0) -> tuple[str, dict[str, Array]]:
+def _membrane(node: NeuronNode, tau: str, current: Array | float = 1.0) -> tuple[str, dict[str, Array]]:
     """The membrane of a node: "" or "relaxing-", and its parameters; current: the factor on what it reads."""
     leak, taken = node.decay(tau)
     r, v_leak = node.value("r", 1.0), node.value("v_leak", 0.0)
     if node.meaning.update in RELAXING:
         inside = (r * current == 1).all()
         apart = {} if inside else {"gain": unit(taken * r * current)}
-        steps = node.value(tau) / node.dt
+        steps = 1 / taken
         exact = np.frexp(steps.astype(np.float32))[0] == 0.5  # multiplying by a power of two is dividing by one
         if node.meaning.update == "dividing" and not exact.all():
             apart["steps"] = steps
@@ -122,7 +122,7 @@ def _membrane(node: Reading, tau: str, current: Array | float = 1.0) -> tuple[st
     return "", {"leak": leak, "gain": unit(unit(gain) * current), "bias": v_leak * taken}
 
 
-def _current(node: Reading) -> tuple[Array, Array, Array | float]:
+def _current(node: NeuronNode) -> tuple[Array, Array, Array | float]:
     """A synaptic current: what a step leaves and takes, and the factor on it that its membrane reads."""
     leak, taken = node.decay("tau_syn")
     w_in = node.value("w_in", 1.0)
@@ -132,19 +132,19 @@ def _current(node: Reading) -> tuple[Array, Array, Array | float]:
     return leak, taken, factor.get(node.meaning.update, jumps)
 
 
-def _lif(node: Reading) -> list[Layer]:
+def _lif(node: NeuronNode) -> list[Layer]:
     form, parameters = _membrane(node, "tau")
     return [node.layer(f"{form}lif", parameters)]
 
 
-def _li(node: Reading) -> list[Layer]:
+def _li(node: NeuronNode) -> list[Layer]:
     form, parameters = _membrane(node, "tau")
     if node.meaning.update == "decaying":  # a current by itself: it decays after its input, too
         parameters["gain"] = parameters["leak"]
     return [node.layer(f"{form}li", parameters)]
 
 
-def _cuba_lif(node: Reading) -> list[Layer]:
+def _cuba_lif(node: NeuronNode) -> list[Layer]:
     leak, taken, factor = _current(node)
     form, parameters = _membrane(node, "tau_mem", factor)
     # A current is not divided: no tool does.
@@ -152,7 +152,7 @@ def _cuba_lif(node: Reading) -> list[Layer]:
     return [node.layer(f"{form}cuba-lif", {**own, **parameters})]
 
 
-def _cuba_li(node: Reading) -> list[Layer]:
+def _cuba_li(node: NeuronNode) -> list[Layer]:
     leak, taken, factor = _current(node)
     form, parameters = _membrane(node, "tau_mem", factor)
     one = np.ones(())
@@ -161,28 +161,28 @@ def _cuba_li(node: Reading) -> list[Layer]:
     return [current, node.layer(f"{form}li", parameters)]
 
 
-def _integrated(node: Reading) -> Array:
+def _integrated(node: NeuronNode) -> Array:
     """The gain of a membrane without a leak."""
     r = node.value("r", 1.0)
     as_is = node.meaning.update in ("added", "decaying", "unit") or node.meaning.taus == "times dt"
     return r if as_is else unit(r * node.dt)
 
 
-def _if(node: Reading) -> list[Layer]:
+def _if(node: NeuronNode) -> list[Layer]:
     return [node.layer("if", {"gain": _integrated(node)})]
 
 
-def _i(node: Reading) -> list[Layer]:
+def _i(node: NeuronNode) -> list[Layer]:
     return [node.layer("li", {"leak": np.ones(()), "gain": _integrated(node)})]
 
 
-def _threshold(node: Reading) -> list[Layer]:
+def _threshold(node: NeuronNode) -> list[Layer]:
     """A neuron that forgets everything: NIR's Threshold is 1 above its threshold and has no state."""
     parameters = {"leak": np.zeros(()), "gain": np.ones(()), "threshold": node.value("threshold")}
     return [constant_neuron(node.name, "lif", parameters, node.shape, "zero")]
 
 
-READERS: dict[str, Callable[[Reading], list[Layer]]] = {
+READERS: dict[str, Callable[[NeuronNode], list[Layer]]] = {
     "IF": _if,
     "LIF": _lif,
     "CubaLIF": _cuba_lif,

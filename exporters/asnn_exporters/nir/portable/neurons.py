@@ -16,7 +16,7 @@ from asnn_deploy.ir.granularity import over
 from asnn_deploy.ir.layers import Neuron, Shape, constant_neuron
 from asnn_deploy.util.arrays import Array
 from asnn_exporters.nir.others.network import Node
-from asnn_exporters.nir.others.neurons import Reading, unit
+from asnn_exporters.nir.others.neurons import NeuronNode, unit
 from asnn_exporters.nir.portable.forms import in_form, in_units
 from asnn_exporters.nir.portable.population import KINDS, Population, span, wide
 from asnn_exporters.nir.portable.stored import Goal, stored
@@ -156,7 +156,7 @@ def _time_constant(found: Population, fields: dict[str, Array], name: str) -> Ar
 
 def decay(found: Population, tau: Array) -> tuple[Array, Array]:
     """What a step leaves, and what it takes, by the rules of the file."""
-    return Reading(found.layer.name, found.kind, {"tau": tau}, found.shape, found.target.meaning, False).decay("tau")
+    return NeuronNode(found.layer.name, found.kind, {"tau": tau}, found.shape, found.target.meaning, False).decay("tau")
 
 
 def _resistance(found: Population, taken: Array, tau: Array | None = None) -> Array:
