@@ -64,54 +64,90 @@ def write(graph: DeployGraph, path: Path, tool: str) -> None:
         print(f"{path.stem}: left out: {inexact[0]}")
 
 
-def networks(firing: dict[str, str]) -> dict[str, DeployGraph]:
-    """Return networks whose sums are exact in any order, with neurons that fire so."""
-    rng = np.random.default_rng(7)
+class Maker:
+    """Makes networks whose sums are exact in any order, with neurons that fire so; each draws its own weights."""
 
-    def constant(value: Any) -> StepTable:
-        return StepTable.constant(np.asarray(value, np.float32), 1)
+    def __init__(self, firing: dict[str, str]) -> None:
+        self.firing, self.rng = firing, np.random.default_rng(7)
 
-    def weight(*shape: int, scale: float = 2.0) -> StepTable:
+    def weight(self, *shape: int, scale: float = 2.0) -> StepTable:
         fan = int(np.prod(shape[1:]))
-        return constant(np.round(rng.normal(1.3 * scale / fan, 1.6 * scale / np.sqrt(fan), shape) * 64) / 64)
+        drawn = self.rng.normal(1.3 * scale / fan, 1.6 * scale / np.sqrt(fan), shape)
+        return constant(np.round(drawn * 64) / 64)
 
-    def bias(size: int) -> StepTable:
-        return constant(np.round(rng.normal(0.03, 0.06, size) * 64) / 64)
+    def bias(self, size: int) -> StepTable:
+        return constant(np.round(self.rng.normal(0.03, 0.06, size) * 64) / 64)
 
-    def neuron(name: str, model: str = "lif", **parameters: Any) -> Neuron:
-        return Neuron(name, model, {key: constant(value) for key, value in parameters.items()}, **firing)
+    def neuron(self, name: str, model: str = "lif", **parameters: Any) -> Neuron:
+        return Neuron(name, model, {key: constant(value) for key, value in parameters.items()}, **self.firing)
 
-    def chain(shape: tuple[int, ...], layers: Iterable[Layer]) -> DeployGraph:
-        return DeployGraph.chain(shape, SequenceInput(None), [*layers, Readout("readout", constant(1 / STEPS))])
+    def lif(self, name: str) -> Neuron:
+        return self.neuron(name, leak=0.5, gain=1, threshold=1)
 
-    def dense(one: Neuron, two: Neuron) -> DeployGraph:
-        return chain((12,), [Linear("fc1", weight(16, 12), bias(16)), one, Linear("fc2", weight(5, 16)), two])
+    def dense(self, one: Neuron, two: Neuron) -> DeployGraph:
+        first = Linear("fc1", self.weight(16, 12), self.bias(16))
+        return chain((12,), [first, one, Linear("fc2", self.weight(5, 16)), two])
 
-    def linked(layers: list[Layer], *edges: Edge) -> DeployGraph:
-        return DeployGraph((12,), SequenceInput(None), (*layers, Readout("readout", constant(1))), edges)
-
-    one, two = (neuron(name, leak=0.5, gain=1, threshold=1) for name in ("lif1", "lif2"))
-    convolutional = chain(
-        (2, 8, 8),
-        [
-            Conv("conv1", weight(4, 2, 3, 3), None, padding=(1, 1)),
-            neuron("lif1", leak=0.5, gain=1, threshold=1),
+    def convolutional(self) -> DeployGraph:
+        layers = [
+            Conv("conv1", self.weight(4, 2, 3, 3), None, padding=(1, 1)),
+            self.lif("lif1"),
             Pool("pool", "average"),
-            Conv("conv2", weight(4, 4, 1, 3), bias(4), padding=(0, 1)),
-            neuron("lif2", leak=0.75, gain=1, threshold=0.5),
+            Conv("conv2", self.weight(4, 4, 1, 3), self.bias(4), padding=(0, 1)),
+            self.neuron("lif2", leak=0.75, gain=1, threshold=0.5),
             Flatten("flatten"),
-            Linear("fc", weight(5, 64, scale=3)),
-            neuron("lif3", leak=0.5, gain=1, threshold=1),
-        ],
-    )
+            Linear("fc", self.weight(5, 64, scale=3)),
+            self.lif("lif3"),
+        ]
+        return chain((2, 8, 8), layers)
+
+    def residual(self) -> DeployGraph:
+        layers = [
+            *(Linear("fc1", self.weight(8, 12)), self.lif("lif1")),
+            *(Linear("fc2", self.weight(8, 8)), Linear("skip", self.weight(8, 8)), Add("sum"), self.lif("lif2")),
+        ]
+        return linked(
+            layers,
+            *(Edge("input", "fc1"), Edge("fc1", "lif1"), Edge("lif1", "fc2"), Edge("lif1", "skip")),
+            *(Edge("fc2", "sum"), Edge("skip", "sum"), Edge("sum", "lif2"), Edge("lif2", "readout")),
+        )
+
+    def recurrent(self) -> DeployGraph:
+        layers = [
+            *(Linear("fc1", self.weight(8, 12)), Linear("w_rec", self.weight(8, 8, scale=0.7)), Add("sum")),
+            *(self.lif("lif1"), Linear("fc2", self.weight(5, 8)), self.lif("lif2")),
+        ]
+        return linked(
+            layers,
+            *(Edge("input", "fc1"), Edge("lif1", "w_rec", 1), Edge("fc1", "sum"), Edge("w_rec", "sum")),
+            *(Edge("sum", "lif1"), Edge("lif1", "fc2"), Edge("fc2", "lif2"), Edge("lif2", "readout")),
+        )
+
+
+def constant(value: Any) -> StepTable:
+    return StepTable.constant(np.asarray(value, np.float32), 1)
+
+
+def chain(shape: tuple[int, ...], layers: Iterable[Layer]) -> DeployGraph:
+    return DeployGraph.chain(shape, SequenceInput(None), [*layers, Readout("readout", constant(1 / STEPS))])
+
+
+def linked(layers: list[Layer], *edges: Edge) -> DeployGraph:
+    return DeployGraph((12,), SequenceInput(None), (*layers, Readout("readout", constant(1))), edges)
+
+
+def networks(firing: dict[str, str]) -> dict[str, DeployGraph]:
+    """Return the networks by name. In this order: their weights are drawn one after another."""
+    made = Maker(firing)
+    neuron, dense = made.neuron, made.dense
+    convolutional = made.convolutional()
     summing = tuple(replace(la, mode="sum") if isinstance(la, Pool) else la for la in convolutional.layers)
-    spread = np.linspace(0.5, 0.95, 16)
-    cuba = {"current_leak": 0.5, "leak": 0.75}
+    asnn, cuba = {"leak": 0.5, "gain": 0.5}, {"current_leak": 0.5, "leak": 0.75}
     return {
-        "asnn": dense(
-            neuron("lif1", leak=0.5, gain=0.5, threshold=0.5), neuron("lif2", leak=0.5, gain=0.5, threshold=0.25)
+        "asnn": dense(neuron("lif1", **asnn, threshold=0.5), neuron("lif2", **asnn, threshold=0.25)),
+        "leaks": dense(
+            neuron("lif1", leak=np.linspace(0.5, 0.95, 16), gain=1, threshold=1), neuron("lif2", leak=0.75, gain=1)
         ),
-        "leaks": dense(neuron("lif1", leak=spread, gain=1, threshold=1), neuron("lif2", leak=0.75, gain=1)),
         "if": dense(neuron("if1", "if", gain=1, threshold=2), neuron("if2", "if", gain=1, threshold=1.5)),
         "cuba": dense(
             neuron("lif1", "cuba-lif", **cuba, gain=1, threshold=3),
@@ -119,22 +155,8 @@ def networks(firing: dict[str, str]) -> dict[str, DeployGraph]:
         ),
         "conv": convolutional,
         "sums": replace(convolutional, layers=summing),
-        "residual": linked(
-            [
-                *(Linear("fc1", weight(8, 12)), one, Linear("fc2", weight(8, 8)), Linear("skip", weight(8, 8))),
-                *(Add("sum"), two),
-            ],
-            *(Edge("input", "fc1"), Edge("fc1", "lif1"), Edge("lif1", "fc2"), Edge("lif1", "skip")),
-            *(Edge("fc2", "sum"), Edge("skip", "sum"), Edge("sum", "lif2"), Edge("lif2", "readout")),
-        ),
-        "recurrent": linked(
-            [
-                *(Linear("fc1", weight(8, 12)), Linear("w_rec", weight(8, 8, scale=0.7)), Add("sum"), one),
-                *(Linear("fc2", weight(5, 8)), two),
-            ],
-            *(Edge("input", "fc1"), Edge("lif1", "w_rec", 1), Edge("fc1", "sum"), Edge("w_rec", "sum")),
-            *(Edge("sum", "lif1"), Edge("lif1", "fc2"), Edge("fc2", "lif2"), Edge("lif2", "readout")),
-        ),
+        "residual": made.residual(),
+        "recurrent": made.recurrent(),
     }
 
 

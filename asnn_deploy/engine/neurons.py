@@ -13,7 +13,6 @@ from asnn_deploy.engine.signals import potential_type, signal_type
 from asnn_deploy.ir.fixed_point import largest
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.neurons.firing import IMMEDIATE
 from asnn_deploy.ir.neurons.program import Op, program
 from asnn_deploy.util.arrays import Array
 
@@ -34,7 +33,7 @@ def prepared(graph: DeployGraph, neuron: Neuron) -> LIF | Machine:
 
 def lif(graph: DeployGraph, neuron: Neuron) -> LIF | None:
     """Return LIF neurons for their own kernel; None if it does not know their reset, or its registers may overflow."""
-    if not (neuron.firing.plain and neuron.reset in IMMEDIATE and LIF_PARAMETERS.issuperset(neuron.parameters)):
+    if not (neuron.firing.usual and LIF_PARAMETERS.issuperset(neuron.parameters)):
         return None
     kind = potential_type(graph)
     steps = [{"bias": np.zeros((), kind), "gain_shift": np.zeros((), kind), **p} for p in parameters(graph, neuron)]

@@ -17,7 +17,8 @@ from asnn_deploy.engine.dense import ConvKernel, LinearKernel, pool
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.ir.graph import INPUT, DeployGraph, Edge
 from asnn_deploy.ir.layers import Conv, Layer, Neuron, Pool, Synapses
-from asnn_deploy.ir.neurons.base import Firing, Parameters
+from asnn_deploy.ir.neurons.base import Parameters
+from asnn_deploy.ir.neurons.firing import Firing
 from asnn_deploy.ir.neurons.operations import Floats, Membranes
 from asnn_deploy.ir.signals import grid_exponent
 from asnn_deploy.ir.step_table import StepTable

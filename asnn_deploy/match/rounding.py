@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from asnn_deploy.ir.neurons.base import Firing
+from asnn_deploy.ir.neurons.firing import Firing
 from asnn_deploy.ir.neurons.operations import Membranes
 from asnn_deploy.ir.signals import FLOAT32_BITS
 from asnn_deploy.util.arrays import Array

@@ -15,8 +15,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from asnn_deploy.errors import GraphError, UnsupportedError
-from asnn_deploy.ir.neurons.firing import IMMEDIATE as IMMEDIATE
-from asnn_deploy.ir.neurons.firing import Firing as Firing
+from asnn_deploy.ir.neurons.firing import IMMEDIATE, Firing
 from asnn_deploy.ir.step_table import StepTable
 
 if TYPE_CHECKING:

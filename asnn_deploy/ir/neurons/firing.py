@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+IMMEDIATE = ("subtract", "zero")
+"""The resets that take place in the step of the spike."""
+
 
 class Firing(str):
     """How a neuron resets (the text itself, one of `ir.meaning.RESETS`), when it fires and how often in a step.
@@ -23,6 +26,7 @@ class Firing(str):
         """Whether it fires once a step, above its threshold."""
         return not (self.at or self.many)
 
-
-IMMEDIATE = ("subtract", "zero")
-"""The resets that take place in the step of the spike."""
+    @property
+    def usual(self) -> bool:
+        """Whether it fires so and resets in that step, which every backend knows."""
+        return self.plain and self in IMMEDIATE

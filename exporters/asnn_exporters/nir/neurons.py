@@ -146,7 +146,7 @@ class Nodes(Membranes):
         self.used["compared"] += 1
         role = "before" if first else "potential"
         potential = self.joined(v, role) if v else self.u.scale(self.layer, self.t, role, [self.x], 0.0)
-        if firing.plain and firing in IMMEDIATE:
+        if firing.usual:
             if threshold.default is None:
                 return (
                     self.u.table("Threshold", self.layer, threshold.key, self.t, [potential], self._role("spikes")),
@@ -201,9 +201,8 @@ class Nodes(Membranes):
 
     def hold_unread(self, known: Mapping[str, Table]) -> None:
         """Write down the parameters of the layer that this step did not read."""
-        plain = self.layer.firing.plain and self.layer.reset in IMMEDIATE
         for key, table in known.items():
-            carried = key == "threshold" and plain and self.used["spikes"]
+            carried = key == "threshold" and self.layer.firing.usual and self.used["spikes"]
             if table.default is None and not self.used[key] and not carried:
                 self.u.table("Scale", self.layer, key, self.t, [self.x], key)
 

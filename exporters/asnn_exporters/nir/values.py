@@ -15,7 +15,7 @@ import numpy as np
 from asnn_deploy.ir.granularity import collapse, spread
 from asnn_deploy.ir.layers import LAYERS, Conv, Layer, Shape
 from asnn_deploy.ir.neurons import MODELS, NeuronModel
-from asnn_deploy.ir.neurons.firing import IMMEDIATE
+from asnn_deploy.ir.neurons.firing import Firing
 from asnn_deploy.ir.neurons.program import COMPARISONS, recorded
 from asnn_deploy.util.arrays import Array
 
@@ -33,9 +33,9 @@ def carrier(kind: str, table: str, model: str = "", keys: Iterable[str] = (), us
 
 
 def usual(fields: Mapping[str, Any]) -> bool:
-    """Return whether neurons with these fields fire as NIR's `Threshold` does, and reset at once."""
-    firing = fields.get("comparison", "above"), fields.get("spiking", "one")
-    return firing == ("above", "one") and fields.get("reset", "subtract") in IMMEDIATE
+    """Return whether a layer's fields say that its neurons fire as NIR's `Threshold` does, and reset at once."""
+    at, many = fields.get("comparison", "above") == "at", fields.get("spiking", "one") == "many"
+    return Firing(fields.get("reset", "subtract"), at, many).usual
 
 
 def thresholds(model: NeuronModel, keys: Iterable[str]) -> set[str]:

@@ -21,7 +21,6 @@ from asnn_deploy.errors import BundleError, DataError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.inputs import LARGEST_COUNT
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.neurons.firing import IMMEDIATE
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 from asnn_targets.nir.file import Label, kind_of, label_of, load, sources_of, topological_order
@@ -120,7 +119,7 @@ class NIRSession(Session):
 
     def after_reset(self, neuron: Neuron, fired: Array, potential: Array) -> Array:
         """The membrane potential after the reset, from that before it and the spikes, `[T, B, ...]`."""
-        if not neuron.firing.plain or neuron.reset not in IMMEDIATE or SPECIAL & set(neuron.parameters):
+        if not neuron.firing.usual or SPECIAL & set(neuron.parameters):
             raise neuron.unsupported("the target nir does not record membrane potentials of neurons that reset so")
         if neuron.reset == "zero":
             return np.where(fired, np.float32(0), potential)
