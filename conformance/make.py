@@ -27,7 +27,7 @@ from typing import Any  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from case import Built, Case, Draw, write, write_graph  # noqa: E402
-from naive import NEURONS, Network  # noqa: E402
+from loop import NEURONS, Network  # noqa: E402
 
 HERE = Path(__file__).parent
 RESETS = ("subtract", "delayed-subtract", "zero", "delayed-zero")

@@ -1,10 +1,8 @@
 """Every conformance case is read as its tool means it: 0 spikes differ, and match finds the tool from them alone."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from reading import CASES, NOT_READ, facts, names, told
 
 from asnn_deploy.conventions import load_convention, meaning, tools
 from asnn_deploy.deploy.exporters import EXPORTERS
@@ -16,9 +14,6 @@ from asnn_deploy.ir.trace import Record
 from asnn_deploy.match.recording import read_recording
 from asnn_deploy.match.replay import Replay
 from asnn_deploy.match.search import Search
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
-from reading import CASES, NOT_READ, facts, names, told
 
 READ = [case for case in names() if case not in NOT_READ]
 

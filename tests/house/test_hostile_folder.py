@@ -31,6 +31,7 @@ RUNS = {
     "verify": ["verify", ".", *FEW],
     "quantize": ["quantize", ".", *FEW],
     "sweep": ["sweep", "run", "--bits", "4", "--qat", "--qat-epochs", "1", *FEW, "--out", "new"],
+    "match": ["match", "theirs.nir", "--recording", "recording.npz", "--out", "new.nir"],
     "report": ["report", ".", *FEW, "--out", "new"],
     "compare": ["compare", "report", "report", "--out", "new"],
     "fit": ["fit", ".", "--chip", "loihi2"],
@@ -50,6 +51,8 @@ def hostile(tmp_path, run_folder):
     write_bundle(small_lenet(classes=10), "lava", folder, "digits", {})
     shutil.copytree(run_folder, folder / "run")
     torch.save(state_dict(0, "time"), folder / "lenet.pt")
+    for name, copy in (("network.nir", "theirs.nir"), ("recording.npz", "recording.npz")):
+        shutil.copy(ROOT / "conformance" / "cases" / "snntorch-leaky-none" / name, folder / copy)
     for name in {*sys.stdlib_module_names, *packages_distributions(), "asnn_deploy", "sitecustomize", "usercustomize"}:
         if name.isidentifier() and name != "run":
             (folder / f"{name}.py").write_text(f"open({str(ran / name)!r}, 'w').close()\n")

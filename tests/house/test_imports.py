@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -124,6 +125,15 @@ def test_tests_lie_in_the_folder_of_a_room():
     found = {path.relative_to(ROOT / "tests").parts for path in (ROOT / "tests").rglob("test_*.py")}
     folders = {parts[0] for parts in found if len(parts) > 1}
     assert folders <= set.union(*FLOORS) | {"exporters", "targets", "conformance", "house"}
+
+
+def test_what_is_imported_by_a_bare_name_has_it_alone():
+    """Which of two files an import finds would hang on who asked first."""
+    folders = ("tests", "conformance", "examples", "scripts", "benchmarks/common", "benchmarks/lava_stock")
+    files = [path for folder in folders for path in (ROOT / folder).iterdir()]
+    names = Counter(path.stem for path in files if path.suffix == ".py" or any(path.glob("*.py")))
+    names.subtract({"conftest": names["conftest"], "__init__": names["__init__"]})
+    assert not [name for name, files in names.items() if files > 1 or name in sys.stdlib_module_names]
 
 
 def loaded_after(statement):
