@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
+from typing import get_args
 
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.fit.chip import Potential
 from asnn_deploy.fit.network import Geometry, Network, Obstacle, Population, Projection, Table
 from asnn_deploy.fit.paths import Path, boxed, folded, joined, table_of, windows_of
 from asnn_deploy.fit.reach import Window
@@ -88,6 +90,7 @@ class _Builder:
             geometry,
             states=len(neuron.definition.states) if neuron else int(kind == "readout"),
             reset=neuron.reset if neuron else "",
+            potentials=tuple(_potentials(neuron)) if neuron else (),
             tables=tuple(tables),
             projections=tuple(projections),
         )
@@ -234,6 +237,12 @@ def _in_step(populations: list[Population]) -> list[Population]:
         )
         result.append(replace(p, projections=waits))
     return result
+
+
+def _potentials(neuron: Neuron) -> list[str]:
+    """What a layer's neurons hold of their membrane potential, of what not every chip's do."""
+    held = {key: table for key, table in neuron.parameters.items() if key in get_args(Potential)}
+    return [key for key, table in held.items() if key == "minimum" or table.values.any()]
 
 
 def _later(projection: Projection, steps: int) -> Projection:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from asnn_deploy.errors import InputError
+from asnn_deploy.ir.meaning import RESETS
 from asnn_deploy.util.discover import Parts
 from asnn_deploy.util.suggest import unknown_name
 from asnn_deploy.util.toml_schema import Section, Text, read_toml
@@ -22,6 +23,16 @@ FOLDER = Path(__file__).parent / "chips"
 WHAT = "chip"
 Whole = Annotated[int, Field(strict=True, ge=1)]
 Amount = Annotated[int, Field(strict=True, ge=0)]
+
+
+def _known_reset(name: str) -> str:
+    if name not in RESETS:
+        raise ValueError(f"must be one of {', '.join(RESETS)}")
+    return name
+
+
+Reset = Annotated[str, AfterValidator(_known_reset)]
+Potential = Literal["minimum", "reset_potential"]
 
 
 class Sourced(Section):
@@ -218,14 +229,17 @@ class Unpublished(Section):
 class Chip(Section):
     """One chip.
 
-    resets: how its neurons can reset: "zero", "subtract".
+    resets: how its neurons can reset: "zero", "subtract" and the others of `ir.meaning.RESETS`.
+    potentials: what else its neurons hold of their membrane potential, a lower bound ("minimum") or a value other than
+    zero that they reset to ("reset_potential"); both if the file is silent.
     notes: where public sources differ, one sentence each.
     """
 
     name: Text
     title: Text
     source: Text
-    resets: Annotated[tuple[Literal["zero", "subtract"], ...], Field(min_length=1)]
+    resets: Annotated[tuple[Reset, ...], Field(min_length=1)]
+    potentials: tuple[Potential, ...] = ("minimum", "reset_potential")
     notes: tuple[Text, ...] = ()
     limits: Limits
     storage: Storage

@@ -137,9 +137,24 @@ def reset(_network: Network, population: Population, chip: Chip) -> Use | None:
     return Use(population.name, f"reset by {population.reset}", 1, 0) if missing else None
 
 
+def minimum(_network: Network, population: Population, chip: Chip) -> Use | None:
+    """Whether neurons can hold a lower bound of the membrane potential, if the layer's have one."""
+    return _potential("minimum", "lower bound of the membrane potential", population, chip)
+
+
+def reset_potential(_network: Network, population: Population, chip: Chip) -> Use | None:
+    """Whether neurons can reset to another value than zero, if the layer's do."""
+    return _potential("reset_potential", "reset potential other than zero", population, chip)
+
+
+def _potential(name: str, constraint: str, population: Population, chip: Chip) -> Use | None:
+    missing = name in population.potentials and name not in chip.potentials
+    return Use(population.name, constraint, 1, 0) if missing else None
+
+
 NeuronLimit = Callable[[Network, Population, Chip], "Use | None"]
 NEURON_LIMITS: tuple[NeuronLimit, ...] = (fan_in, fan_out)
-FEATURES: tuple[NeuronLimit, ...] = (weight_bits, delay, payload, step_values, reset)
+FEATURES: tuple[NeuronLimit, ...] = (weight_bits, delay, payload, step_values, reset, minimum, reset_potential)
 
 
 def neuron_uses(network: Network, chip: Chip) -> list[Use]:

@@ -111,7 +111,8 @@ class Population:
 
     kind: "neuron", "readout", "pool" (relays that fire where any input does) or "relay" (that pass values on).
     shape: the layer's; geometry: the same as channels, rows and columns, flattening undone.
-    states: state variables of each neuron. reset: "subtract", "zero" or "" where it does not reset.
+    states: state variables of each neuron. reset: one of `ir.meaning.RESETS`, or "" if they do not fire.
+    potentials: which of `fit.chip.Potential` they need.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Population:
     geometry: Geometry
     states: int
     reset: str
+    potentials: tuple[str, ...]
     tables: tuple[Table, ...]
     projections: tuple[Projection, ...]
 

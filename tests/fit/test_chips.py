@@ -87,7 +87,7 @@ def test_a_copy_of_generic_is_a_chip_of_ones_own(tmp_path):
             "weight_widths = [4, 2]",
             "storage.lists: weight_widths must ascend, found [4, 2]",
         ),
-        ("resets = [", 'resets = ["never", ', "resets.0 = 'never': input should be 'zero' or 'subtract'"),
+        ("resets = [", 'resets = ["never", ', "resets.0 = 'never': must be one of subtract, zero, delayed-subtract"),
         ("title =", 'name = "x"\ntitle =', "key 'name' is not allowed; the name is that of the file"),
         ("title =", "title", "is not TOML"),
     ],

@@ -18,7 +18,9 @@ from asnn_deploy.fit import fit, load_chip, place
 from asnn_deploy.fit.placement import integers
 from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.ir.layers import Add, Flatten, Pool
+from asnn_deploy.ir.meaning import RESETS
 from asnn_deploy.ir.quantization import Quantization
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.training.network import build_model
 
@@ -134,6 +136,35 @@ def test_loihi_1_has_room_for_an_adaptive_network_but_not_its_neurons():
     found = result.to_json()
     assert found["capacity"]["fits"] is True
     assert found["features"]["fits"] is False
+
+
+def neurons_of_others(**rules):
+    """A small network whose neurons have other rules and parameters than a trained one's."""
+    graph = small_lenet()
+    change = {"reset": rules.pop("reset", "zero")}
+    tables = {key: StepTable.constant(np.float32(value), graph.time_steps) for key, value in rules.items()}
+    layers = (replace(x, parameters={**x.parameters, **tables}, **change) if x.fires else x for x in graph.layers)
+    return replace(graph, layers=tuple(layers))
+
+
+@pytest.mark.parametrize(
+    ("rules", "lacks"),
+    [
+        ({"minimum": -1.0}, ("lower bound of the membrane potential",)),
+        ({"reset_potential": 0.25}, ("reset potential other than zero",)),
+        ({"reset_potential": 0.0}, ()),
+        *[({"reset": name}, (f"reset by {name}",)) for name in RESETS if name != "zero"],
+    ],
+)
+def test_what_else_neurons_of_others_ask_of_a_chip(rules, lacks):
+    graph = neurons_of_others(**rules)
+    every = {f"reset by {name}" for name in RESETS} | {
+        "lower bound of the membrane potential",
+        "reset potential other than zero",
+    }
+    for name, expected in (("loihi1", set(lacks)), ("loihi2", set())):
+        broken = {use.constraint for use in fit(graph, load_chip(name)).features if use.broken}
+        assert broken & every == expected
 
 
 def test_loihi_2_takes_it_and_says_what_nobody_published():
