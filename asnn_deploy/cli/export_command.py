@@ -137,7 +137,8 @@ def export(source: Source, name: str, out: Path, bits: int | None, data_spec: st
         # What a bundle remembers must be readable.
         (load_data if graph.code.kind == "image" else load_sequences)(data_spec)
     kept = {key: source.summary[key] for key in ("test_accuracy", "snapping") if key in source.summary}
-    network = source.deployment.file("nir") if graph is source.graph else None
+    ours = graph is source.graph and graph.meaning is None  # another tool's network is kept in its own nodes
+    network = source.deployment.file("nir") if ours else None
     write_bundle(graph, name, out, data_spec or source.data, kept, network, **options)
 
 

@@ -68,7 +68,7 @@ def write_bundle(
 ) -> None:
     """Export into a new folder, which takes the place of an older bundle only when it is whole.
 
-    Every bundle holds the network as NIR, canonical if that can hold it, next to the format's own files. network: a NIR
+    Every bundle holds the network as NIR, as exporter `nir` keeps it, next to the format's own files. network: a NIR
     file that holds the graph already. Raises InputError if `path` holds something that is not a bundle.
     """
     exporter = EXPORTERS.available(exporter_name)
@@ -78,7 +78,7 @@ def write_bundle(
             shutil.copyfile(network, folder / NETWORK)
         names = {NETWORK, *exporter.write(graph, folder, data=data, **options)}
         if not (folder / NETWORK).exists():
-            EXPORTERS.available("nir").write(graph, folder)
+            EXPORTERS.available("nir").keep(graph, folder)
         manifest = Manifest(
             schema_version=SCHEMA,
             format=exporter_name,

@@ -39,8 +39,12 @@ class Exporter(Plugin, ABC):
             which takes a line for each thing that is not exactly as it was.
         """
 
+    def keep(self, graph: DeployGraph, folder: Path) -> None:
+        """Write the graph into a bundle's folder as `bundle.NETWORK`, to be read back."""
+        raise UnsupportedError(f"{folder}: exporter {self.name!r} keeps no networks")
+
     def read(self, path: Path) -> DeployGraph:
-        """Return the graph of a file that `write` wrote. Raises UnsupportedError if the format cannot be read back."""
+        """Return the graph of a file that `write` or `keep` wrote. Raises UnsupportedError if it reads none."""
         raise UnsupportedError(f"{path}: exporter {self.name!r} reads no files")
 
     def foreign(self, path: Path) -> Foreign | None:

@@ -106,7 +106,9 @@ def _open_bundle(path: Path) -> Source:
     fixed = load_graph(path / FIXED) if FIXED in bundle.files else None
     if fixed is not None and (fixed.arithmetic != "fixed" or fixed.shapes != graph.shapes or fixed.code != graph.code):
         raise BundleError(f"{path / FIXED}: is not the integer version of {NETWORK}; export again")
-    deployment = Deployment(graph, files={name: path / name for name in bundle.files}, fixed=fixed)
+    # A network of another tool may be kept as its own nodes, not unrolled as targets run it.
+    names = [name for name in bundle.files if name != NETWORK or graph.meaning is None]
+    deployment = Deployment(graph, files={name: path / name for name in names}, fixed=fixed)
     return Source(path, "bundle", deployment, bundle.data, bundle.summary)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from asnn_deploy.deploy.bundle import FIXED, NETWORK
+from asnn_deploy.deploy.bundle import FIXED
 from asnn_deploy.deploy.exporters import EXPORTERS, Exporter
 from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.graph import DeployGraph
@@ -63,7 +63,7 @@ class LavaExporter(Exporter):
     def write(
         self, graph: DeployGraph, folder: Path, *, data: str | None = None, processes: str = "fused", **_options: Any
     ) -> list[str]:
-        """Write `network.nir`, `fixed.npz` and `run.py`; without `fixed.npz` where there is no integer version.
+        """Write `fixed.npz` and `run.py`; without `fixed.npz` if there is no integer version.
 
         data: the `--data` text of the images that the script runs; random images without.
         processes: "fused": this project's; "stock": Lava's own, raising UnsupportedError where they cannot carry the
@@ -71,9 +71,7 @@ class LavaExporter(Exporter):
         """
         stock = processes == "stock"
         fixed = to_loihi(graph, graph.quantization.bits) if stock else quantized(graph)
-        if not (folder / NETWORK).exists():
-            EXPORTERS.available("nir").write(graph, folder)
-        names = [NETWORK]
+        names = []
         if fixed is not None:
             save_graph(folder / FIXED, fixed)
             names.append(FIXED)

@@ -33,13 +33,11 @@ def test_it_is_found_by_its_entry_point():
     assert exporter.suffix is None
 
 
-def test_it_writes_the_network_its_integers_and_a_script(tmp_path):
+def test_it_writes_the_integers_and_a_script(tmp_path):
     graph = small_lenet()
-    assert exporter.write(graph, tmp_path, data="digits") == ["network.nir", "fixed.npz", "run.py"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["fixed.npz", "network.nir", "run.py"]
-    carried = EXPORTERS.available("nir").read(tmp_path / "network.nir")
-    assert carried == graph
-    assert load_graph(tmp_path / "fixed.npz") == quantize(carried)
+    assert exporter.write(graph, tmp_path, data="digits") == ["fixed.npz", "run.py"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fixed.npz", "run.py"]
+    assert load_graph(tmp_path / "fixed.npz") == quantize(graph)
 
 
 def test_the_quantisation_of_the_graph_is_kept(tmp_path):
@@ -53,7 +51,7 @@ def test_a_network_without_an_integer_version_runs_in_floating_point(tmp_path):
     endless = Maker(1, 3).neuron("lif")
     tables = {**endless.parameters, "leak": constant(9, 3)}  # beyond the format's (-8, 8)
     beyond = convolutional(lif=replace(endless, parameters=tables))
-    assert exporter.write(beyond, tmp_path) == ["network.nir", "run.py"]
+    assert exporter.write(beyond, tmp_path) == ["run.py"]
     assert 'target="lava")' in (tmp_path / "run.py").read_text()
 
 
@@ -71,7 +69,7 @@ def test_the_script_of_a_bundle_runs(tmp_path, data):
 
 def test_in_lavas_own_neurons(tmp_path):
     graph = static_lenet()
-    assert exporter.write(graph, tmp_path, processes="stock") == ["network.nir", "fixed.npz", "run.py"]
+    assert exporter.write(graph, tmp_path, processes="stock") == ["fixed.npz", "run.py"]
     assert load_graph(tmp_path / "fixed.npz") == to_loihi(graph)
     assert 'target="lava-stock")' in (tmp_path / "run.py").read_text()
 

@@ -93,7 +93,7 @@ def forge(path, graph, edit):
     unrolled = unroll(graph)
     nodes = dict(unrolled.nodes)
     edit(nodes)
-    nir.write(path, to_nir(nodes, metadata(graph, "canonical", "", **{UNUSED: kept_aside(unrolled.unused)})))
+    nir.write(path, to_nir(nodes, metadata(graph, "canonical", about="", **{UNUSED: kept_aside(unrolled.unused)})))
 
 
 def with_parameter(key, index, value):

@@ -14,7 +14,7 @@ from asnn_deploy.conventions import importing_tools
 from asnn_deploy.deploy.bundle import NETWORK
 from asnn_deploy.deploy.exporters import Exporter
 from asnn_deploy.deploy.reading import Foreign
-from asnn_deploy.errors import BundleError, InputError
+from asnn_deploy.errors import BundleError, GraphError, InputError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.util.suggest import unknown_name
@@ -31,17 +31,19 @@ __all__ = ["exporter", "read"]
 
 
 def read(path: Path) -> DeployGraph:
-    """The graph of a file that `exporter.write` wrote, rebuilt from its nodes and verified against them.
+    """The graph of a file that `exporter.write` or `keep` wrote, rebuilt from its nodes and verified against them.
 
     Raises BundleError naming the file, and the node where one is to blame.
     """
+    from asnn_exporters.nir.portable import kept
     from asnn_exporters.nir.rollup import rollup
     from asnn_exporters.nir.storage import load
 
     try:
-        return rollup(load(path))
-    except BundleError as error:
-        raise error if str(error).startswith(f"{path}: ") else BundleError(f"{path}: {error}") from error
+        return kept.read(path) if kept.is_kept(path) else rollup(load(path))
+    except (BundleError, GraphError) as error:
+        text = str(error)
+        raise BundleError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from error
 
 
 class NIRExporter(Exporter):
@@ -86,6 +88,13 @@ class NIRExporter(Exporter):
         save(Path(folder) / DIALECTS[dialect], to_nir(nodes, metadata))
         return [DIALECTS[dialect]]
 
+    def keep(self, graph: DeployGraph, folder: Path) -> None:
+        """See Exporter. A network of another tool in that tool's nodes, if they hold it; else extended."""
+        from asnn_exporters.nir.portable import kept
+
+        if not kept.keep(graph, folder / NETWORK):
+            self.write(graph, folder)
+
     def read(self, path: Path) -> DeployGraph:
         """See the module's `read`."""
         return read(path)
@@ -119,14 +128,14 @@ def _unrolled(graph: DeployGraph, extended: bool) -> tuple[dict[str, Node], dict
     dialect, about = ("extended", extension.ABOUT) if needed else ("canonical", "")
     if graph.code.preparation != "raw":
         about += f" Images are to be prepared by {graph.code.preparation} first."
-    return unrolled.nodes, header.metadata(graph, dialect, unroll.ABOUT + about, **aside)
+    return unrolled.nodes, header.metadata(graph, dialect, about=unroll.ABOUT + about, **aside)
 
 
 def _compact(graph: DeployGraph) -> tuple[dict[str, Node], dict[str, Any]]:
     from asnn_exporters.nir import compact, header
 
     tables = {header.TABLES: compact.tables(graph)}
-    return compact.compact(graph), header.metadata(graph, "compact", compact.ABOUT, **tables)
+    return compact.compact(graph), header.metadata(graph, "compact", about=compact.ABOUT, **tables)
 
 
 exporter = NIRExporter()

@@ -29,11 +29,11 @@ UNUSED = "asnn_deploy_unused"
 TABLES = "asnn_deploy_tables"
 
 
-def metadata(graph: DeployGraph, dialect: str, about: str, **more: Any) -> dict[str, Any]:
-    """The metadata of a NIR file. about: what a stranger should know."""
+def metadata(graph: DeployGraph, dialect: str, **more: Any) -> dict[str, Any]:
+    """The metadata of a NIR file: the header, and more. about: what a stranger should know."""
     header = {"written_by": f"asnn-deploy {__version__}", "format": FORMAT, "dialect": dialect, **describe(graph)}
     text = json.dumps(header)
-    return {"about": about, HEADER: text, DIGEST: digest(text), **more}
+    return {HEADER: text, DIGEST: digest(text), **more}
 
 
 def digest(text: str) -> str:

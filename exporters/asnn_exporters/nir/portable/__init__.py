@@ -7,15 +7,17 @@ target.py    who reads it, by which rules
 population.py, forms.py, neurons.py   populations as nodes
 layers.py    all other layers
 wiring.py    edges and delays
+kept.py      the file in a bundle, which brings back all of a graph
 stored.py    numbers that come back as they were
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -54,8 +56,16 @@ class Portable:
     answer: str
 
 
-def write(graph: DeployGraph, path: Path, tool: str | None, tell: Callable[[str], None]) -> None:
+def write(
+    graph: DeployGraph,
+    path: Path,
+    tool: str | None,
+    tell: Callable[[str], None],
+    remarks: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Write a network. tool: by whom it is to be read; tell: takes what is not exactly as it was.
+
+    remarks: more metadata.
 
     Raises UnsupportedError naming the layer and what cannot be expressed, InputError for an unknown tool.
     """
@@ -68,7 +78,7 @@ def write(graph: DeployGraph, path: Path, tool: str | None, tell: Callable[[str]
     found = made(graph, target)
     refused: AsnnDeployError | None = None
     for plain in (True, False) if graph.cycles else (False,):
-        _save(found, path, plain)
+        _save(found, path, plain, remarks)
         try:
             notes = checked(found, path)
         except UnsupportedError:
@@ -170,7 +180,7 @@ def _answered(graph: DeployGraph, target: Target, nodes: dict[str, Node]) -> tup
     return frozenset(), f"{words} Its factor of {float(scale.max()):.9g} on the answer is left out of the file."
 
 
-def _save(found: Portable, path: Path, plain: bool) -> None:
+def _save(found: Portable, path: Path, plain: bool, remarks: Mapping[str, Any]) -> None:
     """Write the file."""
     import nir
 
@@ -187,7 +197,7 @@ def _save(found: Portable, path: Path, plain: bool) -> None:
         primitives[name] = getattr(nir, node.kind)(**node.fields)
     primitives[OUTPUT] = nir.Output(np.asarray(shape))
     # NIR's own check takes kernels as square and groups as one; the file is read back below instead.
-    save(path, nir.NIRGraph(primitives, sorted(pairs), metadata=metadata(found), type_check=False))
+    save(path, nir.NIRGraph(primitives, sorted(pairs), metadata={**metadata(found), **remarks}, type_check=False))
 
 
 def metadata(found: Portable) -> dict[str, Any]:
