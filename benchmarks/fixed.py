@@ -46,7 +46,7 @@ from asnn_deploy.ir.layers import Conv, Linear
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.network import exact_sums
 from asnn_deploy.quantize import calibrate, quantize
-from asnn_deploy.training.run_folder import load_run
+from asnn_deploy.training.trained import load_run
 from asnn_deploy.util.machine import cores
 
 KERNEL_BATCH = 64

@@ -45,7 +45,7 @@ Array = np.ndarray[Any, Any]
 
 def differing(deployment: Deployment, targets: Sequence[str], images: Array, batch: int) -> dict[str, dict[str, Any]]:
     """For each target: what it is held against, spikes compared and differing."""
-    trained = deployment.run is not None
+    trained = deployment.has_run
     pairings = [pairing(name, TARGETS.available(name).arithmetic, trained) for name in targets]
     cuts = [slice(i, i + batch) for i in range(0, len(images), batch)]
     reports = verify(deployment, pairings, images, np.zeros(len(images), np.int64), cuts, batch)

@@ -38,8 +38,8 @@ from asnn_deploy.input.data import Data, load_data
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.training.config import make_config, merge
 from asnn_deploy.training.presets import preset
-from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.train import train
+from asnn_deploy.training.trained import load_run
 from asnn_deploy.util.files import write_text
 
 CODINGS = ("direct", "latency", "hybrid-latency", "hybrid-embedding")

@@ -31,11 +31,12 @@ def command(path: Path, kind: str, coding: str, adaptive: bool, data_spec: str |
     from asnn_deploy.cli.common import check_data, percent, show_deployed
     from asnn_deploy.cli.train_command import check_run_folder
     from asnn_deploy.input.data import load_data
-    from asnn_deploy.training.imported import read_imported, write_imported
 
     check_run_folder(out, resume=False)
-    imported = read_imported(path, kind, coding, adaptive)
     data = None if data_spec is None else load_data(data_spec)
+    from asnn_deploy.training.imported import read_imported, write_imported  # loads torch: what can be said is said
+
+    imported = read_imported(path, kind, coding, adaptive)
     if data is not None:
         for split in data.images:
             check_data(data, imported.graph, split, data.spec)

@@ -74,15 +74,17 @@ def command(
         raise BundleError(f"{out}: nothing to resume (no config.yaml); train without --resume")
     origin = out if resume else start
     settled = configuration(config, preset_name, origin, settings, options)
-    from asnn_deploy.training.processes import rank
+    from asnn_deploy.training.ranks import rank
 
     if rank() == 0:
         check_run_folder(out, resume)
     from asnn_deploy.input.data import load_data
+
+    data = load_data(settled.data)  # what is not there is said before torch is loaded
     from asnn_deploy.training.train import train
 
     with options_named():
-        summary = train(settled, load_data(settled.data), out, resume, start=start)
+        summary = train(settled, data, out, resume, start=start)
     if not summary:  # one of several processes: the first one reports
         return
     click.echo(

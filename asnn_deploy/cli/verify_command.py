@@ -50,7 +50,10 @@ def command(
 ) -> int:
     """Compare every spike of every layer at every step between targets. Exit code 1 where a promise is broken."""
     from asnn_deploy.cli.common import load_unlabelled, write_json
+    from asnn_deploy.deploy.registry import TARGETS
 
+    for name in targets:
+        TARGETS.find(name)  # a name that is none is said before anything is loaded
     opened = opened_source(source, reading)
     with opened.deployment:
         recording = None if recording_file is None else recorded(opened, recording_file, batch_first)
@@ -139,7 +142,7 @@ def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
     from asnn_deploy.errors import GraphError
     from asnn_deploy.verify.targets import DEFAULT_TARGETS, pairing
 
-    has_run = source.deployment.run is not None
+    has_run = source.deployment.has_run
     if targets:
         return [pairing(name, TARGETS.available(name).arithmetic, has_run) for name in dict.fromkeys(targets)]
     pairs = []

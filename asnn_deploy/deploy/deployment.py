@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -13,14 +13,14 @@ from asnn_deploy.deploy.exporters import EXPORTERS
 from asnn_deploy.ir.graph import DeployGraph
 
 if TYPE_CHECKING:
-    from asnn_deploy.training.run_folder import TrainedRun
+    from asnn_deploy.training.trained import TrainedRun
 
 
 class Deployment:
     """A float graph, its integer version, its exported files and, if there is one, the trained run.
 
     graph: the network in float32.
-    run: the run that it was trained in, or None; whoever changes its network changes a copy.
+    run: reads the run that it was trained in, if there is one.
     files: exported files that exist already, by the exporter's name or by the name that the exporter gives its file.
         Others are written to a temporary folder that goes when the deployment is closed.
     """
@@ -28,15 +28,25 @@ class Deployment:
     def __init__(
         self,
         graph: DeployGraph,
-        run: TrainedRun | None = None,
+        run: Callable[[], TrainedRun] | None = None,
         files: Mapping[str, Path] | None = None,
         fixed: DeployGraph | None = None,
     ) -> None:
         self.graph = graph
-        self.run = run
+        self._load_run = run
         self._files = dict(files or {})
         self._fixed = fixed
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def has_run(self) -> bool:
+        """Whether there is a run that it was trained in."""
+        return self._load_run is not None
+
+    @cached_property
+    def run(self) -> TrainedRun | None:
+        """The run that it was trained in, read when first asked for; whoever changes its network changes a copy."""
+        return None if self._load_run is None else self._load_run()
 
     @cached_property
     def fixed(self) -> DeployGraph:

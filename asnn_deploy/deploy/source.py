@@ -1,7 +1,5 @@
 """SOURCE: a run folder, a bundle or a `.nir` file, opened as a Deployment.
 
-Whatever it is, the graph has been read back from NIR, canonical or, where it multiplies signals, extended, so that
-"through NIR" is true of every target.
 This module joins parts, as `cli` does: in the core, it and `api` alone reach for training, and only when they meet a
 run folder or a checkpoint.
 """
@@ -10,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asnn_deploy.analysis.order_free import snap
 from asnn_deploy.deploy.bundle import FIXED, MANIFEST, NETWORK, read_bundle
@@ -23,6 +22,9 @@ from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.serialize import load_graph
 from asnn_deploy.util.arrays import Array
+
+if TYPE_CHECKING:
+    from asnn_deploy.training.trained import TrainedRun
 
 
 @dataclass(frozen=True)
@@ -113,15 +115,23 @@ def _open_bundle(path: Path) -> Source:
 
 
 def _open_run(path: Path) -> Source:
-    from asnn_deploy.models.lowering import lower
-    from asnn_deploy.training.run_folder import load_run
+    """A run folder: the network that training left for this, or, of an older or changed folder, its weights lowered."""
+    from asnn_deploy.training.run_folder import kept_network, read_summary, settled_config
 
-    run = load_run(path)
-    graph = replace(lower(run.network, run.config.dt), quantization=run.quantization)
-    deployment = Deployment(graph, run)
-    try:
-        deployment.graph = read_nir(deployment.file("nir"))
-    except BaseException:
-        deployment.close()
-        raise
-    return Source(path, "run", deployment, run.config.data, run.summary)
+    config, (summary, _) = settled_config(path), read_summary(path)
+    graph = kept_network(path, summary)
+    deployment = _lowered(path) if graph is None else Deployment(graph, partial(_trained, path))
+    return Source(path, "run", deployment, config.data, summary)
+
+
+def _trained(path: Path) -> TrainedRun:
+    from asnn_deploy.training.trained import load_run  # loads torch
+
+    return load_run(path)
+
+
+def _lowered(path: Path) -> Deployment:
+    from asnn_deploy.models.lowering import lower
+
+    run = _trained(path)
+    return Deployment(replace(lower(run.network, run.config.dt), quantization=run.quantization), lambda: run)

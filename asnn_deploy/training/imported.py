@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from asnn_deploy.models.checkpoints import read_checkpoint
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.training.config import RunConfig, make_config, merge, write_config
-from asnn_deploy.training.run_folder import CONFIG, SUMMARY, new_network, save_weights, writing_run
+from asnn_deploy.training.run_folder import CONFIG, finish_run, writing_run
 from asnn_deploy.training.summary import as_deployed, versions
+from asnn_deploy.training.trained import new_network, save_weights
 from asnn_deploy.util.files import digest, write_text
 
 
@@ -60,13 +60,14 @@ def write_imported(imported: Imported, folder: Path, data: Data | None = None) -
     integer version's clips are left out.
     Raises InputError if the folder holds a run or cannot be written.
     """
+    graph = imported.graph
     config = imported.config.model_copy(update={"data": None if data is None else data.spec})
     summary = {
         "imported": imported.origin,
         "time_steps": config.time_steps,
         "coding": config.coding,
         "neuron": config.model.neuron,
-        "parameters": imported.graph.parameter_count,
+        "parameters": graph.parameter_count,
         "versions": versions(),
     }
     with writing_run(folder, resume=False):
@@ -74,5 +75,4 @@ def write_imported(imported: Imported, folder: Path, data: Data | None = None) -
         save_weights(imported.network, folder)
         if data is not None:
             summary |= as_deployed(config, data, imported.network)
-        write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    return summary
+        return finish_run(folder, graph, summary)

@@ -7,7 +7,6 @@ which also shares out the weights, layer of synapses by layer.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import lightning
@@ -21,22 +20,7 @@ from asnn_deploy.errors import ConfigError
 from asnn_deploy.models.layers import Synapses
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.training.config import RunConfig, TrainingConfig
-
-
-def rank() -> int:
-    """This process's number among all of the training: 0 writes the run folder. Known before they have met."""
-    names = ["LOCAL_RANK"]  # the processes that are started here have this one alone
-    if processes_from_outside() is not None:
-        names = ["RANK"] if "TORCHELASTIC_RUN_ID" in os.environ else ["SLURM_PROCID", *names]
-    return next((int(os.environ[name]) for name in names if name in os.environ), 0)
-
-
-def processes_from_outside() -> int | None:
-    """How many processes torchrun or Slurm's srun has started; None where neither did."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        return int(os.environ["WORLD_SIZE"])
-    tasks = int(os.environ.get("SLURM_NTASKS", "1"))
-    return tasks if tasks > 1 and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive") else None
+from asnn_deploy.training.ranks import processes_from_outside
 
 
 def check_devices(training: TrainingConfig) -> None:

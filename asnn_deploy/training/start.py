@@ -11,7 +11,7 @@ from asnn_deploy.quantize import quantize
 from asnn_deploy.quantize.scales import groups, has_channel_scales
 from asnn_deploy.training.checkpoint import difference
 from asnn_deploy.training.config import RunConfig
-from asnn_deploy.training.run_folder import load_run
+from asnn_deploy.training.trained import load_run
 
 
 def start_from(network: SpikingNetwork, folder: Path, config: RunConfig) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from asnn_deploy.errors import BundleError, ConfigError
 from asnn_deploy.input.data import Data
 from asnn_deploy.ir.images import PIXEL_MAX
-from asnn_deploy.training.run_folder import load_run
+from asnn_deploy.training.trained import load_run
 from asnn_deploy.util.files import describe
 
 

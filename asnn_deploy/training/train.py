@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from asnn_deploy.input.coding import input_code
 from asnn_deploy.input.data import Data, prepared
 from asnn_deploy.input.levels import check_levels, equal_mass
 from asnn_deploy.models.config import MOST_CLASSES
+from asnn_deploy.models.lowering import lower
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.models.shared_norm import share_statistics
 from asnn_deploy.training.checkpoint import AtomicCheckpoints, Checkpoints, last_checkpoint
@@ -28,19 +28,15 @@ from asnn_deploy.training.memory import keep_freed_memory
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.monitor import Monitor
 from asnn_deploy.training.network import use_kernel
-from asnn_deploy.training.processes import check_devices, check_sharded, end_others, rank, trainer_options, weights
+from asnn_deploy.training.processes import check_devices, check_sharded, end_others, trainer_options, weights
 from asnn_deploy.training.progress import Progress
 from asnn_deploy.training.quiet import quiet_lightning
-from asnn_deploy.training.run_folder import (
-    CONFIG,
-    SUMMARY,
-    new_network,
-    save_weights,
-    writing_run,
-)
+from asnn_deploy.training.ranks import rank
+from asnn_deploy.training.run_folder import CONFIG, finish_run, writing_run
 from asnn_deploy.training.start import check_integer_training, start_from
 from asnn_deploy.training.summary import summarise, warn_if_apart
 from asnn_deploy.training.teacher import load_teacher
+from asnn_deploy.training.trained import new_network, save_weights
 from asnn_deploy.training.validation import Best, with_validation
 from asnn_deploy.util.files import write_text
 
@@ -79,11 +75,11 @@ def train(
         write_text(folder / CONFIG, write_config(config))
         network, epoch, seconds = _fit(*started, progress)
         save_weights(network, folder)
+        graph = lower(network.eval(), config.dt)  # before it is measured, and folded
         images = started[0].images_seen * config.training.devices * config.training.nodes
         summary = summarise(config, data, network, epoch, images / seconds)
         warn_if_apart(summary, config.training)
-        write_text(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    return summary
+        return finish_run(folder, graph, summary)
 
 
 def _start(

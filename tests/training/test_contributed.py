@@ -16,8 +16,8 @@ from asnn_deploy.training.config import make_config, merge
 from asnn_deploy.training.losses import LOSSES
 from asnn_deploy.training.network import build_model
 from asnn_deploy.training.presets import preset
-from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.train import train
+from asnn_deploy.training.trained import load_run
 
 SMALL = {"widths": [6, 8], "hidden": 16}
 TRAINING = {"epochs": 3, "batch_size": 32, "threads": 1}

@@ -19,8 +19,8 @@ from asnn_deploy.models.fake_quantization import fake_quantized, rounded_weight,
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.quantize import Quantization, quantize
 from asnn_deploy.training.network import build_model
-from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.train import train
+from asnn_deploy.training.trained import load_run
 
 CODINGS = [("direct", 3), ("hybrid-latency", 4), ("hybrid-embedding", 5), ("embedding-reference", 5)]
 

@@ -17,9 +17,9 @@ from asnn_deploy.errors import MissingDependency
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.training.module import TrainingModule
-from asnn_deploy.training.run_folder import load_run
 from asnn_deploy.training.tally import Tally
 from asnn_deploy.training.train import train
+from asnn_deploy.training.trained import load_run
 
 
 def rows(path):

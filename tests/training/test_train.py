@@ -24,8 +24,8 @@ from asnn_deploy.training.config import make_config
 from asnn_deploy.training.loading import balanced, batch_of_tests
 from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.presets import preset
-from asnn_deploy.training.run_folder import load_run, new_network
 from asnn_deploy.training.train import choose_device, settle, train
+from asnn_deploy.training.trained import load_run, new_network
 
 
 def rows(folder):
