@@ -13,11 +13,14 @@ from asnn_deploy.analysis.order_free import row_sums
 from asnn_deploy.ir.fixed_point import STATE_BITS
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Layer, Pool, Synapses
-from asnn_deploy.loihi.line import line
+from asnn_deploy.ir.neurons.loihi_lif import THRESHOLDS
+from asnn_deploy.loihi.line import FUSED, line
 from asnn_deploy.loihi.synapses import MESSAGE_BITS, exponent_of
 
 LARGEST_NUMBER = 127
 """Lava's Conv holds strides, paddings, dilations and groups as int8."""
+LONGEST = THRESHOLDS[1] + 1
+"""Time steps that a LIF can count, which parts one sample's recurrent spikes from the next one's."""
 UNSHARED = ("du", "dv", "vth")
 """Parameters of which Lava's LIF has one for its population."""
 
@@ -29,6 +32,10 @@ def check_line(graph: DeployGraph) -> None:
     """
     for place in line(graph):
         check_events(place.layer, place.before)
+        if place.feedback is not None and graph.time_steps > LONGEST:
+            raise place.layer.unsupported(
+                f"reads itself over {graph.time_steps} time steps; a Loihi neuron counts to {LONGEST}; {FUSED}"
+            )
         for layer in (place.layer, place.feedback):
             if layer is not None:
                 check_static(layer, graph)
