@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from networks.features import residual
-from networks.feedback import looped
+from networks.feedback import looped, random_weights
 from networks.lenet import loihi_cuba, loihi_lif, small_lenet, static_lenet, without_synaptic_bias
 from networks.making import constant, linked, random_inputs
 
@@ -22,13 +22,6 @@ from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import check_loihi, synapses, to_loihi
 from asnn_deploy.quantize import quantize
-
-
-def random_weights(size):
-    """From itself, and from an input, to a population of that size."""
-    rng = np.random.default_rng(5)
-    return rng.normal(0, 0.5, (size, size)), rng.normal(0.3, 0.5, (size, 8))
-
 
 EVERYTHING = Record(spikes=True, potentials=True)
 

@@ -30,6 +30,12 @@ def looped(steps, weight, fed=None, *behind, bias=0.0, model="lif", rule="sum", 
     return linked(fed.shape[1:], SequenceInput(steps), layers, links)
 
 
+def random_weights(size):
+    """From itself, and from an input, to a population of that size."""
+    rng = np.random.default_rng(5)
+    return rng.normal(0, 0.5, (size, size)), rng.normal(0.3, 0.5, (size, 8))
+
+
 class Feedback:
     """A network under construction in which each population reads itself; weights as a normal distribution has them."""
 

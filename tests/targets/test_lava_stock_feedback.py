@@ -74,7 +74,7 @@ def test_a_sample_runs_as_it_does_alone(steps, fires):
 
 
 @needs_lava
-@pytest.mark.parametrize("case", ["snntorch-rleaky-zero", "snntorch-rsynaptic-zero", "snntorch-rleaky-one-to-one"])
+@pytest.mark.parametrize("case", ["snntorch-rleaky-zero", "snntorch-rsynaptic-zero"])
 def test_networks_of_another_tool(case, tmp_path, capsys):
     """Their neurons read as resetting at once; the synapses of a cuba-lif and the answer are theirs."""
     folder = Path(__file__).parents[2] / "conformance" / "cases" / case
