@@ -6,8 +6,10 @@ weights' unit: with w' = w * gain / threshold and b' = b / threshold,
     weight = vth * w'        du = 4095 - 4096 * current_leak (4095 for a LIF without current)
     bias = vth * 2**6 * b'   dv = 4096 - 4096 * leak
 
-`vth` is the largest for which the weights fit their bits, the bias its mantissa and exponent, and interval arithmetic
-over all T steps keeps the current from wrapping and the membrane potential from saturating.
+A bias of synapses that a current adds up stays theirs, as the weight `vth * b'` of a spike at every step. Recurrent
+synapses share the `vth` of their population. `vth` is the largest for which the weights fit their bits, the bias its
+mantissa and exponent, and interval arithmetic over all T steps keeps the current from wrapping and the membrane
+potential from saturating, whichever of the population's own spikes come back.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ def currents_of(layer: Synapses, unit: float = 1.0, most: float = 1.0, least: fl
 def to_loihi(graph: DeployGraph, bits: int = WEIGHT_BITS) -> DeployGraph:
     """The integer version of a static float network in Loihi's own neurons ("loihi-lif") and weights of so many bits.
 
-    Max-pools stay what they are, average pools become sums, the readout adds up the last synapses' sums. Raises
+    Max-pools stay what they are, average pools become sums, the readout reads the last synapses' sums or spikes. Raises
     UnsupportedError naming the layer and the table that Loihi's neurons and synapses cannot be.
     """
     check_line(graph)
