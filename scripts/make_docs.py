@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import numpy as np  # noqa: E402
-from networks import attention, features, lenet  # noqa: E402
+from networks import attention, features, feedback, lenet  # noqa: E402
 from networks.making import CODING_STEPS, random_inputs  # noqa: E402
 
 from asnn_deploy.cli import COMMANDS  # noqa: E402
@@ -62,7 +62,8 @@ FEATURES = {
     "reset to zero, bias": features.hard_reset_with_bias,
     "static LIF, direct coding": lambda: lenet.static_lenet(coding="direct"),
     "static LIF, latency coding, sum-pool": lambda: lenet.static_lenet(pool="sum"),
-    "static LIF with synaptic current": lambda: lenet.without_synaptic_bias(lenet.static_lenet(lif=lenet.loihi_cuba)),
+    "static LIF with synaptic current": lambda: lenet.static_lenet(lif=lenet.loihi_cuba),
+    "static LIF that reads itself": lambda: feedback.looped(4, *feedback.random_weights(3)),
 }
 REFERENCES = ("reference", "reference-fixed")
 

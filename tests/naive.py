@@ -139,6 +139,8 @@ def neuron(graph, layer, t, inputs, number, state, current):
     out = np.empty(graph.shapes[layer.name], dtype=object)
     for place in np.ndindex(*out.shape):
         p = {"threshold": number(1)} | {key: value(table, t, place) for key, table in layer.parameters.items()}
+        if layer.model == "loihi-lif":
+            p["threshold"] = p["vth"] * 64
         v = v_of.get(place, p.get("initial", number(0)))
         i_of[place], integrate = (whole_step if number is int else real_step)(
             layer.model, p, i_of.get(place, number(0)), x[place]
@@ -154,6 +156,8 @@ def neuron(graph, layer, t, inputs, number, state, current):
 def whole_step(model, p, i, x):
     """The integer equations of docs/fixed-point.md: the synaptic current, and the potential before its reset of that
     before the step."""
+    if model == "loihi-lif":
+        return loihi_step(p, i, x)
     model = model.removeprefix("relaxing-")
     if model == "cuba-lif":
         i = x = clamped(
@@ -167,6 +171,15 @@ def whole_step(model, p, i, x):
         return clamped(kept + shifted(x * p["gain"], p["gain_shift"]) + p.get("bias", 0))
 
     return i, integrate
+
+
+def loihi_step(p, i, x):
+    """The same of Loihi's own neurons, as docs/loihi.md has them."""
+    i = shifted(i * (4095 - p["du"]), 12) + x * 64
+    if not -(2**23) < i <= 2**23:
+        i -= 2**24 if i > 0 else -(2**24)
+    bias = p.get("bias_mant", 0) * 2 ** p.get("bias_exp", 0)
+    return i, lambda v: clamped(shifted(v * (4096 - p["dv"]), 12) + i + bias)
 
 
 def real_step(model, p, i, x):

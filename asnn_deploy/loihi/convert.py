@@ -6,8 +6,10 @@ weights' unit: with w' = w * gain / threshold and b' = b / threshold,
     weight = vth * w'        du = 4095 - 4096 * current_leak (4095 for a LIF without current)
     bias = vth * 2**6 * b'   dv = 4096 - 4096 * leak
 
-`vth` is the largest for which the weights fit their bits, the bias its mantissa and exponent, and interval arithmetic
-over all T steps keeps the current from wrapping and the membrane potential from saturating.
+A bias of synapses that a current adds up stays theirs, as the weight `vth * b'` of a spike at every step. Recurrent
+synapses share the `vth` of their population. `vth` is the largest for which the weights fit their bits, the bias its
+mantissa and exponent, and interval arithmetic over all T steps keeps the current from wrapping and the membrane
+potential from saturating, whichever of the population's own spikes come back.
 """
 
 from __future__ import annotations
@@ -23,12 +25,15 @@ from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Layer, Neuron, Pool, Readout, Synapses
 from asnn_deploy.ir.neurons.loihi_lif import ALIGNMENT, EXPONENTS, MANTISSAS, THRESHOLDS, UNITY, LoihiLIF
 from asnn_deploy.ir.step_table import StepTable
+from asnn_deploy.loihi.line import line
 from asnn_deploy.loihi.rules import check_line, check_loihi
 from asnn_deploy.loihi.synapses import WEIGHT_BITS, granularity
 from asnn_deploy.util.arrays import Array
 
 LEAST_THRESHOLD = 16
 """In units of a weight: below, weights would have less than four bits of their own."""
+FACTOR_BITS = 14
+"""Of the largest factor of an answer that is made of spikes."""
 FINENESS = 8
 """Thresholds tried for each halving."""
 
@@ -37,13 +42,14 @@ FINENESS = 8
 class Currents:
     """What synapses send, in units of the threshold: weights `[C_out, ...]` on integer inputs, a bias `[C_out]`.
 
-    most: the largest input. They stand for `layer`.
+    most, least: the largest and the smallest input. They stand for `layer`.
     """
 
     layer: Synapses
     weight: Array
     bias: Array
-    most: float
+    most: float = 1.0
+    least: float = 0.0
 
     def scaled(self, factor: Array) -> Currents:
         """Multiplied by a factor for each output channel, `[C_out]` or `()`."""
@@ -51,33 +57,43 @@ class Currents:
         return replace(self, weight=self.weight * by_output, bias=self.bias * factor)
 
 
+def currents_of(layer: Synapses, unit: float = 1.0, most: float = 1.0, least: float = 0.0) -> Currents:
+    """What synapses send that read integers from `least` to `most`, each worth `unit`."""
+    weight = layer.weight.at(0).astype(np.float64) * unit
+    bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.at(0).astype(np.float64)
+    return Currents(layer, weight, bias, most, least)
+
+
 def to_loihi(graph: DeployGraph, bits: int = WEIGHT_BITS) -> DeployGraph:
     """The integer version of a static float network in Loihi's own neurons ("loihi-lif") and weights of so many bits.
 
-    Max-pools stay what they are, average pools become sums, the readout adds up the last synapses' sums. Raises
+    Max-pools stay what they are, average pools become sums, the readout reads the last synapses' sums or spikes. Raises
     UnsupportedError naming the layer and the table that Loihi's neurons and synapses cannot be.
     """
     check_line(graph)
-    layers: list[Layer] = []
-    unit, most = 1.0, float(graph.code.largest.max())  # of what flows: value = integer * unit
+    made: list[Layer] = []
+    code, unit = graph.code.whole()  # of what flows: value = integer * unit
+    most = float(code.largest.max())
+    least = min(float(code.signal(t).low.min()) for t in range(graph.time_steps))
     currents: Currents | None = None
-    for layer in graph.layers:
+    for place in line(graph):
+        layer = place.layer
         if isinstance(layer, Synapses):
-            weight = layer.weight.at(0).astype(np.float64) * unit
-            bias = np.zeros(len(weight)) if layer.bias is None else layer.bias.at(0).astype(np.float64)
-            currents = Currents(layer, weight, bias, most)
-        elif layer.fires or layer.answers:
+            currents = currents_of(layer, unit, most, least)
+        elif isinstance(layer, Neuron):
             assert currents is not None, "check_line: synapses stand before it"
-            convert = _neuron if isinstance(layer, Neuron) else _readout
-            layers += convert(graph, layer, currents, bits)  # type: ignore[arg-type]
-            unit, most = 1.0, 1.0
-        else:
-            if isinstance(layer, Pool) and layer.mode != "max":
-                size = int(np.prod(layer.kernel))
-                most, unit = most * size, unit / (size if layer.mode == "average" else 1)
-                layer = replace(layer, mode="sum")
-            layers.append(layer)
-    result = replace(graph, layers=tuple(layers), arithmetic="fixed")
+            again = [currents_of(place.feedback)] if place.feedback else []
+            made += _neuron(graph, layer, [currents, *again], bits)
+            unit, most, least, currents = 1.0, 1.0, 0.0, None
+        elif isinstance(layer, Readout):
+            made += _readout(graph, layer, currents, bits) if currents else [_counted(graph, layer, unit)]
+        elif isinstance(layer, Pool) and layer.mode != "max":
+            size = int(np.prod(layer.kernel))
+            most, least, unit = most * size, least * size, unit / (size if layer.mode == "average" else 1)
+            made.append(replace(layer, mode="sum"))
+    by_name = {layer.name: layer for layer in made}
+    layers = tuple(by_name.get(layer.name, layer) for layer in graph.layers)
+    result = replace(graph, code=code, layers=layers, arithmetic="fixed")
     check_loihi(result)
     return result
 
@@ -86,14 +102,42 @@ KNOWN = {"current_leak", "leak", "gain", "threshold", "bias"}
 """What of a LIF or CUBA-LIF has a counterpart."""
 
 
-def _neuron(graph: DeployGraph, layer: Neuron, x: Currents, bits: int) -> list[Layer]:
+def _neuron(graph: DeployGraph, layer: Neuron, arriving: list[Currents], bits: int) -> list[Layer]:
+    """The neurons, and the synapses in front of them, whose currents they add up."""
+    _check_neuron(layer)
+    value = {key: _per_channel(layer, key, graph.shapes[layer.name]) for key in layer.parameters}
+    threshold = value.get("threshold", np.ones(()))
+    if not threshold.min() > 0:
+        raise layer.unsupported(f"threshold {threshold.min():g} has no integer version; it must be positive")
+    decays = {
+        "du": _decay(layer, "current_leak", value.get("current_leak", np.zeros(())), UNITY - 1),
+        "dv": _decay(layer, "leak", value["leak"], UNITY),
+    }
+    arriving = [x.scaled(value["gain"] / threshold) for x in arriving]
+    bias, steady = np.asarray(value.get("bias", 0.0) / threshold), np.sum([x.bias for x in arriving], axis=0)
+    always = []
+    if layer.model == "cuba-lif" and steady.any():  # the current adds it up: the weights of a spike at every step
+        always = [Currents(arriving[0].layer, steady[:, None], np.zeros(len(steady)))]
+    else:
+        bias = bias + steady
+    weights, tables = _fitting(graph, layer, [*arriving, *always], bias, decays, bits)
+    steps = graph.time_steps
+    parameters = {key: StepTable.constant(v.astype(np.int32), steps) for key, v in tables.items()}
+    synapses = [_with_weight(x.layer, weight, steps) for x, weight in zip(arriving, weights)]
+    if always:
+        synapses[0] = replace(synapses[0], bias=StepTable.constant(weights[-1][:, 0].astype(np.int16), steps))
+    return [*synapses, Neuron(layer.name, LoihiLIF.name, parameters, "zero")]
+
+
+def _check_neuron(layer: Neuron) -> None:
+    """Raise UnsupportedError unless neurons integrate, fire and reset as Lava's LIF does."""
     if layer.model not in ("lif", "cuba-lif"):
         raise layer.unsupported(f"neuron model {layer.model!r} has no counterpart on Loihi; 'lif' and 'cuba-lif' have")
     if layer.reset != "zero":
         how = "by subtraction" if layer.reset == "subtract" else f"by {layer.reset!r}"
         raise layer.unsupported(
-            f"resets {how}, Lava's LIF to zero; train with model.reset = zero, "
-            "or use this project's Processes (processes=fused)",
+            f"resets {how}, Lava's LIF to zero in the step of the spike; train with model.reset = zero, read another "
+            "tool's neurons with the reset zero, or use this project's Processes (processes=fused)",
         )
     if not layer.firing.plain:
         how = "at its threshold" if layer.spiking == "one" else "several times in a step"
@@ -103,40 +147,28 @@ def _neuron(graph: DeployGraph, layer: Neuron, x: Currents, bits: int) -> list[L
     for key, table in layer.parameters.items():
         if key not in KNOWN and (layer.definition.parameters[key].optional or table.values.any()):
             raise layer.unsupported(f"has a {key!r}, Lava's LIF none; use this project's Processes (processes=fused)")
-    value = {key: _per_channel(layer, key, graph.shapes[layer.name]) for key in layer.parameters}
-    threshold = value.get("threshold", np.ones(()))
-    if not threshold.min() > 0:
-        raise layer.unsupported(f"threshold {threshold.min():g} has no integer version; it must be positive")
-    if layer.model == "cuba-lif" and x.bias.any():
-        raise x.layer.unsupported("has a bias that the synaptic current would add up; Loihi's bias is the neuron's")
-    decays = {
-        "du": _decay(layer, "current_leak", value.get("current_leak", np.zeros(())), UNITY - 1),
-        "dv": _decay(layer, "leak", value["leak"], UNITY),
-    }
-    x = x.scaled(value["gain"])
-    x = replace(x, bias=x.bias + value.get("bias", 0.0)).scaled(1 / threshold)
-    tables = _fitting(graph, layer, x, decays, bits)
-    weight = tables.pop("weight").astype(np.int16)
-    steps = graph.time_steps
-    parameters = {key: StepTable.constant(v.astype(np.int32), steps) for key, v in tables.items()}
-    return [
-        replace(x.layer, weight=StepTable.constant(weight, steps), bias=None),
-        Neuron(layer.name, LoihiLIF.name, parameters, "zero"),
-    ]
 
 
-def _fitting(graph: DeployGraph, layer: Neuron, x: Currents, decays: Mapping[str, int], bits: int) -> dict[str, Array]:
+def _with_weight(layer: Synapses, weight: Array, steps: int) -> Synapses:
+    return replace(layer, weight=StepTable.constant(weight.astype(np.int16), steps), bias=None)
+
+
+def _fitting(
+    graph: DeployGraph, layer: Neuron, arriving: list[Currents], bias: Array, decays: Mapping[str, int], bits: int
+) -> tuple[list[Array], dict[str, Array]]:
     """The weights and the neuron's parameters at the largest threshold at which everything fits."""
     top = granularity(bits, "mixed") * largest(bits)
-    first = top / max(float(np.abs(x.weight).max()), top / THRESHOLDS[1])
+    first = top / max(*(float(np.abs(x.weight).max()) for x in arriving), top / THRESHOLDS[1])
     for vth in (int(first * 2 ** (-k / FINENESS)) for k in range(18 * FINENESS)):
         if vth < LEAST_THRESHOLD:
             break
-        weight = _rounded(x.weight * vth, bits)
-        bias = _bias(x.bias * vth * (1 << ALIGNMENT))
-        if bias is not None and _stays_inside(weight, bias, x.most, decays, vth, graph.time_steps):
-            numbers = {"vth": vth, **decays, "bias_mant": bias[0], "bias_exp": bias[1]}
-            return {"weight": weight} | {key: np.asarray(number) for key, number in numbers.items()}
+        weights = [_rounded(x.weight * vth, bits) for x in arriving]
+        offset = _bias(bias * vth * (1 << ALIGNMENT))
+        if offset is not None:
+            drive = np.sum([_drive(weight, x) for weight, x in zip(weights, arriving)], axis=0)
+            if _stays_inside(drive, offset, decays, vth, graph.time_steps):
+                numbers = {"vth": vth, **decays, "bias_mant": offset[0], "bias_exp": offset[1]}
+                return weights, {key: np.asarray(number) for key, number in numbers.items()}
     raise layer.unsupported(
         f"its current, bias or membrane potential can leave {STATE_BITS} bits at every threshold down to "
         f"{LEAST_THRESHOLD} units of a weight; smaller weights or a smaller bias would fit",
@@ -159,12 +191,15 @@ def _bias(bias: Array) -> tuple[Array, Array] | None:
     return np.rint(bias / 2**exponent), exponent
 
 
-def _stays_inside(
-    weight: Array, bias: tuple[Array, Array], most: float, decays: Mapping[str, int], vth: int, steps: int
-) -> bool:
+def _drive(weight: Array, x: Currents) -> Array:
+    """The least and the most current that integer weights can send at a step instead of those of `x`: `[2, C_out]`."""
+    flat = weight.reshape(len(weight), -1) * (1 << ALIGNMENT)
+    ends = np.stack([flat * x.least, flat * x.most])
+    return np.stack([ends.min(axis=0).sum(axis=1), ends.max(axis=0).sum(axis=1)])
+
+
+def _stays_inside(drive: Array, bias: tuple[Array, Array], decays: Mapping[str, int], vth: int, steps: int) -> bool:
     """Whether neither the current nor the membrane potential of any channel can leave 24 bits in so many steps."""
-    flat = weight.reshape(len(weight), -1) * most * (1 << ALIGNMENT)
-    drive = np.stack([np.minimum(flat, 0).sum(axis=1), np.maximum(flat, 0).sum(axis=1)])  # least and most, [2, C_out]
     offset = bias[0] * 2 ** bias[1]
     kept = 1 - (decays["du"] + 1) / UNITY, 1 - decays["dv"] / UNITY
     u, v = np.zeros_like(drive), np.zeros_like(drive)
@@ -212,18 +247,36 @@ def _readout(graph: DeployGraph, layer: Readout, x: Currents, bits: int) -> list
     x = x.scaled(scale)
     if layer.bias is not None:
         x = replace(x, bias=x.bias + layer.bias.at(0))
-    steps, top = graph.time_steps, granularity(bits, "mixed") * largest(bits)
+    share, rule = _summed(graph, layer)
+    x = x.scaled(np.asarray(share))
+    top = granularity(bits, "mixed") * largest(bits)
     unit = answer_unit(float(np.abs(x.weight).max()) / top or 1.0)
-    weight = _rounded(x.weight / unit, bits).astype(np.int16)
+    weight = _rounded(x.weight / unit, bits)
     bias = np.rint(x.bias / unit * (1 << ALIGNMENT))
     if np.abs(bias).max(initial=0) >= 1 << (STATE_BITS - 1):
         raise x.layer.unsupported(f"its bias is over {STATE_BITS} bits in units of its weights")
+    factor = np.asarray(1 << ALIGNMENT)
     return [
-        replace(x.layer, weight=StepTable.constant(weight, steps), bias=None),
-        Readout(
-            layer.name,
-            StepTable.constant(np.int32(1 << ALIGNMENT), steps),
-            StepTable.constant(bias.astype(np.int32), steps),
-            unit / (1 << ALIGNMENT),
-        ),
+        _with_weight(x.layer, weight, graph.time_steps),
+        _answer(graph, layer.name, factor, bias, unit / (1 << ALIGNMENT), rule),
     ]
+
+
+def _counted(graph: DeployGraph, layer: Readout, worth: float) -> Readout:
+    """The answer made of spikes, or of sums of them that are worth `worth` each, in integer factors."""
+    share, rule = _summed(graph, layer)
+    scale, bias = (
+        0.0 if table is None else table.at(0).astype(np.float64) * share for table in (layer.scale, layer.bias)
+    )
+    unit = answer_unit(float(np.abs(scale).max()) * worth / (1 << FACTOR_BITS) or 1.0)
+    return _answer(graph, layer.name, np.rint(scale * worth / unit), np.rint(bias / unit), unit, rule)
+
+
+def _summed(graph: DeployGraph, layer: Readout) -> tuple[float, str]:
+    """A mean as a sum of shares, so that integers stay integers; other rules as they are."""
+    return (1 / graph.time_steps, "sum") if layer.rule == "mean" else (1.0, layer.rule)
+
+
+def _answer(graph: DeployGraph, name: str, scale: Array, bias: Array, unit: float, rule: str) -> Readout:
+    scale_table, bias_table = (StepTable.constant(np.asarray(v, np.int32), graph.time_steps) for v in (scale, bias))
+    return Readout(name, scale_table, bias_table, 1.0 if rule == "first-spike" else unit, rule)  # which counts steps

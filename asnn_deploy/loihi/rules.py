@@ -1,60 +1,67 @@
 """What Loihi's own neurons and synapses can be: the rules that a graph for Lava's stock Processes keeps.
 
-A line of layers; 2-D convolutions and linear layers; spikes, or graded spikes of 8 bits, between them; one leak and
-one threshold a population; every parameter the same at all time steps.
+A line of layers (`line.py`); 2-D convolutions and linear layers; spikes, or graded spikes of 8 bits, between them; one
+leak and one threshold a population; every parameter the same at all time steps.
 """
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.analysis.order_free import row_sums
 from asnn_deploy.ir.fixed_point import STATE_BITS
-from asnn_deploy.ir.graph import INPUT, DeployGraph
-from asnn_deploy.ir.layers import Conv, Flatten, Layer, Linear, Neuron, Pool, Readout, Synapses
+from asnn_deploy.ir.graph import DeployGraph
+from asnn_deploy.ir.layers import Layer, Pool, Synapses
+from asnn_deploy.ir.neurons.loihi_lif import THRESHOLDS
+from asnn_deploy.loihi.line import FUSED, line
 from asnn_deploy.loihi.synapses import MESSAGE_BITS, exponent_of
 
-CARRIED = (Conv, Linear, Pool, Flatten, Neuron, Readout)
 LARGEST_NUMBER = 127
 """Lava's Conv holds strides, paddings, dilations and groups as int8."""
+LONGEST = THRESHOLDS[1] + 1
+"""Time steps that a LIF can count, which parts one sample's recurrent spikes from the next one's."""
 UNSHARED = ("du", "dv", "vth")
 """Parameters of which Lava's LIF has one for its population."""
 
 
 def check_line(graph: DeployGraph) -> None:
-    """The layers follow each other, each of a kind that stock Processes carry, every parameter the same at all steps.
+    """The layers form a line, each of a kind that stock Processes carry, every parameter the same at all steps.
 
     Holds for float graphs as for integer ones. Raises UnsupportedError naming the layer, and the table.
     """
-    for before, layer in pairwise((None, *graph.layers)):
-        assert layer is not None
-        sources = [(edge.source, edge.delay) for edge in graph.inputs_of[layer.name]]
-        if not isinstance(layer, CARRIED):
-            raise layer.unsupported("Lava has no Process of its own for it; this project has (processes=fused)")
-        if sources != [(before.name if before else INPUT, 0)]:
-            raise layer.unsupported("does not read the layer before it, without delay; stock Processes form a line")
-        check_synapses(layer, before, graph)
-        for key, table in layer.tables().items():
-            if not (table.expanded() == table.at(0)).all():
-                raise layer.unsupported(
-                    f"{key} is not the same at all {table.time_steps} time steps, and Lava's own Processes hold one "
-                    "value; train with the neuron lif and the coding direct, latency or embedding, or use this "
-                    "project's Processes (processes=fused)",
-                )
+    for place in line(graph):
+        check_events(place.layer, place.before)
+        if place.feedback is not None and graph.time_steps > LONGEST:
+            raise place.layer.unsupported(
+                f"reads itself over {graph.time_steps} time steps; a Loihi neuron counts to {LONGEST}; {FUSED}"
+            )
+        for layer in (place.layer, place.feedback):
+            if layer is not None:
+                check_static(layer, graph)
 
 
-def check_synapses(layer: Layer, before: Layer | None, graph: DeployGraph) -> None:
-    """Synapses read events and feed neurons; convolutions are 2-D."""
-    summing = layer.fires or layer.answers
-    if summing != (before is not None and before.weighted):
-        expected = "must follow a convolution or linear layer" if summing else "reads a current"
+def check_events(layer: Layer, before: Layer | None) -> None:
+    """Synapses read events and feed neurons or the answer, which may read events, too."""
+    current = before is not None and before.weighted
+    if before is None if layer.answers else layer.fires != current:
+        expected = "must follow a convolution or linear layer" if layer.fires or layer.answers else "reads a current"
         raise layer.unsupported(
             f"{expected}; stock Processes carry synapses into neurons or the answer, and spikes out"
         )
+
+
+def check_static(layer: Layer, graph: DeployGraph) -> None:
+    """Convolutions are 2-D, and every parameter is the same at all steps."""
     if layer.sliding and len(graph.shapes[layer.name]) != 3:
         raise layer.unsupported(f"works on shape {graph.shapes[layer.name]}; Lava's Conv is 2-D")
+    for key, table in layer.tables().items():
+        if not (table.expanded() == table.at(0)).all():
+            raise layer.unsupported(
+                f"{key} is not the same at all {table.time_steps} time steps, and Lava's own Processes hold one "
+                "value; train with the neuron lif and the coding direct, latency or embedding, or use this "
+                "project's Processes (processes=fused)",
+            )
 
 
 def check_loihi(graph: DeployGraph) -> None:
@@ -71,6 +78,9 @@ def check_loihi(graph: DeployGraph) -> None:
             if neuron.parameters[key].shape:
                 raise neuron.unsupported(f"{key} has shape {neuron.parameters[key].shape}; Lava's LIF has one value")
     check_line(graph)
+    last = graph.by_name.get(graph.inputs_of[graph.readout.name][0].source)
+    if isinstance(last, Synapses) and last.bias is not None:
+        raise last.unsupported("has a bias; what leaves Loihi's last synapses has none, the readout has it")
     most = {layer.name: float(flow(graph).arriving(layer.name)[0].largest.max()) for layer in graph.layers}
     for synapses in graph.synapses:
         check_weights(synapses, most[synapses.name])
@@ -79,13 +89,14 @@ def check_loihi(graph: DeployGraph) -> None:
 
 
 def check_weights(layer: Synapses, most: float) -> None:
-    """Loihi can store a layer's weights, and its sums of inputs up to `most` fit."""
-    weight = layer.weight.at(0)
-    if weight.dtype.kind not in "iu" or exponent_of(weight) is None:
-        raise layer.unsupported("its weights are not such as Loihi can store (-128 to 127, or even, -256 to 254)")
-    if layer.bias is not None:
-        raise layer.unsupported("has a bias; Loihi's synapses have none, its neurons do")
-    if row_sums(weight).max() * most >= 1 << (STATE_BITS - 1):
+    """Loihi can store a layer's weights, and its bias as those of a spike at every step; its sums fit.
+
+    most: the largest input.
+    """
+    for key, table in layer.tables().items():
+        if table.dtype.kind not in "iu" or exponent_of(table.at(0)) is None:
+            raise layer.unsupported(f"its {key} is not such as Loihi can store (-128 to 127, or even, -256 to 254)")
+    if row_sums(layer.weight.at(0)).max() * most >= 1 << (STATE_BITS - 1):
         raise layer.unsupported(f"its sums can leave the {STATE_BITS} bits of Lava's Conv")
 
 

@@ -34,20 +34,27 @@ from pathlib import Path
 {imports}
 folder = Path(__file__).resolve().parent
 net = {network}
-{images}
-trace = asnn_deploy.run(net, images, target="{target}")
+{samples}
+trace = asnn_deploy.run(net, samples, target="{target}")
 for layer, spikes in trace.spikes.items():
     print(f"{{layer}}: {{spikes.mean():.1%}} of its neurons fire in a step")
 print("predictions:", trace.predictions.tolist())
 '''
 _KNOWN_IMAGES = """try:
-    images, labels = load_data({data!r}).part("test", 8)  # [N, C, H, W]
+    samples, labels = load_data({data!r}).part("test", 8)  # [N, C, H, W]
 except asnn_deploy.AsnnDeployError as error:
     raise SystemExit(f"error: {{error}}") from None
-images = images.transpose(0, 2, 3, 1)
+samples = samples.transpose(0, 2, 3, 1)
 print("labels:     ", labels.tolist())"""
 _RANDOM_IMAGES = """channels, height, width = net.input_shape
-images = np.random.default_rng(0).random((8, height, width, channels))  # put your own here: uint8, or float 0..1"""
+samples = np.random.default_rng(0).random((8, height, width, channels))  # put your own here: uint8, or float 0..1"""
+_KNOWN_FRAMES = """try:
+    samples = load_sequences({data!r}).images["test"][:8]  # [N, T, ...]
+except asnn_deploy.AsnnDeployError as error:
+    raise SystemExit(f"error: {{error}}") from None"""
+_RANDOM_FRAMES = """shape = (8, net.code.time_steps or 20, *net.input_shape)
+# Put your own here, [N, T, ...]: spikes, counts or values.
+samples = (np.random.default_rng(0).random(shape) < 0.2) * np.float32(min(1, net.code.most))"""
 
 
 class LavaExporter(Exporter):
@@ -76,7 +83,7 @@ class LavaExporter(Exporter):
             save_graph(folder / FIXED, fixed)
             names.append(FIXED)
         target = "lava-stock" if stock else "lava" if fixed is None else "lava-fixed"
-        write_text(folder / SCRIPT, script(target, data))
+        write_text(folder / SCRIPT, script(target, data, graph.code.kind))
         return [*names, SCRIPT]
 
 
@@ -88,19 +95,19 @@ def quantized(graph: DeployGraph) -> DeployGraph | None:
         return None
 
 
-def script(target: str, data: str | None) -> str:
-    """The text of `run.py`."""
-    imports, network = "import asnn_deploy\n", "asnn_deploy.load(folder)"
+def script(target: str, data: str | None, kind: str) -> str:
+    """The text of `run.py`; kind: of what enters, "image" or "sequence"."""
+    imports, network, image = "import asnn_deploy\n", "asnn_deploy.load(folder)", kind == "image"
     if data is None:
-        imports, images = "import numpy as np\n\n" + imports, _RANDOM_IMAGES
+        imports, samples = "import numpy as np\n\n" + imports, _RANDOM_IMAGES if image else _RANDOM_FRAMES
     else:
-        imports += "from asnn_deploy.input.data import load_data\n"
-        images = _KNOWN_IMAGES.format(data=data)
+        imports += f"from asnn_deploy.input.data import {'load_data' if image else 'load_sequences'}\n"
+        samples = (_KNOWN_IMAGES if image else _KNOWN_FRAMES).format(data=data)
     if target == "lava-stock":
         # In Loihi's neurons from here on: the network's other integer version is made from its floats.
         imports += "from asnn_deploy.ir.serialize import load_graph\n"
         network = f'load_graph(folder / "{FIXED}")'
-    return _SCRIPT.format(script=SCRIPT, imports=imports, images=images, target=target, network=network)
+    return _SCRIPT.format(script=SCRIPT, imports=imports, samples=samples, target=target, network=network)
 
 
 exporter = LavaExporter()

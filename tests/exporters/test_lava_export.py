@@ -7,9 +7,11 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from asnn_exporters.lava import exporter
 from asnn_targets.lava import target
+from networks.feedback import looped
 from networks.formats import convolutional
 from networks.lenet import loihi_lif, small_lenet, static_lenet
 from networks.making import Maker, constant
@@ -64,6 +66,18 @@ def test_the_script_of_a_bundle_runs(tmp_path, data):
     result = subprocess.run([sys.executable, folder / "run.py"], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1].startswith("predictions: [")
     assert result.stdout.count(" of its neurons fire in a step") == 3
+    assert result.stderr == ""
+
+
+@needs_lava
+@pytest.mark.parametrize("processes", ["fused", "stock"])
+@pytest.mark.parametrize("known", [True, False])
+def test_the_script_of_a_network_that_takes_sequences_runs(tmp_path, processes, known):
+    graph, folder, frames = looped(3, np.eye(2), np.eye(2)), tmp_path / "bundle", tmp_path / "frames.npz"
+    np.savez(frames, x_test=np.ones((5, 3, 2), np.uint8))
+    write_bundle(graph, "lava", folder, f"npz:{frames}" if known else None, {}, processes=processes)
+    result = subprocess.run([sys.executable, folder / "run.py"], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1].startswith("predictions: [")
     assert result.stderr == ""
 
 

@@ -73,9 +73,9 @@ def test_readme(fashion, tmp_path, monkeypatch):
     exec(code, {"images": images})
 
 
-def of_another_tool(folder):
+def of_another_tool(folder, name="snntorch-leaky-subtract"):
     """A file of another tool, what it was fed and fired, and the same frames as data."""
-    case = ROOT / "conformance" / "cases" / "snntorch-leaky-subtract"
+    case = ROOT / "conformance" / "cases" / name
     shutil.copy(case / "network.nir", folder / "net.nir")
     shutil.copy(case / "recording.npz", folder / "rec.npz")
     with np.load(case / "recording.npz") as recording:
@@ -110,8 +110,9 @@ def test_tutorial(tmp_path, monkeypatch):
 @pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))
 def test_loihis_own_neurons(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    of_another_tool(tmp_path, "snntorch-rleaky-zero")
     lines = list(commands("docs/loihi.md"))
-    assert [line[0] for line in lines] == ["train", "export", "verify", "run"]
+    assert [line[0] for line in lines] == ["train", "export", "verify", "run", "export", "verify"]
     small = ["--epochs", "1", "--set", "model.widths=[6]", "--set", "model.hidden=16"]
     quick = {"train": small, "verify": ["--limit", "10"], "run": ["--limit", "10"]}
     for line in lines:

@@ -7,14 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from networks.features import residual
+from networks.feedback import looped, random_weights
 from networks.lenet import loihi_cuba, loihi_lif, small_lenet, static_lenet, without_synaptic_bias
-from networks.making import constant, random_inputs
+from networks.making import constant, linked, random_inputs
 
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.ir.answers import RULES
 from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.images import InputCode
-from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Readout
+from asnn_deploy.ir.inputs import SequenceInput
+from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Pool, Readout, Scale
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import check_loihi, synapses, to_loihi
@@ -32,8 +35,10 @@ EVERYTHING = Record(spikes=True, potentials=True)
         static_lenet(lif=lambda *a, **k: loihi_lif(*a, leak=0.8, gain=0.7, threshold=1.3, bias=0.05)),
         static_lenet(gain=np.full((), 2.0), threshold=4.0),
         without_synaptic_bias(static_lenet(lif=loihi_cuba)),
+        static_lenet(lif=loihi_cuba),
+        looped(8, *random_weights(6)),
     ],
-    ids=["latency", "direct", "average", "parameters", "threshold", "current"],
+    ids=["latency", "direct", "average", "parameters", "threshold", "current", "current with bias", "recurrent"],
 )
 def test_it_fires_like_the_float_network(graph):
     """About as well as this project's own integers; pixels leave Loihi's first layer fewer bits of 24."""
@@ -155,7 +160,6 @@ def with_lif1(**parameters):
         (with_lif1(leak=1.5), r"layer 'lif1' .*: leak 1.5 has no 12-bit decay"),
         (with_lif1(threshold=-1.0), r"layer 'lif1' .*: threshold -1 has no integer version; it must be positive"),
         (with_lif1(bias=1e6), r"layer 'lif1' .*: its current, bias or membrane potential can leave 24 bits"),
-        (static_lenet(lif=loihi_cuba), r"layer 'conv1' .*: has a bias that the synaptic current would add up"),
         (
             changed(static_lenet(), "pool1", mode="sum", kernel=(17, 17), padding=(8, 8)),
             r"layer 'pool1' .*: sums up to 289",
@@ -166,6 +170,84 @@ def test_what_is_refused_is_named(graph, message):
     with pytest.raises(UnsupportedError, match=message) as caught:
         to_loihi(graph)
     assert "\n" not in str(caught.value)
+
+
+def in_a_loop(*layers, **links):
+    """A linear layer, an add and a population behind it, and some layers more; links as `linked` takes them."""
+    line = [eye("fc"), Add("sum"), loihi_lif("lif", 3)]
+    for layer in layers:  # in front of what reads them at once
+        line.insert(3 if layer.name in ("after", "lif2") else 1, layer)
+    return linked((2,), SequenceInput(3), [*line, Readout("readout", constant(1, 3))], {"readout": ["lif"], **links})
+
+
+def eye(name, bias=None):
+    return Linear(name, constant(np.eye(2), 3), bias and constant([bias] * 2, 3))
+
+
+SUMS = {"again": [("lif", 1)], "sum": ["fc", "again"]}
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (
+            in_a_loop(eye("again"), **SUMS | {"again": [("lif", 2)]}),
+            r"'again' \(linear\): brings the spikes of 'lif' back 2 time steps later",
+        ),
+        (
+            in_a_loop(eye("after", bias=1), sum=["fc", ("after", 1)], after=["lif"]),
+            r"'after' \(linear\): has a bias that is not there at the first step",
+        ),
+        (
+            in_a_loop(Scale("again", constant(0.5, 3)), **SUMS),
+            r"'again' \(scale\): stands in a recurrent connection as a layer without weights",
+        ),
+        (
+            in_a_loop(sum=["fc", ("lif", 1)]),
+            r"'sum' \(add\): stands in a recurrent connection without synapses",
+        ),
+        (
+            in_a_loop(
+                eye("again"), loihi_lif("lif2", 3), eye("after"), **SUMS | {"again": [("lif2", 1)]}, lif2=["after"]
+            ),
+            r"'after' \(linear\): stands in a recurrent connection together with 'again'",
+        ),
+        (
+            in_a_loop(eye("again"), **SUMS | {"sum": ["fc", "again", ("lif", 1)]}),
+            r"'sum' \(add\): must add the sums of 'again' once, for 'lif' alone",
+        ),
+        (
+            in_a_loop(eye("again"), **SUMS | {"sum": ["again", "fc", "again"]}),
+            r"'sum' \(add\): must add the sums of 'again' once, for 'lif' alone",
+        ),
+        (
+            in_a_loop(eye("again"), **SUMS | {"sum": ["fc", "again", "fc"]}),
+            r"'lif' \(neuron\): does not read the layer before it, without delay",
+        ),
+        (
+            in_a_loop(eye("again"), **SUMS, readout=[("lif", 1)]),
+            r"'readout' \(readout\): does not read the layer before it, without delay",
+        ),
+        (looped(2**17 + 1, np.eye(2)), r"'lif' \(neuron\): reads itself over 131073 time steps"),
+    ],
+)
+def test_other_recurrence_is_refused(graph, message):
+    with pytest.raises(UnsupportedError, match=message + r".*\(processes=fused\)$") as caught:
+        to_loihi(graph)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("out", [(), (eye("out"),)], ids=["spikes", "sums"])
+@pytest.mark.parametrize("rule", RULES)
+def test_answers_are_made_as_the_rule_says(rule, out):
+    """Of neurons that fire as the float ones do, the logits are those of the float network."""
+    graph = looped(3, *random_weights(2), *out, rule=rule, scale=0.3)
+    samples = random_inputs(graph, 30)
+    expected, found = run(graph, samples, EVERYTHING), run(to_loihi(graph), samples, EVERYTHING)
+    same = (found.spikes["lif"] == expected.spikes["lif"]).all(axis=(0, 2))
+    assert same.sum() > 10
+    assert np.allclose(found.logits[same], expected.logits[same], rtol=1e-4)
+    assert len(np.unique(found.logits)) > 1
 
 
 def test_only_lines_of_spikes_are_carried():
@@ -190,6 +272,12 @@ def test_other_integer_networks_are_refused_with_the_remedy():
     odd = carried.by_name["conv1"].weight.map(lambda w: w * 0 + 201)
     with pytest.raises(UnsupportedError, match=r"layer 'conv1' .*not such as Loihi can store"):
         check_loihi(changed(carried, "conv1", weight=odd))
+    biased = changed(carried, "fc2", bias=constant(np.ones(5), 4, np.int16))
+    with pytest.raises(UnsupportedError, match=r"layer 'fc2' .*has a bias; .* the readout has it"):
+        check_loihi(biased)
+    odd = changed(carried, "conv1", bias=constant(np.full(6, 201), 4, np.int16))
+    with pytest.raises(UnsupportedError, match=r"layer 'conv1' .*its bias is not such as Loihi can store"):
+        check_loihi(odd)
     lif = carried.by_name["lif1"]
     wide = changed(carried, "lif1", parameters={**lif.parameters, "vth": StepTable.constant(np.full(6, 9), 4)})
     with pytest.raises(UnsupportedError, match=r"layer 'lif1' .*: vth has shape \(6,\); Lava's LIF has one value"):

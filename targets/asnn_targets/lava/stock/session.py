@@ -24,10 +24,18 @@ class StockPlan:
 
     @property
     def tapped(self) -> list[str]:
-        """The layers whose output is wanted: the neurons where spikes are recorded, and the readout's synapses."""
-        graph = self.graph
-        neurons = [neuron.name for neuron in graph.neurons] if self.record.spikes else []
-        return [*neurons, graph.inputs_of[graph.readout.name][0].source]
+        """The layers whose output is wanted: the neurons where spikes are recorded, and what the readout reads."""
+        return list(dict.fromkeys([*self.recorded, self.last]))
+
+    @property
+    def recorded(self) -> list[str]:
+        """The neurons whose spikes are wanted."""
+        return [neuron.name for neuron in self.graph.neurons] if self.record.spikes else []
+
+    @property
+    def last(self) -> str:
+        """What the readout reads."""
+        return self.graph.inputs_of[self.graph.readout.name][0].source
 
 
 class StockSession(HostedSession):
@@ -60,22 +68,24 @@ class StockCollector:
 
     def __init__(self, name: str, whole: StockPlan, samples: int) -> None:
         self.name, self.graph, self.record = name, whole.graph, whole.record
-        *neurons, self.last = whole.tapped
+        self.last = whole.last
         shapes, steps = whole.graph.shapes, whole.graph.time_steps
-        self.spikes = {n: np.zeros((steps, samples, *shapes[n]), np.uint8) for n in neurons}
-        self.currents = np.zeros((steps, samples, *shapes[self.last]), np.int64)
+        self.spikes = {n: np.zeros((steps, samples, *shapes[n]), np.uint8) for n in whole.recorded}
+        self.answers = np.zeros((steps, samples, *shapes[self.last]), np.int64)
 
     def take(self, layer: str, sample: int, step: int, values: Array) -> None:
         """What left a layer for one sample at one step, in Lava's order of axes."""
-        (self.currents if layer == self.last else self.spikes[layer])[step, sample] = values.transpose()
+        for kept in (self.spikes.get(layer), self.answers if layer == self.last else None):
+            if kept is not None:
+                kept[step, sample] = values.transpose()
 
     def trace(self) -> Trace:
         """All of it."""
         readout = self.graph.readout
         assert readout.bias is not None
-        steps, samples = self.currents.shape[:2]
-        currents = self.currents.reshape(steps, samples, self.graph.classes)
-        summands = readout.scale.at(0) * currents + readout.bias.at(0).reshape(-1)
+        steps, samples = self.answers.shape[:2]
+        answers = self.answers.reshape(steps, samples, self.graph.classes)
+        summands = readout.scale.at(0).reshape(-1) * answers + readout.bias.at(0).reshape(-1)
         kept = summands * readout.unit if self.record.step_logits else None
         answer = final(readout.rule, summands) * readout.unit
         return Trace(self.name, answer, self.spikes, {}, kept, rule=readout.rule)
