@@ -30,7 +30,7 @@ class Precision:
         """Note a sum of products, each of them of so many terms."""
         total = sum(float(np.abs(a).max() * np.abs(b).max()) * terms for a, b in products)
         self.largest = max(self.largest, total)
-        self.exact &= total <= 2.0**BITS * min(grid(a) * grid(b) for a, b in products)
+        self.exact = self.exact and total <= 2.0**BITS * min(grid(a) * grid(b) for a, b in products)
 
 
 def grid(values: Any) -> float:
