@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from neurons import Array, Neuron, f32
 
+ENDS = ("Input", "Output")
 NEURONS = {"IF", "LIF", "CubaLIF", "LI", "CubaLI"}
 
 
@@ -23,13 +24,12 @@ def _graph(group: Any) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str]]
     edges = [(a.decode(), b.decode()) for a, b in group["edges"][()]]
     for name, node in group["nodes"].items():
         if node["type"][()] != b"NIRGraph":
-            nodes[name] = {
-                k: v[()].decode() if isinstance(v[()], bytes) else v[()] for k, v in node.items() if k != "metadata"
-            }
+            fields = {k: v[()] for k, v in node.items() if not isinstance(v, h5py.Group)}
+            nodes[name] = {k: v.decode() if isinstance(v, bytes) else v for k, v in fields.items()}
             continue
         inner, wires = _graph(node)
         nodes |= {f"{name}.{k}": v for k, v in inner.items()}
-        ends = {v["type"]: f"{name}.{k}" for k, v in inner.items() if v["type"] in ("Input", "Output")}
+        ends = {inner[k]["type"]: f"{name}.{k}" for k in node["nodes"] if inner.get(k, {}).get("type") in ENDS}
         edges = [(ends["Output"] if a == name else a, ends["Input"] if b == name else b) for a, b in edges]
         edges += [(f"{name}.{a}", f"{name}.{b}") for a, b in wires]
     return nodes, edges

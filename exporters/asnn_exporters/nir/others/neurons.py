@@ -163,9 +163,10 @@ def _cuba_li(node: NeuronNode) -> list[Layer]:
 
 def _integrated(node: NeuronNode) -> Array:
     """The gain of a membrane without a leak."""
-    r = node.value("r", 1.0)
-    as_is = node.meaning.update in ("added", "decaying", "unit") or node.meaning.taus == "times dt"
-    return r if as_is else unit(r * node.dt)
+    r, update = node.value("r", 1.0), node.meaning.update
+    if update in ("unit", "decaying"):
+        return np.ones_like(r)
+    return r if update == "added" or node.meaning.taus == "times dt" else unit(r * node.dt)
 
 
 def _if(node: NeuronNode) -> list[Layer]:
