@@ -24,8 +24,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_BATCH = 64
 CALIBRATION_SAMPLES = 256
 """Training samples on which an integer version's choices are made anew."""
-WORDS = ("", "kind", "coding", "data", "against", "verdict", "step tables", "binds")
-"""Table columns that hold words; the first column always does."""
 
 source_argument = click.argument("source", type=click.Path(path_type=Path))
 data_option = click.option("--data", "data_spec", metavar="NAME[:PATH]", help="Data set; default: the network's own.")
@@ -149,19 +147,6 @@ def write_json(path: Path | None, value: Any) -> None:
 
     if path is not None:
         write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def table(title: str, columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table: words left, figures right."""
-    from rich.table import Table
-
-    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for i, column in enumerate(columns):
-        grid.add_column(column, justify="left" if i == 0 or column in WORDS else "right", overflow="fold")
-    for row in rows:
-        grid.add_row(*(str(cell) for cell in row))
-    width = None if sys.stdout.isatty() else 110
-    console(width=width).print(grid)
 
 
 def show_deployed(summary: Mapping[str, Any]) -> None:

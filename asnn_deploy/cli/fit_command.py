@@ -62,7 +62,7 @@ def make_fit(deployment: Deployment, chip: Any, chips: int = 1) -> Fit:
 
 def print_fit(result: Fit, figures: FitDocument) -> None:
     """The table of layers, what binds, what per-step parameters cost, and what was not published."""
-    from asnn_deploy.cli.common import table
+    from asnn_deploy.cli.tables import table
 
     placement = result.placement
     allowed = result.chips * figures.cores_per_chip

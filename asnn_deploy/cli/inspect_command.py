@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 @json_option
 def command(source: Path, json_file: Path | None, reading: Reading) -> None:
     """Show a network's layers, step tables, and the grid on which each layer's sums are exact."""
-    from asnn_deploy.cli.common import table, write_json
+    from asnn_deploy.cli.common import write_json
+    from asnn_deploy.cli.tables import table
     from asnn_deploy.ir.inputs import described
 
     opened = opened_source(source, reading)

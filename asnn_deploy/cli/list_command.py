@@ -19,7 +19,7 @@ def command() -> None:
     """Show presets, data sets, codings, networks, neurons, losses, chips and energy profiles; exporters, targets and
     simulators (available or why not).
     """
-    from asnn_deploy.cli.common import table
+    from asnn_deploy.cli.tables import table
     from asnn_deploy.deploy.registry import EXPORTERS, SIMULATORS, TARGETS
     from asnn_deploy.energy import NO_PROFILE, load_profile, profile_names
     from asnn_deploy.fit.chip import CHIPS, load_chip

@@ -81,7 +81,7 @@ def first_graph(file: Foreign, dt: float | None) -> DeployGraph:
 
 def print_candidates(found: list[Candidate]) -> None:
     """The best candidates, and where the first of them differs."""
-    from asnn_deploy.cli.common import table
+    from asnn_deploy.cli.tables import table
 
     best = found[0]
     ties = sum(c.rank == best.rank for c in found)

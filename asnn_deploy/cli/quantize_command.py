@@ -45,7 +45,8 @@ def command(
 
 def print_report(report: dict[str, Any]) -> None:
     """A row a layer, and the accuracies below."""
-    from asnn_deploy.cli.common import percent, table
+    from asnn_deploy.cli.common import percent
+    from asnn_deploy.cli.tables import table
 
     registers = report["registers"]
     table(

@@ -64,7 +64,8 @@ def command(
 
     Finished points are read back from sweep.json in --out: an interrupted sweep goes on, and other --bits add to it.
     """
-    from asnn_deploy.cli.common import naming, table
+    from asnn_deploy.cli.common import naming
+    from asnn_deploy.cli.tables import table
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.errors import InputError
     from asnn_deploy.sweep import COLUMNS, FILE, Plan, parse_bits, read_points, rows

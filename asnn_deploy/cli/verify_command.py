@@ -208,7 +208,8 @@ def attention_place(first: dict[str, Any]) -> str:
 
 def print_table(result: dict[str, Any]) -> None:
     """The outcome, a row a target, and the first divergence of each that has one."""
-    from asnn_deploy.cli.common import percent, table
+    from asnn_deploy.cli.common import percent
+    from asnn_deploy.cli.tables import table
 
     rows = []
     for name, report in result["targets"].items():
