@@ -12,6 +12,7 @@ from types import FrameType
 import click
 
 from asnn_deploy.errors import AsnnDeployError
+from asnn_deploy.util.suggest import unknown_name
 from asnn_deploy.util.version import __version__
 
 COMMANDS = (
@@ -36,6 +37,18 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"asnn_deploy.cli.{cmd_name}_command").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's; a command that there is not is answered with the nearest one."""
+        if args[0] in COMMANDS or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        if args[0] == "help":
+            raise click.UsageError(
+                "'help' is not a command; asnn-deploy --help shows them, asnn-deploy COMMAND --help one"
+            )
+        raise click.UsageError(unknown_name("command", args[0], COMMANDS))
 
 
 @click.group(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from asnn_deploy.cli.completion import names
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,10 +28,35 @@ CALIBRATION_SAMPLES = 256
 """Training samples on which an integer version's choices are made anew."""
 
 source_argument = click.argument("source", type=click.Path(path_type=Path))
-data_option = click.option("--data", "data_spec", metavar="NAME[:PATH]", help="Data set; default: the network's own.")
+data_option = click.option(
+    "--data",
+    "data_spec",
+    metavar="NAME[:PATH]",
+    shell_complete=names("data"),
+    help="Data set; default: the network's own.",
+)
 batch_option = click.option("--batch-size", type=click.IntRange(min=1), default=DEFAULT_BATCH, show_default=True)
 limit_option = click.option("--limit", type=click.IntRange(min=1), help="Use the first N samples only.")
-json_option = click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the figures to FILE.")
+STDOUT = "asnn_deploy.stdout"
+"""Of click's context: what standard output was before `--json -` took it."""
+
+
+def _alone(context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
+    """With `--json -`, standard output is for the figures alone: all else is said on stderr."""
+    if file == Path("-"):
+        context.meta[STDOUT] = sys.stdout
+        context.with_resource(redirect_stdout(sys.stderr))
+    return file
+
+
+json_option = click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    callback=_alone,
+    help="Write the figures to FILE; to standard output, and nothing else there, if it is -.",
+)
 split_option = click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
 
 
@@ -142,11 +169,14 @@ def on_terminal() -> bool:
 
 
 def write_json(path: Path | None, value: Any) -> None:
-    """Write plain JSON, whole or not at all; NaN is an error here, not a file."""
+    """Write plain JSON, whole or not at all; NaN is an error here, not a file. "-" is standard output."""
     from asnn_deploy.util.files import write_text
 
-    if path is not None:
-        write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    if path is None:
+        return
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    stdout = click.get_current_context().meta.get(STDOUT) if path == Path("-") else None
+    write_text(path, text) if stdout is None else click.echo(text, file=stdout, nl=False)
 
 
 def show_deployed(summary: Mapping[str, Any]) -> None:

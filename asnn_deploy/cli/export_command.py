@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import CALIBRATION_SAMPLES, data_option, source_argument
+from asnn_deploy.cli.common import CALIBRATION_SAMPLES, data_option, json_option, source_argument
+from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options, settle_without_data
 
 if TYPE_CHECKING:
@@ -28,7 +29,14 @@ DIALECT = "canonical"
 @click.command(epilog="Example: asnn-deploy export run --target lava --out run.lava")
 @source_argument
 @reading_options
-@click.option("--target", "exporter", required=True, metavar="nir|onnx|lava", help="Format to write.")
+@click.option(
+    "--target",
+    "exporter",
+    shell_complete=names("exporter"),
+    required=True,
+    metavar="nir|onnx|lava",
+    help="Format to write.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .nir or .onnx file, or a bundle folder.")
 @click.option("--bits", type=int, help="Weight bits of the integer version, 2 to 8.")
 @click.option("--nir-dialect", metavar="canonical|extended|compact|portable", help="The same as --set dialect=...")
@@ -44,6 +52,7 @@ DIALECT = "canonical"
     help="A setting of the format; nir: dialect=canonical (default), extended, compact or portable (docs/nir.md); "
     "lava: processes=fused (default) or stock, Lava's own neurons for static networks.",
 )
+@json_option
 def command(
     source: Path,
     exporter: str,
@@ -53,10 +62,11 @@ def command(
     reader: str | None,
     data_spec: str | None,
     settings: tuple[str, ...],
+    json_file: Path | None,
     reading: Reading,
 ) -> None:
     """Export a network: to one file (PATH ends in .nir or .onnx) or to a bundle with everything it needs."""
-
+    from asnn_deploy.cli.common import write_json
     from asnn_deploy.errors import InputError
 
     options = chosen_settings(exporter, settings, nir_dialect, reader)
@@ -68,6 +78,7 @@ def command(
             raise InputError("--nir-dialect portable: holds neither weight bits nor data; leave out --bits and --data")
         export(with_source, exporter, out, bits, data_spec, **options)
     click.echo(f"{out}: written")
+    write_json(json_file, {"path": str(out), "format": exporter, "time_steps": with_source.graph.code.time_steps})
 
 
 def settle(source: Source, data_spec: str | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import json_option, source_argument
+from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options, settle_without_data
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ NAMED = 8
 @source_argument
 @reading_options
 @click.option(
-    "--chip", required=True, metavar="NAME|FILE.toml", help="A chip that `list` shows, or a file of your own."
+    "--chip",
+    shell_complete=names("chip"),
+    required=True,
+    metavar="NAME|FILE.toml",
+    help="A chip that `list` shows, or a file of your own.",
 )
 @click.option("--chips", type=click.IntRange(min=1), default=1, show_default=True, help="How many chips it may take.")
 @json_option

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from asnn_deploy.cli.completion import names
+
 
 @click.command(
     "import",
@@ -21,7 +23,13 @@ import click
     help='time, "mix time", embedding, "mix embedding" or direct.',
 )
 @click.option("--adaptive/--no-adaptive", default=True, help="With the readout's weights of the steps, or without.")
-@click.option("--data", "data_spec", metavar="NAME[:PATH]", help="Data set to remember and to measure on.")
+@click.option(
+    "--data",
+    "data_spec",
+    shell_complete=names("data"),
+    metavar="NAME[:PATH]",
+    help="Data set to remember and to measure on.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run.")
 def command(path: Path, kind: str, coding: str, adaptive: bool, data_spec: str | None, out: Path) -> None:
     """Import a network that other code has trained: a checkpoint in, a run folder out, which every command takes.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asnn_deploy.cli.completion import names
+
 if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.deploy.source import Source
@@ -19,7 +21,13 @@ RESETS = ("subtract", "delayed-subtract", "zero", "delayed-zero", "leftover-subt
 UPDATES = ("integrated", "added", "relaxing", "dividing", "unit", "decaying")
 ONLY = "NIR files of other tools only. "
 OPTIONS = (
-    click.option("--from", "tool", metavar="TOOL", help=f"{ONLY}The tool that made it: {', '.join(TOOLS)}."),
+    click.option(
+        "--from",
+        "tool",
+        shell_complete=names("tool"),
+        metavar="TOOL",
+        help=f"{ONLY}The tool that made it: {', '.join(TOOLS)}.",
+    ),
     click.option("--dt", type=float, help=f"{ONLY}Length of a time step, in the file's unit; default: the tool's."),
     click.option("--reset", metavar="RULE", help=f"{ONLY}{', '.join(RESETS)}; default: zero, or the tool's."),
     click.option("--integration", metavar="euler|exponential", help=f"{ONLY}How a step is integrated."),
@@ -31,7 +39,12 @@ OPTIONS = (
     click.option("--round-delays", is_flag=True, help=f"{ONLY}Take delays as the nearest whole steps."),
     click.option("--snap", "snapped", is_flag=True, help=f"{ONLY}Move weights onto grids whose sums are exact."),
     click.option("--time-steps", type=click.IntRange(min=1), help=f"{ONLY}T, if the data do not say."),
-    click.option("--coding", metavar="NAME", help=f"{ONLY}Put an image, coded, before a network that reads frames."),
+    click.option(
+        "--coding",
+        shell_complete=names("coding"),
+        metavar="NAME",
+        help=f"{ONLY}Put an image, coded, before a network that reads frames.",
+    ),
 )
 RULES = ("reset", "integration", "fires", "spikes", "update")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import data_option, limit_option, percent, source_argument
+from asnn_deploy.cli.common import data_option, json_option, limit_option, percent, source_argument
+from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options
 from asnn_deploy.cli.simulation import SAMPLES, profile_option, profiles_and_simulators, simulate, simulate_option
 
@@ -50,7 +52,12 @@ class Wish:
 @profile_option
 @simulate_option
 @click.option(
-    "--chip", "chips", multiple=True, metavar="NAME", help=f"Fit onto this chip; default: {' and '.join(CHIPS)}."
+    "--chip",
+    "chips",
+    shell_complete=names("chip"),
+    multiple=True,
+    metavar="NAME",
+    help=f"Fit onto this chip; default: {' and '.join(CHIPS)}.",
 )
 @click.option(
     "--verify",
@@ -61,9 +68,18 @@ class Wish:
 @click.option(
     "--sample", type=click.IntRange(min=0), default=0, show_default=True, help="The sample to show spike by spike."
 )
-def command(source: Path, out: Path, data_spec: str | None, limit: int | None, reading: Reading, **wishes: Any) -> None:
+@json_option
+def command(
+    source: Path,
+    out: Path,
+    data_spec: str | None,
+    limit: int | None,
+    json_file: Path | None,
+    reading: Reading,
+    **wishes: Any,
+) -> None:
     """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
-    from asnn_deploy.cli.common import load_samples
+    from asnn_deploy.cli.common import load_samples, write_json
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.fit import load_chip
     from asnn_deploy.verify.document import read_verification
@@ -83,6 +99,7 @@ def command(source: Path, out: Path, data_spec: str | None, limit: int | None, r
         f"{out / 'report.html'}: {percent(report.accuracy)} accuracy, {totals.sops:,.0f} synaptic operations "
         f"and {totals.spikes:,.0f} spikes per sample ({report.samples} samples)"
     )
+    write_json(json_file, json.loads((out / "report.json").read_text(encoding="utf-8")))
 
 
 def make_report(source: Source, images: Array, labels: Array, spec: str, out: Path, wish: Wish | None = None) -> Report:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument, split_option
+from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options
 
 if TYPE_CHECKING:
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: asnn-deploy run run.lava --target lava-fixed --limit 200 --json run.json")
 @source_argument
 @reading_options
-@click.option("--target", required=True, metavar="TARGET", help="Where to run; see 'asnn-deploy list'.")
+@click.option(
+    "--target",
+    shell_complete=names("target"),
+    required=True,
+    metavar="TARGET",
+    help="Where to run; see 'asnn-deploy list'.",
+)
 @data_option
 @split_option
 @limit_option

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from asnn_deploy.cli.completion import names
+
 if TYPE_CHECKING:
     from asnn_deploy.deploy.protocols import Simulator
     from asnn_deploy.deploy.source import Source
@@ -21,6 +23,7 @@ SAMPLES = 3
 profile_option = click.option(
     "--profile",
     "profiles",
+    shell_complete=names("profile"),
     multiple=True,
     metavar="NAME",
     help="Energy profile, FILE.toml of your own, or a simulator (see `list`); default: all profiles, no simulator.",

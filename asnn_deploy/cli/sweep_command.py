@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asnn_deploy.cli.common import CALIBRATION_SAMPLES, batch_option, data_option, limit_option, source_argument
+from asnn_deploy.cli.common import (
+    CALIBRATION_SAMPLES,
+    batch_option,
+    data_option,
+    json_option,
+    limit_option,
+    source_argument,
+)
 from asnn_deploy.cli.reading import opened_source, reading_options
 
 if TYPE_CHECKING:
@@ -49,6 +57,7 @@ class Samples:
 @limit_option
 @batch_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@json_option
 def command(
     source: Path,
     bits: str,
@@ -58,13 +67,14 @@ def command(
     limit: int | None,
     batch_size: int,
     out: Path,
+    json_file: Path | None,
     reading: Reading,
 ) -> None:
     """Measure accuracy, spikes, memory and operations of the integer network against its weight bits.
 
     Finished points are read back from sweep.json in --out: an interrupted sweep goes on, and other --bits add to it.
     """
-    from asnn_deploy.cli.common import naming
+    from asnn_deploy.cli.common import naming, write_json
     from asnn_deploy.cli.tables import table
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.errors import InputError
@@ -87,6 +97,7 @@ def command(
     first = points[0]
     table(f"{first.samples:,} samples, float network {100 * first.accuracy_float:.2f} %", list(COLUMNS), rows(points))
     click.echo(f"{out}: sweep.json, sweep.md and sweep.png")
+    write_json(json_file, json.loads((out / FILE).read_text(encoding="utf-8")))
 
 
 def read_samples(source: Source, data_spec: str | None, limit: int | None) -> Samples:

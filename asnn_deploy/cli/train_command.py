@@ -10,6 +10,9 @@ from typing import Any
 
 import click
 
+from asnn_deploy.cli.common import json_option
+from asnn_deploy.cli.completion import names
+
 OPTIONS = {
     "data_spec": "data",
     "epochs": "training.epochs",
@@ -34,14 +37,31 @@ REMEDY = re.compile(r"\bset ([a-z_]+\.[a-z_]+) ?= ?([\w.]+)")
 
 @click.command(epilog="Example: asnn-deploy train --preset digits-lenet --epochs 3 --out run")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
-@click.option("--preset", "preset_name", metavar="NAME", help="Start from a preset; see 'asnn-deploy list'.")
+@click.option(
+    "--preset",
+    "preset_name",
+    shell_complete=names("preset"),
+    metavar="NAME",
+    help="Start from a preset; see 'asnn-deploy list'.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run.")
-@click.option("--data", "data_spec", metavar="NAME[:PATH]", help="Data set, such as fashion-mnist:DIR.")
+@click.option(
+    "--data",
+    "data_spec",
+    shell_complete=names("data"),
+    metavar="NAME[:PATH]",
+    help="Data set, such as fashion-mnist:DIR.",
+)
 @click.option("--epochs", type=int)
 @click.option("--batch-size", type=int)
 @click.option("--time-steps", type=int, help="Number of time steps T.")
-@click.option("--coding", metavar="NAME", help="Input coding; see 'asnn-deploy list'.")
-@click.option("--neuron", metavar="NAME", help="asnn (adaptive), lif (plain), or another of 'asnn-deploy list'.")
+@click.option("--coding", shell_complete=names("coding"), metavar="NAME", help="Input coding; see 'asnn-deploy list'.")
+@click.option(
+    "--neuron",
+    shell_complete=names("neuron"),
+    metavar="NAME",
+    help="asnn (adaptive), lif (plain), or another of 'asnn-deploy list'.",
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--devices", type=int, help="Devices that share each batch.")
 @click.option("--precision", type=click.Choice(["32", "bf16", "64"]))
@@ -51,8 +71,14 @@ REMEDY = re.compile(r"\bset ([a-z_]+\.[a-z_]+) ?= ?([\w.]+)")
 @click.option("--start", type=click.Path(path_type=Path), metavar="RUN", help="Start from a trained run's weights.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out from its last checkpoint.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set any configuration key, such as model.hidden=64."
+    "--set",
+    "settings",
+    shell_complete=names("key"),
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set any configuration key, such as model.hidden=64.",
 )
+@json_option
 def command(
     config: Path | None,
     preset_name: str | None,
@@ -60,12 +86,13 @@ def command(
     start: Path | None,
     resume: bool,
     settings: tuple[str, ...],
+    json_file: Path | None,
     **options: Any,
 ) -> None:
     """Train a network: a CONFIG.yaml or a preset in, a run folder out. With --start RUN, its configuration is the
     default, and its weights are the first ones; with --set quantization.bits=4 weights are trained as integers.
     """
-    from asnn_deploy.cli.common import percent, show_deployed
+    from asnn_deploy.cli.common import percent, show_deployed, write_json
     from asnn_deploy.errors import BundleError, ConfigError
 
     if start is not None and resume:
@@ -92,6 +119,7 @@ def command(
         f"{summary['parameters']} parameters, {summary['samples_per_second']:.0f} images/s"
     )
     show_deployed(summary)
+    write_json(json_file, summary)
 
 
 def configuration(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument
+from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import ONLY, opened_source, reading_options
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 @source_argument
 @reading_options
 @click.option(
-    "--target", "targets", multiple=True, metavar="TARGET", help="Verify this target; default: all that can run here."
+    "--target",
+    "targets",
+    shell_complete=names("target"),
+    multiple=True,
+    metavar="TARGET",
+    help="Verify this target; default: all that can run here.",
 )
 @data_option
 @click.option(

@@ -91,7 +91,7 @@ TRAIN = ["train", "--preset", "digits-lenet", "--out", "run"]
             "images are (1, 8, 8) (channels, height, width), cifar-lenet takes (3, 32, 32); choose another preset, or "
             "--set model.input_shape=null",
         ),
-        (["trian"], "No such command 'trian'"),
+        (["trian"], "unknown command 'trian'; did you mean 'train'?"),
         (["run", "absent", "--target", "reference"], "absent: does not exist"),
         (["export", "absent", "--target", "nir", "--out", "x"], "absent: does not exist"),
         (["report", "absent", "--out", "x"], "absent: does not exist"),
