@@ -185,7 +185,7 @@ def show_deployed(summary: Mapping[str, Any]) -> None:
     click.echo(
         f"order-free weights changed {snapping['spikes_changed']} of {snapping['spikes']} spikes "
         f"({percent(snapping['accuracy_as_trained'])} as trained, {percent(snapping['accuracy_snapped'])} as deployed, "
-        f"{snapping['samples']} samples)"
+        f"{number(snapping['samples'], 'sample')})"
     )
     if summary["test_accuracy_fixed"] is not None:
         click.echo(
@@ -193,6 +193,11 @@ def show_deployed(summary: Mapping[str, Any]) -> None:
         )
     elif summary["quantization_refused"]:
         click.echo(f"no integer version: {summary['quantization_refused']}")
+
+
+def number(count: int, what: str) -> str:
+    """How many of something there are: "1 epoch", "2 epochs"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def percent(share: float | None) -> str:

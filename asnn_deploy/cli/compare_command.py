@@ -16,6 +16,7 @@ def command(report_a: Path, report_b: Path, out: Path) -> None:
 
     REPORT_A and REPORT_B are folders made by `report`.
     """
+    from asnn_deploy.cli.common import number
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.errors import InputError
     from asnn_deploy.report.compare import compare, read_report, write
@@ -27,6 +28,6 @@ def command(report_a: Path, report_b: Path, out: Path) -> None:
         compared = compare(read_report(report_a), read_report(report_b))
         write(compared, out)
     a, b = compared.a.name, compared.b.name
-    click.echo(f"{out / 'compare.html'}: A = {a}, B = {b}, {compared.samples:,} samples")
+    click.echo(f"{out / 'compare.html'}: A = {a}, B = {b}, {number(compared.samples, 'sample')}")
     for sentence in conclusions(compared):
         click.echo(f"  {sentence}")

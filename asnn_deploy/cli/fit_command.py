@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from asnn_deploy.fit import Fit
     from asnn_deploy.fit.document import FitDocument, StepTables
 
-NAMED = 8
-"""So many limits without a published source are printed; the JSON file has all."""
-
 
 @click.command(epilog="Example: asnn-deploy fit run --chip loihi2 --json fit.json")
 @source_argument
@@ -31,12 +29,13 @@ NAMED = 8
     metavar="NAME|FILE.toml",
     help="A chip that `list` shows, or a file of your own.",
 )
-@click.option("--chips", type=click.IntRange(min=1), default=1, show_default=True, help="How many chips it may take.")
+@click.option("--chips", type=click.IntRange(min=1), default=1, show_default=True, help="Maximum number of chips.")
+@click.option("--sources", is_flag=True, help="Say why limits of the chip have no published source.")
 @json_option
-def command(source: Path, chip: str, chips: int, json_file: Path | None, reading: Reading) -> int:
+def command(source: Path, chip: str, chips: int, sources: bool, json_file: Path | None, reading: Reading) -> int:
     """Place a network on a chip's cores: how many it takes, which limit binds, what would make it fit.
 
-    Exit code 1 where it does not fit.
+    Exits with 1 if it does not fit.
     """
     from asnn_deploy.cli.common import write_json
     from asnn_deploy.fit import load_chip
@@ -48,7 +47,7 @@ def command(source: Path, chip: str, chips: int, json_file: Path | None, reading
         result = make_fit(deployment, limits, chips)
         figures = result.document()
     write_json(json_file, figures.to_json())
-    print_fit(result, figures)
+    print_fit(result, figures, sources)
     return 0 if result.fits else 1
 
 
@@ -65,7 +64,7 @@ def make_fit(deployment: Deployment, chip: Any, chips: int = 1) -> Fit:
     return fit(graph, chip, chips)
 
 
-def print_fit(result: Fit, figures: FitDocument) -> None:
+def print_fit(result: Fit, figures: FitDocument, sources: bool) -> None:
     """The table of layers, what binds, what per-step parameters cost, and what was not published."""
     from asnn_deploy.cli.tables import table
 
@@ -97,8 +96,19 @@ def print_fit(result: Fit, figures: FitDocument) -> None:
     if result.system is not None:
         click.echo(f"{placement.chips:,} chips: {result.system.name} has {result.system.chips:,} (--chips)")
     print_step_cost(figures.step_tables)
-    for line in figures.unverified[:NAMED]:
-        click.echo(f"no published source: {line}")
+    print_unverified(figures.unverified, sources)
+
+
+def print_unverified(lines: Sequence[str], sources: bool) -> None:
+    """What of the chip has no published source: on one line, or, if asked for, each with the reason."""
+    named = [
+        (key.rpartition(".")[2].replace("_", " "), why) for key, _, why in (line.partition(": ") for line in lines)
+    ]
+    if sources:
+        for name, why in named:
+            click.echo(f"no published source: {name}: {why}")
+    elif named:
+        click.echo(f"no published source: {', '.join(name for name, _ in named)} (--sources says why)")
 
 
 def print_step_cost(cost: StepTables) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @json_option
 def command(source: Path, json_file: Path | None, reading: Reading) -> None:
     """Show a network's layers, step tables, and the grid on which each layer's sums are exact."""
-    from asnn_deploy.cli.common import write_json
+    from asnn_deploy.cli.common import number, write_json
     from asnn_deploy.cli.tables import table
     from asnn_deploy.ir.inputs import described
 
@@ -33,9 +33,9 @@ def command(source: Path, json_file: Path | None, reading: Reading) -> None:
             settle_without_data(opened)
         result = inspection(opened.graph)
     write_json(json_file, result)
-    steps = "any number of" if result["time_steps"] is None else result["time_steps"]
+    steps = "any number of time steps" if (t := result["time_steps"]) is None else number(t, "time step")
     table(
-        f"{described(result['coding']['name'])}, {steps} time steps, "
+        f"{described(result['coding']['name'])}, {steps}, "
         f"{result['parameters']:,} parameters, input {shape_text(opened.graph.input_shape)}",
         ["layer", "kind", "in", "out", "parameters", "grid", "bits", "step tables"],
         [

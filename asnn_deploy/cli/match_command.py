@@ -38,7 +38,8 @@ def command(
 ) -> int:
     """Find the rules by which another tool ran its network, from what it was fed and what it sent.
 
-    Every layer is fed what was recorded of those before it. Exit code 1 if the best rules differ beyond rounding.
+    Every layer is fed what was recorded of those before it. Exits with 1 if the best rules differ by more than
+    rounding.
     """
     from asnn_deploy.cli.common import write_json
     from asnn_deploy.deploy.exporters import EXPORTERS

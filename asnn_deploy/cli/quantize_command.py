@@ -45,12 +45,13 @@ def command(
 
 def print_report(report: dict[str, Any]) -> None:
     """A row a layer, and the accuracies below."""
-    from asnn_deploy.cli.common import percent
+    from asnn_deploy.cli.common import number, percent
     from asnn_deploy.cli.tables import table
 
     registers = report["registers"]
     table(
-        f"{report['bits']}-bit weights, {report['samples']} samples, {report['time_steps']} time steps",
+        f"{report['bits']}-bit weights, {number(report['samples'], 'sample')}, "
+        f"{number(report['time_steps'], 'time step')}",
         [
             *("layer", "kind", "scale", "saturated", f"accumulator of {registers['accumulator_bits']} bits"),
             *(f"membrane of {registers['membrane_bits']} bits", "spikes that differ, step by step"),

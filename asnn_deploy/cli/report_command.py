@@ -79,7 +79,7 @@ def command(
     **wishes: Any,
 ) -> None:
     """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
-    from asnn_deploy.cli.common import load_samples, write_json
+    from asnn_deploy.cli.common import load_samples, number, write_json
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.fit import load_chip
     from asnn_deploy.verify.document import read_verification
@@ -97,7 +97,7 @@ def command(
     totals = report.totals
     click.echo(
         f"{out / 'report.html'}: {percent(report.accuracy)} accuracy, {totals.sops:,.0f} synaptic operations "
-        f"and {totals.spikes:,.0f} spikes per sample ({report.samples} samples)"
+        f"and {totals.spikes:,.0f} spikes per sample ({number(report.samples, 'sample')})"
     )
     write_json(json_file, json.loads((out / "report.json").read_text(encoding="utf-8")))
 

@@ -74,7 +74,7 @@ def command(
 
     Finished points are read back from sweep.json in --out: an interrupted sweep goes on, and other --bits add to it.
     """
-    from asnn_deploy.cli.common import naming, write_json
+    from asnn_deploy.cli.common import naming, number, write_json
     from asnn_deploy.cli.tables import table
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.errors import InputError
@@ -95,7 +95,11 @@ def command(
         ]
         points = sweep(opened, samples, plans, found, batch_size, out)
     first = points[0]
-    table(f"{first.samples:,} samples, float network {100 * first.accuracy_float:.2f} %", list(COLUMNS), rows(points))
+    table(
+        f"{number(first.samples, 'sample')}, float network {100 * first.accuracy_float:.2f} %",
+        list(COLUMNS),
+        rows(points),
+    )
     click.echo(f"{out}: sweep.json, sweep.md and sweep.png")
     write_json(json_file, json.loads((out / FILE).read_text(encoding="utf-8")))
 

@@ -89,10 +89,11 @@ def command(
     json_file: Path | None,
     **options: Any,
 ) -> None:
-    """Train a network: a CONFIG.yaml or a preset in, a run folder out. With --start RUN, its configuration is the
-    default, and its weights are the first ones; with --set quantization.bits=4 weights are trained as integers.
+    """Train a network: from a CONFIG.yaml or a preset to a run folder.
+
+    --start RUN starts from that run's configuration and weights; --set quantization.bits=4 trains integer weights.
     """
-    from asnn_deploy.cli.common import percent, show_deployed, write_json
+    from asnn_deploy.cli.common import number, percent, show_deployed, write_json
     from asnn_deploy.errors import BundleError, ConfigError
 
     if start is not None and resume:
@@ -115,7 +116,7 @@ def command(
     if not summary:  # one of several processes: the first one reports
         return
     click.echo(
-        f"{out}: {percent(summary['test_accuracy'])} test accuracy as deployed, {summary['epochs']} epochs, "
+        f"{out}: {percent(summary['test_accuracy'])} test accuracy as deployed, {number(summary['epochs'], 'epoch')}, "
         f"{summary['parameters']} parameters, {summary['samples_per_second']:.0f} images/s"
     )
     show_deployed(summary)

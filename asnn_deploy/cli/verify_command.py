@@ -54,7 +54,10 @@ def command(
     batch_first: bool,
     reading: Reading,
 ) -> int:
-    """Compare every spike of every layer at every step between targets. Exit code 1 where a promise is broken."""
+    """Compare every spike of every layer at every step between targets.
+
+    Exits with 1 if a target that must match does not.
+    """
     from asnn_deploy.cli.common import load_unlabelled, write_json
     from asnn_deploy.deploy.registry import TARGETS
 
@@ -214,7 +217,7 @@ def attention_place(first: dict[str, Any]) -> str:
 
 def print_table(result: dict[str, Any]) -> None:
     """The outcome, a row a target, and the first divergence of each that has one."""
-    from asnn_deploy.cli.common import percent
+    from asnn_deploy.cli.common import number, percent
     from asnn_deploy.cli.tables import table
 
     rows = []
@@ -234,7 +237,7 @@ def print_table(result: dict[str, Any]) -> None:
             )
         )
     table(
-        f"{result['samples']} samples, {result['time_steps']} time steps",
+        f"{number(result['samples'], 'sample')}, {number(result['time_steps'], 'time step')}",
         ["target", "against", "verdict", "spikes compared", "mismatches", "answers", "largest logit diff.", "accuracy"],
         rows,
     )
@@ -251,7 +254,7 @@ def print_table(result: dict[str, Any]) -> None:
         click.echo(
             f"order-free weights, at training: {snapping['spikes_changed']} of {snapping['spikes']} spikes changed, "
             f"accuracy {percent(snapping['accuracy_as_trained'])} -> {percent(snapping['accuracy_snapped'])} "
-            f"({snapping['samples']} samples)"
+            f"({number(snapping['samples'], 'sample')})"
         )
     for layer, reason in result["not_order_free"].items():
         click.echo(f"layer {layer} is not order-free: {reason}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
 import zipfile
@@ -31,11 +32,10 @@ def replacing(path: Path) -> Iterator[Path]:
             yield path  # a device or a pipe is written to, never replaced
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        temporary = _next_to(path, lambda name: name.touch(exist_ok=False))
+        mode = (path if path.exists() else temporary).stat().st_mode & 0o777
         yield temporary
+        temporary.chmod(mode)  # in the end: some writers put a file of their own there
         os.replace(temporary, path)
     except OSError as error:
         raise unwritable(path, error) from error
@@ -55,8 +55,7 @@ def replacing_folder(path: Path, check: Callable[[Path], None]) -> Iterator[Path
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        temporary.chmod(0o755)
+        temporary = _next_to(path, Path.mkdir)
         yield temporary
         _take_place(temporary, path, check)
     except OSError as error:
@@ -64,6 +63,15 @@ def replacing_folder(path: Path, check: Callable[[Path], None]) -> Iterator[Path
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _next_to(path: Path, make: Callable[[Path], None]) -> Path:
+    """Make something under a new name next to `path`, with the permissions that the user's umask gives."""
+    while True:
+        temporary = path.parent / f".{path.name}.{secrets.token_hex(4)}"
+        with suppress(FileExistsError):
+            make(temporary)
+            return temporary
 
 
 def _take_place(new: Path, path: Path, check: Callable[[Path], None]) -> None:

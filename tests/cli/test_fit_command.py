@@ -27,7 +27,7 @@ def test_a_network_that_fits(run_folder, tmp_path, capsys):
     binding = found["binding"]
     assert f"fits; binding: {binding['constraint']} of layer {binding['layer']!r}: {binding['value']:,}" in shown
     assert "per-step parameters and weights" in shown
-    assert "no published source: limits.core_memory" in shown
+    assert "no published source: core memory, " in shown
 
 
 def test_a_network_that_does_not_fit_is_exit_code_one(run_folder, tmp_path, capsys):
