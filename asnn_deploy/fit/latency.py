@@ -30,6 +30,7 @@ import numpy as np
 
 from asnn_deploy.energy.prices import NANO
 from asnn_deploy.energy.profiles import Level
+from asnn_deploy.errors import InputError
 from asnn_deploy.fit.activity import Activity
 from asnn_deploy.fit.chip import Chip, Duration, sourced
 from asnn_deploy.fit.limits import feature_uses
@@ -170,11 +171,14 @@ class Steps:
         return np.sum([self.parts[part] for part in PARTS], axis=0)  # type: ignore[no-any-return]
 
 
-def latency(placement: Placement, work: Activity) -> Latency | None:
-    """Return the latency of some samples; None if the chip's file has no times (`no_latency` says so)."""
+def latency(placement: Placement, work: Activity) -> Latency:
+    """Return the latency of some samples on a chip whose file has times.
+
+    Raises InputError if it has none.
+    """
     chip = placement.chip
     if chip.times is None:
-        return None
+        raise InputError(no_latency(chip))
     alone = {level: Steps.of(placement, work, level) for level in LEVELS}
     time_steps = placement.network.time_steps
     overlaid = {level: Steps.of(placement, work.pipelined(time_steps), level) for level in LEVELS}
@@ -194,7 +198,7 @@ def latency(placement: Placement, work: Activity) -> Latency | None:
 
 
 def no_latency(chip: Chip) -> str:
-    """Return why there is no latency on a chip whose file has no times, as a sentence."""
+    """Return that the latency on a chip whose file has no times is not estimated, and why, as a sentence."""
     return f"{chip.title}: {chip.no_times}, so its latency is not estimated."
 
 

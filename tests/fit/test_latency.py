@@ -16,7 +16,7 @@ from networks.placed import over_time, synapses_on_synapses, with_product, with_
 from asnn_deploy.energy import load_profile
 from asnn_deploy.energy.signals import Replay
 from asnn_deploy.engine.runner import run
-from asnn_deploy.errors import ConfigError
+from asnn_deploy.errors import ConfigError, InputError
 from asnn_deploy.fit import load_chip, place
 from asnn_deploy.fit.activity import Activity, activity
 from asnn_deploy.fit.chip import FOLDER, Barrier, Duration, Tiles, Times
@@ -233,11 +233,14 @@ def test_a_chip_whose_times_are_all_missing_takes_no_time(placed):
 def test_a_chip_without_times_has_no_latency_and_one_sentence():
     graph = small_lenet()
     placement = place(graph, load_chip("loihi2"))
-    assert latency(placement, activity(graph, placement, *ran(graph))) is None
-    assert no_latency(placement.chip) == (
+    said = (
         "Loihi 2 (Intel technology brief 2021): no time per operation of this chip has been published in a source that "
         "we could check, so its latency is not estimated."
     )
+    assert no_latency(placement.chip) == said
+    with pytest.raises(InputError) as caught:
+        latency(placement, activity(graph, placement, *ran(graph)))
+    assert str(caught.value) == said
 
 
 def test_what_a_network_asks_for_beyond_the_chip_is_said():
