@@ -1,6 +1,7 @@
 """Latency: what every core does and how long that takes, from a list of every single connection."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,3 +321,20 @@ def test_times_that_make_no_sense_are_refused_with_their_key(tmp_path, old, new,
 
 def test_unverified_times_are_said_with_the_others():
     assert {"times.spike: an example", "times.barrier.one_tile: an example"} <= set(load_chip("generic").unverified())
+
+
+def test_the_times_in_the_documentation_are_those_of_the_file():
+    known = load_chip("loihi1").times
+    said = {
+        "synaptic operation": known.synaptic_operation,
+        "neuron update, active": known.neuron_active,
+        "neuron update, inactive": known.neuron_inactive,
+        "way of a spike": known.spike,
+        "barrier, 1 tile": known.barrier.one_tile,
+        "barrier, 32 tiles": known.barrier.all_tiles,
+    }
+    text = (Path(__file__).parents[2] / "docs" / "energy.md").read_text()
+    for name, time in said.items():
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
+        shown = [float(cell.replace(",", "")) for cell in row.split("|")[2:5]]
+        assert shown == [round(x, 1) for x in three(time)]

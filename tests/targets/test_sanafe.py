@@ -293,7 +293,7 @@ def test_the_estimated_latency_is_within_three_times_the_simulated_one(sanafe, c
 
 
 def test_where_cores_have_next_to_nothing_to_do_the_two_barriers_differ(sanafe):
-    """SANA-FE's barrier of two tiles, after measurements, takes some eight times that of Davies et al. 2018."""
+    """SANA-FE's barrier of two tiles takes some eight times that of Davies et al. 2018."""
     from asnn_targets.sanafe.chip import description
 
     found, simulated = timed(sanafe, small_lenet(coding="latency", size=4, widths=(1, 1, 2)))
