@@ -98,7 +98,7 @@ def print_fit(result: Fit, figures: FitDocument) -> None:
 
 
 def about_latency(chip: Chip) -> str:
-    """Why fit says no latency, and where it is found if the chip's file has times."""
+    """Return why fit says no latency, and where it is found if the chip's file has times."""
     from asnn_deploy.fit.latency import no_latency
 
     if chip.times is None:

@@ -137,8 +137,8 @@ def example_of(source: Source, images: Array, labels: Array, sample: int) -> Exa
 def on_chips(
     source: Source, chips: Sequence[str], images: Array
 ) -> tuple[dict[str, PlacedFit], dict[str, Latency | str]]:
-    """The network on each chip, as `fit --json` has it, with the packets that its spikes become there; and its latency,
-    or a sentence if there is none."""
+    """Return the network on each chip, as `fit --json` has it, with the packets that its spikes become there; and its
+    latency, or a sentence if there is none."""
     from asnn_deploy.energy.packets import packets
     from asnn_deploy.engine.runner import run
     from asnn_deploy.fit import fit, load_chip

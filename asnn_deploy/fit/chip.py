@@ -310,7 +310,7 @@ class Chip(Section):
 
 
 def sourced(section: Section, path: str = "") -> Iterator[tuple[str, Sourced]]:
-    """Everything in a table that has a source or lacks one, by its key in the file."""
+    """Yield everything in a table that has a source or lacks one, by its key in the file."""
     for key in type(section).model_fields:
         value = getattr(section, key)
         if isinstance(value, Sourced):

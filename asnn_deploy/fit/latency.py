@@ -151,7 +151,7 @@ class Steps:
 
     @classmethod
     def of(cls, placement: Placement, work: Activity, level: Level) -> Steps:
-        """What the steps of some work take at one level."""
+        """Return what the steps of some work take at one level."""
         at = Seconds.of(placement, level)
         neurons = np.array([core.load.neurons for core in placement.content])
         synapses = at.synaptic_operation * work.events
@@ -167,7 +167,7 @@ class Steps:
 
     @property
     def seconds(self) -> Array:
-        """All parts together, `[steps, B]`."""
+        """Return all parts together, `[steps, B]`."""
         return np.sum([self.parts[part] for part in PARTS], axis=0)  # type: ignore[no-any-return]
 
 

@@ -51,13 +51,13 @@ def latencies_by_step(report: Report) -> dict[str, list[str]]:
 
 
 def of_profile(report: Report, name: str) -> Latency | None:
-    """The latency on the chip that a profile prices, if the report has it."""
+    """Return the latency on the chip that a profile prices, if the report has it."""
     chip = report.profiles[name].chip
     return None if chip is None else report.latency.get(chip)
 
 
 def range_of(amount: Estimate) -> str:
-    """A range of seconds as text."""
+    """Return a range of seconds as text."""
     return numbers.seconds_range([amount.low, amount.high])
 
 

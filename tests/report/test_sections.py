@@ -300,6 +300,7 @@ def test_the_estimate_for_a_chip_stands_where_the_least_time_stood(report, page)
     row = re.search(r'<th scope="row">loihi1-davies-2018</th>.*?</tr>', page)[0]
     assert f"<td>{middle}<small>" in row
     assert f"latency {middle}" in page
+    assert f'<h2>Time on loihi1</h2> <p class="figure">{middle}</p>' in page.replace("\xa0", " ")
     (line,) = [x for x in markdown(report).splitlines() if x.startswith("| loihi1-davies-2018 | simulated |")]
     assert line.endswith(f" {middle} ({numbers.seconds_range([found.seconds.low, found.seconds.high])}) |")
     assert low != middle != high
