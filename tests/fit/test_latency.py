@@ -10,6 +10,7 @@ from fit.chips import chip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks.drawn import image_graphs
+from networks.features import delayed_and_listed_first, recurrent, sequence
 from networks.lenet import small_lenet
 from networks.making import random_inputs
 from networks.placed import over_time, synapses_on_synapses, with_product, with_shortcut
@@ -75,7 +76,8 @@ def by_hand(graph, placement, signals, binary):
                     value = signals[s.source][(t, b, *s.element)]
                     if value:
                         at = (t + depth.get(s.source, 0), b, core)
-                        counted = value if binary and s.source != INPUT else 1
+                        values = s.source == INPUT and graph.code.analog[t]
+                        counted = value if binary and not values else 1
                         events[at] = events.get(at, 0) + int(counted)
             for t, b in np.ndindex(signals[name].shape[:2] if name in signals else (0, 0)):
                 if signals[name][(t, b, *element)]:
@@ -135,9 +137,15 @@ def test_a_lenet_by_a_loop_over_cores_and_connections(coding, bits):
     assert_as_by_hand(small_lenet(3, coding, widths=(3, 4, 6)), timed(neurons=50, payload_bits=bits))
 
 
-@pytest.mark.parametrize("network", [with_shortcut, over_time])
-def test_shortcuts_and_delays_too(network):
+@pytest.mark.parametrize("network", [with_shortcut, over_time, recurrent, delayed_and_listed_first])
+def test_shortcuts_delays_and_loops_too(network):
     assert_as_by_hand(network(), timed(neurons=12, payload_bits=1))
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+@pytest.mark.parametrize(("kind", "most"), [("spikes", 1), ("counts", 3), ("values", 1)])
+def test_sequences_too(kind, most, bits):
+    assert_as_by_hand(sequence(kind, most), timed(neurons=12, payload_bits=bits))
 
 
 @settings(max_examples=15)
