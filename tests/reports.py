@@ -12,6 +12,9 @@ from networks.making import random_inputs
 from asnn_deploy.energy import Breakdown, Counter, Energy, JouleRange, load_profiles
 from asnn_deploy.energy.simulation import Simulation
 from asnn_deploy.engine.runner import run
+from asnn_deploy.fit import load_chip, place
+from asnn_deploy.fit.activity import activity
+from asnn_deploy.fit.latency import latency, no_latency
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.report import Example, build
 from asnn_deploy.report.figures import PlacedFit
@@ -72,9 +75,17 @@ def full_report(cores=40, **graph):
         early_exit=early_exit(plain),
         simulated=[simulated()],
         fit={"loihi1": fit(plain, cores), "loihi2": fit(plain, 3, fits=False)},
+        latency={"loihi1": latency_of(graph), "loihi2": no_latency(load_chip("loihi2"))},
         quantization=quantization(plain),
         verify=verified(plain),
     )
+
+
+def latency_of(graph, samples=2):
+    """The latency of random images on Loihi 1."""
+    images = random_inputs(graph, samples)
+    placement = place(graph, load_chip("loihi1"))
+    return latency(placement, activity(graph, placement, images, run(graph, images, EVERYTHING)))
 
 
 def early_exit(report):

@@ -15,7 +15,7 @@ from asnn_deploy.cli.reading import opened_source, reading_options, settle_witho
 if TYPE_CHECKING:
     from asnn_deploy.deploy.deployment import Deployment
     from asnn_deploy.deploy.reading import Reading
-    from asnn_deploy.fit import Fit
+    from asnn_deploy.fit import Chip, Fit
     from asnn_deploy.fit.document import FitDocument, StepTables
 
 
@@ -96,6 +96,7 @@ def print_fit(result: Fit, figures: FitDocument, sources: bool) -> None:
     if result.system is not None:
         click.echo(f"{placement.chips:,} chips: {result.system.name} has {result.system.chips:,} (--chips)")
     print_step_cost(figures.step_tables)
+    click.echo(about_latency(placement.chip))
     print_unverified(figures.unverified, sources)
 
 
@@ -109,6 +110,15 @@ def print_unverified(lines: Sequence[str], sources: bool) -> None:
             click.echo(f"no published source: {name}: {why}")
     elif named:
         click.echo(f"no published source: {', '.join(name for name, _ in named)} (--sources says why)")
+
+
+def about_latency(chip: Chip) -> str:
+    """Return why fit says no latency, and where it is found if the chip's file has times."""
+    from asnn_deploy.fit.latency import no_latency
+
+    if chip.times is None:
+        return no_latency(chip)
+    return "latency: depends on the spikes, which fit does not count; report with the same --chip estimates it"
 
 
 def print_step_cost(cost: StepTables) -> None:

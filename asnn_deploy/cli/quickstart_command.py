@@ -38,6 +38,7 @@ def whole_way(out: Path, epochs: int | None, limit: int | None) -> int:
     """All of it, in a folder that nobody else writes to; the exit code."""
     from asnn_deploy.cli.common import number
     from asnn_deploy.cli.verify_command import broken, print_table
+    from asnn_deploy.report.times import in_short
     from asnn_deploy.util.files import write_text
 
     write_text(out / MARKER, "made by asnn-deploy quickstart\n")
@@ -58,6 +59,8 @@ def whole_way(out: Path, epochs: int | None, limit: int | None) -> int:
     print_table(verified)
     totals = report.totals
     click.echo(f"{totals.sops:,.0f} synaptic operations and {totals.spikes:,.0f} spikes per sample")
+    for sentence in in_short(report):
+        click.echo(sentence)
     click.echo(f"{fitted['chip']}: {number(fitted['cores'], 'core')}, {'fits' if fitted['fits'] else 'does not fit'}")
     click.echo(f"{seconds:.0f} s; look at {out / 'report' / 'report.html'}")
     return broken(pairs, verified)

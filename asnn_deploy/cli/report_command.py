@@ -18,6 +18,7 @@ from asnn_deploy.cli.simulation import SAMPLES, profile_option, profiles_and_sim
 if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.deploy.source import Source
+    from asnn_deploy.fit.latency import Latency
     from asnn_deploy.report import Example
     from asnn_deploy.report.figures import PlacedFit, Report
     from asnn_deploy.util.arrays import Array
@@ -27,8 +28,8 @@ EXIT_SAMPLES = 1000
 """Training samples on which the margins of early exits are chosen."""
 QUANTIZATION_SAMPLES = 256
 """The integer network is held against the float one on so many of the samples; whole traces are kept meanwhile."""
-PACKET_SAMPLES = 64
-"""Spike packets between cores are counted on so many of the samples, for the same reason."""
+CHIP_SAMPLES = 64
+"""Spike packets between cores, and what each core does, are counted on so many of the samples, for the same reason."""
 VERIFY_FILE = "verify.json"
 
 
@@ -82,6 +83,7 @@ def command(
     from asnn_deploy.cli.common import load_samples, number, write_json
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.fit import load_chip
+    from asnn_deploy.report.times import in_short
     from asnn_deploy.verify.document import read_verification
 
     wish = Wish(**wishes)
@@ -99,6 +101,8 @@ def command(
         f"{out / 'report.html'}: {percent(report.accuracy)} accuracy, {totals.sops:,.0f} synaptic operations "
         f"and {totals.spikes:,.0f} spikes per sample ({number(report.samples, 'sample')})"
     )
+    for sentence in in_short(report):
+        click.echo(sentence)
     write_json(json_file, json.loads((out / "report.json").read_text(encoding="utf-8")))
 
 
@@ -114,6 +118,7 @@ def make_report(source: Source, images: Array, labels: Array, spec: str, out: Pa
     profiles, simulators = profiles_and_simulators(wish.profiles)
     simulated = simulate(source, images, simulators, wish.simulate_samples)
     calibration = load_samples(source, spec, "train", EXIT_SAMPLES)[:2]
+    fits, times = on_chips(source, wish.chips, images)
     measured = measure(source.graph, images, labels, profiles, calibration, track)
     report = build(
         source.graph,
@@ -124,7 +129,8 @@ def make_report(source: Source, images: Array, labels: Array, spec: str, out: Pa
         samples_sha256=measured.fingerprint,
         early_exit=measured.early_exit,
         simulated=simulated,
-        fit=fitted(source, wish.chips, images),
+        fit=fits,
+        latency=times,
         quantization=quantized(source, images, labels),
         verify=read_verification(verify_file) if verify_file.is_file() else None,
     )
@@ -145,25 +151,34 @@ def example_of(source: Source, images: Array, labels: Array, sample: int) -> Exa
     return replace(Example.of(source.graph, images[one], trace, 0, labels[one]), index=sample)
 
 
-def fitted(source: Source, chips: Sequence[str], images: Array) -> dict[str, PlacedFit]:
-    """The network on each chip, as `fit --json` has it, with the packets that its spikes become there."""
+def on_chips(
+    source: Source, chips: Sequence[str], images: Array
+) -> tuple[dict[str, PlacedFit], dict[str, Latency | str]]:
+    """Return the network on each chip, as `fit --json` has it, with the packets that its spikes become there; and its
+    latency, or a sentence if there is none."""
     from asnn_deploy.energy.packets import packets
     from asnn_deploy.engine.runner import run
     from asnn_deploy.fit import fit, load_chip
+    from asnn_deploy.fit.activity import activity
+    from asnn_deploy.fit.latency import latency, no_latency
     from asnn_deploy.ir.trace import Record
     from asnn_deploy.report.figures import Packets, PlacedFit
 
-    images = images[:PACKET_SAMPLES]
+    images = images[:CHIP_SAMPLES]
     trace = run(source.graph, images, Record(spikes=True))
-    found = {}
+    fits: dict[str, PlacedFit] = {}
+    times: dict[str, Latency | str] = {}
     for name in dict.fromkeys(chips or CHIPS):
         placed = fit(source.graph, load_chip(name))
+        chip = placed.placement.chip
+        work = None if chip.times is None else activity(source.graph, placed.placement, images, trace)
+        times[chip.name] = no_latency(chip) if work is None else latency(placed.placement, work)
         sent = packets(source.graph, placed.placement.destinations, images, trace)
         means = {layer: float(count.mean()) for layer, count in sent.items()}
-        found[placed.placement.chip.name] = PlacedFit(
+        fits[chip.name] = PlacedFit(
             **dict(placed.document()), packets=Packets(samples=len(images), total=sum(means.values()), sources=means)
         )
-    return found
+    return fits, times
 
 
 def quantized(source: Source, images: Array, labels: Array) -> dict[str, Any] | None:

@@ -86,8 +86,9 @@ def command(
     if outputs is not None:
         write_outputs(outputs, result, steps)
     write_json(json_file, figures)
-    right = "" if figures["accuracy"] is None else f"{percent(figures['accuracy'])} of "
-    click.echo(f"{target}: {right}{result.samples} samples, {figures['samples_per_second']:.1f} samples/s{early}")
+    right = "" if figures["accuracy"] is None else f"accuracy {percent(figures['accuracy'])} on "
+    speed = f"simulated here at {figures['samples_per_second']:.1f} samples/s"
+    click.echo(f"{target}: {right}{result.samples} samples, {speed}{early}")
 
 
 def check_early_exit(target: Target, margin: float) -> None:

@@ -30,19 +30,15 @@ Level = Literal["low", "mid", "high"]
 Kind = Literal["measured", "simulated", "estimated"]
 
 
-class Range(Section):
-    """A published amount, with what is known of its range. kind, process: where they differ from the profile's."""
+class Levels(Section):
+    """An amount with what is known of its range."""
 
     low: Amount
     mid: Amount
     high: Amount
-    source: Text
-    note: str = ""
-    kind: Kind | None = None
-    process: Text | None = None
 
     @model_validator(mode="after")
-    def _ordered(self) -> Range:
+    def _ordered(self) -> Levels:
         if not self.low <= self.mid <= self.high:
             raise ValueError(f"low <= mid <= high must hold, found {self.low}, {self.mid}, {self.high}")
         return self
@@ -50,6 +46,15 @@ class Range(Section):
     def at(self, level: Level) -> float:
         """The amount at one level, in its unit."""
         return float(getattr(self, level))
+
+
+class Range(Levels):
+    """A published amount. kind, process: where they differ from the profile's."""
+
+    source: Text
+    note: str = ""
+    kind: Kind | None = None
+    process: Text | None = None
 
 
 class Picojoules(Range):
@@ -140,6 +145,7 @@ class Profile(Section):
     counts: what a spike count above 1 costs: k "accumulates", or one "graded" multiply-accumulate.
     runs_ann: whether the hardware could run the conventional network, so that a baseline makes sense.
     leaves_out: what its energies do not contain, one sentence each.
+    chip: the chip of `asnn_deploy.fit` that it prices, where that one says how long operations take.
     """
 
     name: Text
@@ -154,6 +160,7 @@ class Profile(Section):
     memory: Memory | None = None
     static: Static | None = None
     qnn: IntegerNetwork | None = None
+    chip: Text | None = None
 
 
 @cache

@@ -17,7 +17,7 @@ from typing import get_args
 from asnn_deploy.analysis.flow import flow
 from asnn_deploy.errors import UnsupportedError
 from asnn_deploy.fit.chip import Potential
-from asnn_deploy.fit.network import Geometry, Network, Obstacle, Population, Projection, Table
+from asnn_deploy.fit.network import Geometry, Network, Obstacle, Population, Projection, Table, depths
 from asnn_deploy.fit.paths import Path, boxed, folded, joined, table_of, windows_of
 from asnn_deploy.fit.reach import Window
 from asnn_deploy.ir.fixed_point import STATE_BITS
@@ -225,17 +225,14 @@ class _Builder:
 
 def _in_step(populations: list[Population]) -> list[Population]:
     """Add what signals must wait where paths of different lengths meet: each population answers one step later."""
-    depth: dict[str, int] = {}
-    result = []
+    depth, before, result = depths(populations), set[str](), []
     for p in populations:
-        depth[p.name] = 1 + max((depth.get(x.source, 0) for x in p.projections), default=0)
         waits = tuple(
-            replace(x, steps_late=x.steps_late + depth[p.name] - 1 - depth.get(x.source, 0))
-            if x.source in depth and x.source != p.name
-            else x
+            replace(x, steps_late=x.steps_late + depth[p.name] - 1 - depth[x.source]) if x.source in before else x
             for x in p.projections
         )
         result.append(replace(p, projections=waits))
+        before.add(p.name)
     return result
 
 

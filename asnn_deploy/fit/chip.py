@@ -3,16 +3,18 @@
 How to add one: copy `chips/generic.toml` to `chips/NAME.toml`, pass a FILE.toml, or register the path of one by the
 entry-point group `asnn_deploy.chips`; nothing else knows the list. Every limit has a value, a unit, and either its
 source or the reason why it has none (`unverified`). A limit that is left out is not checked; `unpublished` says which
-of them exist without a published value.
+of them exist without a published value. `times` says how long operations take, for `fit/latency.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from asnn_deploy.energy.profiles import Level, Levels
 from asnn_deploy.errors import InputError
 from asnn_deploy.ir.meaning import RESETS
 from asnn_deploy.util.discover import Parts
@@ -187,6 +189,58 @@ class PopulationAxons(Sourced):
     wide_slots: Whole
 
 
+class Duration(Sourced, Levels):
+    """How long something takes, with what is known of its range."""
+
+    unit: Literal["ns"]
+
+
+class Tiles(Limit):
+    """Number of tiles, groups of cores that share a router."""
+
+    unit: Literal["tiles"]
+
+
+class Barrier(Section):
+    """How long all cores wait for each other at the end of a time step, by the tiles that take part.
+
+    one_tile, all_tiles: the two ends, `tiles` of one chip; in between it grows linearly.
+    """
+
+    one_tile: Duration
+    all_tiles: Duration
+    tiles: Tiles
+
+    def at(self, level: Level, tiles: int) -> float:
+        """Return the time for so many tiles, in ns; more than the chip has count as all of it."""
+        share = (min(tiles, self.tiles.value) - 1) / max(self.tiles.value - 1, 1)
+        first, last = self.one_tile.at(level), self.all_tiles.at(level)
+        return first + share * (last - first)
+
+
+class Times(Section):
+    """How long single operations of one chip take; one that is left out is counted as nothing, and said.
+
+    synaptic_operation: one event that reaches one synapse.
+    neuron_active, neuron_inactive: one neuron update with and without a spike.
+    spike: the way of one spike to the core that it goes to.
+    barrier: of one time step.
+    """
+
+    synaptic_operation: Duration | None = None
+    neuron_active: Duration | None = None
+    neuron_inactive: Duration | None = None
+    spike: Duration | None = None
+    barrier: Barrier | None = None
+
+    @model_validator(mode="after")
+    def _active_takes_longer(self) -> Times:
+        active, inactive = self.neuron_active, self.neuron_inactive
+        if active and inactive and any(active.at(level) < inactive.at(level) for level in get_args(Level)):
+            raise ValueError("neuron_active must take at least as long as neuron_inactive, at low, mid and high")
+        return self
+
+
 class Storage(Section):
     """What things take in memory.
 
@@ -233,6 +287,7 @@ class Chip(Section):
     potentials: what else its neurons hold of their membrane potential, a lower bound ("minimum") or a value other than
     zero that they reset to ("reset_potential"); both if the file is silent.
     notes: where public sources differ, one sentence each.
+    times: how long its operations take; no_times: why that is not known, without the period at its end.
     """
 
     name: Text
@@ -245,13 +300,23 @@ class Chip(Section):
     storage: Storage
     systems: tuple[System, ...] = ()
     unpublished: tuple[Unpublished, ...] = ()
+    times: Times | None = None
+    no_times: Text = "its file gives no times of operations"
 
     def unverified(self) -> list[str]:
         """What of this chip has no published source, one line each."""
-        said = [(f"limits.{key}", getattr(self.limits, key)) for key in type(self.limits).model_fields]
-        said += [(f"storage.{key}", getattr(self.storage, key)) for key in type(self.storage).model_fields]
-        lines = [f"{key}: {x.unverified}" for key, x in said if isinstance(x, Sourced) and x.unverified]
+        lines = [f"{key}: {x.unverified}" for key, x in sourced(self) if x.unverified]
         return lines + [f"limits.{x.limit}: {x.why}; not checked" for x in self.unpublished]
+
+
+def sourced(section: Section, path: str = "") -> Iterator[tuple[str, Sourced]]:
+    """Yield everything in a table that has a source or lacks one, by its key in the file."""
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        if isinstance(value, Sourced):
+            yield path + key, value
+        elif isinstance(value, Section):
+            yield from sourced(value, f"{path}{key}.")
 
 
 CHIPS: Parts[Path] = Parts(

@@ -6,6 +6,7 @@ needs neurons for, because its cores have neurons and synapses and nothing else 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -167,6 +168,11 @@ class Network:
         """Population name to its place in the order."""
         return {p.name: i for i, p in enumerate(self.populations)}
 
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """Population name to how many time steps after the input it answers."""
+        return depths(self.populations)
+
     def leaving(self, name: str) -> list[tuple[Population, Projection]]:
         """The projections that leave a source, with the populations that they reach."""
         return [(p, x) for p in self.populations for x in p.projections if x.source == name]
@@ -175,3 +181,14 @@ class Network:
         """Most synapses that leave one neuron of a population."""
         found = self.leaving(population.name)
         return int(np.sum([x.fan_out() for _, x in found], axis=0).max()) if found else 0
+
+
+def depths(populations: Sequence[Population]) -> dict[str, int]:
+    """Population name to how many time steps after the input it answers: one step after all that it reads.
+
+    What comes back from a population at or behind the reader is older anyway and makes nobody wait.
+    """
+    depth: dict[str, int] = {}
+    for p in populations:
+        depth[p.name] = 1 + max((depth.get(x.source, 0) for x in p.projections), default=0)
+    return depth

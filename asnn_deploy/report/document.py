@@ -12,6 +12,7 @@ from asnn_deploy.energy.estimate import Energy, energy
 from asnn_deploy.energy.profiles import Profile, Range
 from asnn_deploy.energy.results import Counts, LayerCount
 from asnn_deploy.energy.simulation import Simulation
+from asnn_deploy.fit.latency import Latency
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.report.energies import (
     AnnBaseline,
@@ -55,6 +56,7 @@ def build(
     early_exit: Mapping[str, Any] | None = None,
     simulated: Sequence[tuple[Simulation, str, Energy]] = (),
     fit: Mapping[str, PlacedFit] | None = None,
+    latency: Mapping[str, Latency | str] | None = None,
     quantization: Mapping[str, Any] | None = None,
     verify: Verification | None = None,
 ) -> Report:
@@ -63,8 +65,8 @@ def build(
     counts: from a Counter of the same graph; accuracy: overrides the one that the counter found; data, network: what
     the report calls the data set and the network. samples_sha256: of images and labels in order. early_exit: the curve
     over margins. simulated: what simulators found, each with the profile that prices the same chip by constants and
-    that one's energy of the same samples. fit: by chip. quantization: from `quantization_report`. What is None or empty
-    is left out of the pages.
+    that one's energy of the same samples. fit: by chip. latency: by chip, a sentence if there is none. quantization:
+    from `quantization_report`. What is None or empty is left out of the pages.
     """
     compared = baselines(list(profiles), counts)
     priced = {profile.name: _profile(profile, counts) for profile in profiles}
@@ -93,6 +95,8 @@ def build(
         break_even_spike_rate=compared.break_even_spike_rate,
         break_even=_break_even(compared),
         fit=dict(fit or {}),
+        latency={chip: None if isinstance(found, str) else found for chip, found in (latency or {}).items()},
+        no_latency={chip: found for chip, found in (latency or {}).items() if isinstance(found, str)},
         quantization=None if quantization is None else _plain(IntegerNetwork, quantization),
         verify=verify,
     )
@@ -165,6 +169,7 @@ def _profile(profile: Profile, counts: Counts) -> ProfileRow:
     return ProfileRow(
         **vars(energy(profile, counts)),
         latency_is_lower_bound=profile.static is not None,
+        chip=profile.chip,
         title=profile.title,
         process=profile.process,
         spike_counts=profile.counts,

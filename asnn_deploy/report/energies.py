@@ -36,7 +36,10 @@ class Constant(Document):
 
 
 class ProfileRow(Document):
-    """One profile's energy of a sample; low and high of a simulated one are the 95 % interval of its mean."""
+    """One profile's energy of a sample; low and high of a simulated one are the 95 % interval of its mean.
+
+    chip: the chip whose latency belongs to it, if it has one.
+    """
 
     energy_joules: Joules
     breakdown: Breakdown
@@ -44,6 +47,7 @@ class ProfileRow(Document):
     kind: Literal["measured", "simulated", "estimated"]
     source: str
     latency_is_lower_bound: bool
+    chip: str | None = None
     title: str
     process: str
     spike_counts: str

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 from asnn_deploy.energy.results import KEYS, StepCount, StepIntervals
 from asnn_deploy.energy.running import Interval, Spread
 from asnn_deploy.fit.document import FitDocument
+from asnn_deploy.fit.latency import Latency
 from asnn_deploy.report.energies import BaselineRows, BreakEvenRows, ProfileRow, SimulatedRow
 from asnn_deploy.util.document import Amount, Count, CreatedBy, Document, Positive, Share
 from asnn_deploy.verify.document import Verification
@@ -189,7 +190,10 @@ class IntegerNetwork(Document):
 
 
 class Report(Document):
-    """The report of one network. Every count and energy is a mean per sample, but in `spread`."""
+    """The report of one network. Every count and energy is a mean per sample, but in `spread`.
+
+    latency: by chip, None where `no_latency` says why there is none.
+    """
 
     created_by: CreatedBy
     network: str | None
@@ -214,6 +218,8 @@ class Report(Document):
     break_even_spike_rate: Amount | None
     break_even: BreakEvenRows
     fit: dict[str, PlacedFit]
+    latency: dict[str, Latency | None] = Field(default_factory=dict)
+    no_latency: dict[str, str] = Field(default_factory=dict)
     quantization: IntegerNetwork | None
     verify: Verification | None
 
@@ -238,5 +244,9 @@ class Report(Document):
         yield "by_step", len(self.by_step)
         yield "input.per_step", len(self.input.per_step)
         yield from ((f"layer {layer.name!r}", len(layer.per_step)) for layer in self.layers)
+        timed = {chip: found for chip, found in self.latency.items() if found is not None}
+        yield from (
+            (f"latency on {x!r} behind its pipeline", len(y.by_step) - y.pipeline_steps) for x, y in timed.items()
+        )
         if self.early_exit is not None:
             yield from ((f"exits at margin {p.margin:g}", len(p.exits)) for p in self.early_exit.curve)

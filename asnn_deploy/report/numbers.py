@@ -78,6 +78,16 @@ def joule_range(values: Sequence[float]) -> str:
     return f"{significant(low / scale, 3)} – {significant(high / scale, 3)} {letter}J"
 
 
+def seconds_range(values: Sequence[float]) -> str:
+    """`1.23 – 4.56 µs` for the extremes of some times."""
+    return joule_range(values).replace("J", "s")
+
+
+def many(count: int, what: str) -> str:
+    """`1 chip`, `1,234 chips`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def interval(accuracy: float, samples: int, z: float = 1.96) -> tuple[float, float]:
     """The 95 % Wilson score interval of an accuracy seen on so many samples (Wilson 1927)."""
     centre = accuracy + z * z / (2 * samples)

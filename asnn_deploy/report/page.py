@@ -21,6 +21,7 @@ from asnn_deploy.report.figures import Report
 from asnn_deploy.report.folder import write_files
 from asnn_deploy.report.markdown import escaped
 from asnn_deploy.report.pictures import pictures
+from asnn_deploy.report.times import latencies, range_of
 from asnn_deploy.report.view import differing_shares, range_text, view
 from asnn_deploy.util.arrays import Array
 
@@ -72,7 +73,7 @@ def _drawings(report: Report, example: Example | None) -> dict[str, Callable[[fl
         "over_steps": lambda width: charts.over_steps(report, width),
     }
     if report.profiles:
-        found["energies"] = lambda width: charts.energies(report.profiles, width)
+        found["energies"] = lambda width: charts.energies(report.profiles, latencies(report), width)
     exits = report.early_exit
     if exits is not None:
         found["early_exit"] = lambda width: charts.early_exit(report, exits, width)
@@ -102,6 +103,7 @@ def environment() -> Environment:
         "described": described,
         "joule_range": range_text,
         "joules": lambda value: _unbroken(numbers.joules(value)),
+        "seconds_range": range_of,
         "seconds": lambda value: _unbroken(numbers.seconds(value)),
         "share": lambda value: _unbroken(numbers.share(value)),
         "signif": lambda value: "–" if value is None else numbers.significant(value, 3),

@@ -8,7 +8,7 @@ from typing import Any
 from asnn_deploy.energy.estimate import PARTS, JouleRange
 from asnn_deploy.fit.document import FitDocument, StepTables
 from asnn_deploy.fit.limits import Use
-from asnn_deploy.report import numbers
+from asnn_deploy.report import numbers, times
 from asnn_deploy.report.charts.cores import cores_per_tile
 from asnn_deploy.report.energies import ProfileRow
 from asnn_deploy.report.figures import Report
@@ -32,7 +32,10 @@ def view(report: Report) -> dict[str, Any]:
         "accuracy_interval": _accuracy_interval(report),
         "energy_range": _energy_range(profiles),
         "ranges": {name: range_text(p.energy_joules) for name, p in profiles.items()},
-        "latencies": {name: _latency(p) for name, p in profiles.items()},
+        "latencies": times.latencies(report),
+        "latency_ranges": times.latency_ranges(report),
+        "latencies_by_step": times.latencies_by_step(report),
+        "times": times.sentences(report),
         "break_even_says": _break_even(report),
         "left_out": {name: p.leaves_out for name, p in profiles.items() if p.leaves_out},
         "final_sops": report.totals.sops,
@@ -87,11 +90,6 @@ def _energy_range(profiles: Mapping[str, ProfileRow]) -> str:
     return numbers.joule_range(amounts) if amounts else "–"
 
 
-def _latency(profile: ProfileRow) -> str:
-    bound = profile.latency_seconds is not None and profile.latency_is_lower_bound
-    return ("≥ " if bound else "") + numbers.seconds(profile.latency_seconds)
-
-
 def _break_even(report: Report) -> str:
     """The break-even rate in a sentence, or why there is none."""
     rate, seen = report.break_even_spike_rate, report.break_even.spike_rate
@@ -127,7 +125,7 @@ def _exit_sentence(report: Report) -> str:
 
 def _fit(fit: FitDocument) -> dict[str, Any]:
     """A fit in sentences."""
-    size = f"{_many(fit.cores, 'core')} on {_many(fit.chips, 'chip')}"
+    size = f"{numbers.many(fit.cores, 'core')} on {numbers.many(fit.chips, 'chip')}"
     sentences = ["What binds: " + _constraint(fit.binding), "Next: " + _constraint(fit.next_binding)]
     if not fit.fits:
         sentences += _missing(fit)
@@ -142,10 +140,6 @@ def _fit(fit: FitDocument) -> dict[str, Any]:
         "cores_per_tile": cores_per_tile(fit),
         "tables": _step_tables(fit.step_tables),
     }
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _constraint(binding: Use) -> str:
@@ -165,7 +159,7 @@ def _step_tables(tables: StepTables) -> str:
     """What parameters that change from step to step cost on the chip."""
     cost = f"{tables.difference_bytes:,} bytes ({tables.per_step_bytes:,} instead of {tables.static_bytes:,})"
     further = tables.cores - tables.static_cores
-    cores = f"and {_many(further, 'further core')}" if further else "and no further core"
+    cores = f"and {numbers.many(further, 'further core')}" if further else "and no further core"
     return f"Parameters that change from step to step cost {cost} {cores}."
 
 

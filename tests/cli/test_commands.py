@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -118,6 +119,13 @@ def test_single_files(run_folder, tmp_path):
 def test_bits_change_the_integer_version(run_folder, tmp_path):
     assert asnn("export", run_folder, "--target", "nir", "--out", tmp_path / "four.nir", "--bits", 4) == 0
     assert asnn_deploy.load(tmp_path / "four.nir").quantization.bits == 4
+
+
+def test_run_says_that_its_speed_is_that_of_a_simulation_on_this_machine(bundles, capsys):
+    assert asnn("run", bundles / "nir", "--target", "reference", "--limit", 4) == 0
+    assert re.fullmatch(
+        r"reference: accuracy \d+\.\d\d % on 4 samples, simulated here at [\d.]+ samples/s\n", capsys.readouterr().out
+    )
 
 
 def test_run_writes_figures_and_outputs(bundles, tmp_path):

@@ -9,6 +9,7 @@ from networks.placed import with_product
 
 from asnn_deploy.fit import load_chip, place
 from asnn_deploy.fit.chip import FOLDER
+from asnn_deploy.fit.latency import no_latency
 
 
 def test_a_network_that_fits(run_folder, tmp_path, capsys):
@@ -28,6 +29,7 @@ def test_a_network_that_fits(run_folder, tmp_path, capsys):
     assert f"fits; binding: {binding['constraint']} of layer {binding['layer']!r}: {binding['value']:,}" in shown
     assert "per-step parameters and weights" in shown
     assert "no published source: core memory, " in shown
+    assert no_latency(load_chip("loihi2")) in shown.splitlines()
 
 
 def test_a_network_that_does_not_fit_is_exit_code_one(run_folder, tmp_path, capsys):
@@ -39,6 +41,7 @@ def test_a_network_that_does_not_fit_is_exit_code_one(run_folder, tmp_path, caps
     assert "does not fit; binding: bits per spike of layer 'input': 8 of 1" in shown
     assert "size alone fits; binding:" in shown
     assert f"suggestion: {found['suggestion']}" in shown
+    assert "latency: depends on the spikes, which fit does not count; report with the same --chip estimates it" in shown
 
 
 def test_a_chip_of_ones_own_and_several_of_them(run_folder, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """`report`: the sample, the verification and the chips that it is told to show."""
 
 import json
+import re
 
 import pytest
 
@@ -48,6 +49,26 @@ def test_everything_that_is_asked_for_is_on_the_page(run_folder, tmp_path):
     assert "Sample 3 of this run" in page
     assert page.count("data:image/png;base64,") == 2 + 2 * len([x for x in report["layers"] if x["neurons"]])
     assert len(page.encode()) < 1_000_000
+
+
+def test_how_fast_each_chip_is_stands_in_the_report_and_is_said(run_folder, tmp_path, capsys):
+    out = tmp_path / "r"
+    assert run(["report", str(run_folder), "--out", str(out), "--limit", "4"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    report = json.loads((out / "report.json").read_text())
+    found = report["latency"]["loihi1"]
+    seconds = found["seconds"]
+    assert 0 < seconds["low"] <= seconds["mid"] <= seconds["high"]
+    assert len(found["by_step"]) == report["time_steps"] + found["pipeline_steps"]
+    assert found["binds"].keys() == {"part", "share", "layer"}
+    assert found["samples"] == 4
+    assert seconds["mid"] > report["profiles"]["loihi1-davies-2018"]["latency_seconds"]
+    assert report["latency"]["loihi2"] is None
+    assert re.fullmatch(
+        r"loihi1: [\d.]+ µs per sample \(.* µs\), estimated from the times in the chip's file\.", said[-2]
+    )
+    assert said[-1] == report["no_latency"]["loihi2"]
+    assert said[-1].startswith("Loihi 2 (")
 
 
 @pytest.mark.parametrize(

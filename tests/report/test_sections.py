@@ -1,5 +1,6 @@
 """The page's sections: what each says, the zero cases, and what stays legible when there is much of it."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -8,15 +9,17 @@ import pytest
 from networks.features import sequence
 from networks.lenet import small_lenet
 from networks.making import random_inputs
+from pydantic import ValidationError
 from reports import changed, example_of, fit, full_report, report_of, simulated
 
 from asnn_deploy.energy import Breakdown, JouleRange, load_profile
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError
 from asnn_deploy.ir.trace import Record, Trace
-from asnn_deploy.report import Example, charts, html, markdown
+from asnn_deploy.report import Example, charts, html, markdown, numbers
 from asnn_deploy.report.charts.cores import MOST_TILES, cores_per_tile
 from asnn_deploy.report.pictures import MOST_STEPS, pictures
+from asnn_deploy.report.times import in_short, latencies, latencies_by_step
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +111,7 @@ def test_no_chart_is_wider_than_its_page(report, width):
     drawn = [
         *(draw(r, width) for r in (report, deep) for draw in (charts.spikes, charts.operations)),
         charts.over_steps(report, width),
-        charts.energies(report.profiles, width),
+        charts.energies(report.profiles, latencies(report), width),
         charts.early_exit(report, report.early_exit, width),
         charts.logits(example, width),
         charts.cores(report.fit["loihi1"], width),
@@ -143,7 +146,7 @@ def test_bars_hold_for_eight_profiles_of_very_different_magnitude(report):
         )
         for name, scale in scales.items()
     }
-    svg = charts.energies(profiles, charts.WIDE)
+    svg = charts.energies(profiles, {}, charts.WIDE)
     assert all(f">{name}<" in svg for name in names)
     bars = [float(w) for w in re.findall(r'width="([\d.]+)" height="18"', svg)]
     assert len(bars) >= 7 * 3
@@ -266,6 +269,7 @@ def test_a_deep_networks_page_stays_under_a_megabyte(report, blocks, steps, clas
         for x in report.layers[:2]
     ]
     by_class = [changed(report.by_class[0], label=c) for c in range(classes)]
+    time = report.latency["loihi1"]
     deep = changed(
         report,
         early_exit=None,
@@ -277,6 +281,7 @@ def test_a_deep_networks_page_stays_under_a_megabyte(report, blocks, steps, clas
         by_step=report.by_step * times,
         by_class=by_class,
         fit={"loihi1": fit(report, 5000, names=[x.name for x in layers])},
+        latency={"loihi1": changed(time, by_step=(time.by_step * times)[: steps + time.pipeline_steps])},
     )
     spikes = {f"block{i}": (rng.random((steps, 8, 16, 16)) < 0.2).astype(np.uint8) for i in range(blocks)}
     image = rng.integers(0, 256, (3, 32, 32), dtype=np.uint8)
@@ -284,3 +289,70 @@ def test_a_deep_networks_page_stays_under_a_megabyte(report, blocks, steps, clas
     example = Example(0, image, frames, np.ones(steps, bool), spikes, rng.random((steps, classes)), 3, 4)
     size = len(html(deep, example).encode())
     assert 100_000 < size < 1_000_000
+
+
+def test_the_estimate_for_a_chip_stands_where_the_least_time_stood(report, page):
+    found = report.latency["loihi1"]
+    assert report.profiles["loihi1-davies-2018"].chip == "loihi1"
+    middle, low, high = (numbers.seconds(x) for x in (found.seconds.mid, found.seconds.low, found.seconds.high))
+    assert latencies(report)["loihi1-davies-2018"] == middle
+    assert "≥" not in page
+    row = re.search(r'<th scope="row">loihi1-davies-2018</th>.*?</tr>', page)[0]
+    assert f"<td>{middle}<small>" in row
+    assert f"latency {middle}" in page
+    assert f'<h2>Time on loihi1</h2> <p class="figure">{middle}</p>' in page.replace("\xa0", " ")
+    (line,) = [x for x in markdown(report).splitlines() if x.startswith("| loihi1-davies-2018 | simulated |")]
+    assert line.endswith(f" {middle} ({numbers.seconds_range([found.seconds.low, found.seconds.high])}) |")
+    assert low != middle != high
+
+
+def test_the_answer_after_each_step_comes_when_the_pipeline_has_it(report, page):
+    found = report.latency["loihi1"]
+    steps = [row.seconds.mid for row in found.by_step]
+    assert len(steps) == report.time_steps + found.pipeline_steps
+    texts = latencies_by_step(report)["loihi1-davies-2018"]
+    assert texts[-1] == latencies(report)["loihi1-davies-2018"]
+    assert texts[0] == numbers.seconds(sum(steps[: found.pipeline_steps + 1]))
+    assert all(f"<small>{text}</small>" in page for text in texts)
+
+
+def test_a_report_without_chips_gives_the_least_time_that_a_profile_knows():
+    plain = report_of(small_lenet())
+    least = "≥ " + numbers.seconds(plain.profiles["loihi1-davies-2018"].latency_seconds)
+    assert latencies(plain) == {"loihi1-davies-2018": least}
+    assert f"<td>{least}</td>" in html(plain)
+    assert f" {least} |" in markdown(plain)
+    assert plain.to_json()["latency"] == plain.to_json()["no_latency"] == {}
+    assert in_short(plain) == []
+
+
+def test_a_chip_without_times_is_said_in_one_sentence(report, page):
+    assert report.to_json()["latency"]["loihi2"] is None
+    (sentence,) = report.no_latency.values()
+    assert sentence.endswith("so its latency is not estimated.")
+    assert sentence in page
+    assert sentence in re.sub(r"\\", "", markdown(report))
+    assert in_short(report)[1:] == [sentence]
+
+
+def test_the_page_says_what_the_time_is_made_of_and_what_it_leaves_out(report, page):
+    found = report.latency["loihi1"]
+    for text in (page, re.sub(r"\\", "", markdown(report))):
+        assert f"{report.time_steps} time steps, and {found.pipeline_steps} more until the last layer" in text
+        assert f"the slowest core is one of {found.binds.layer}" in text
+        assert f"{numbers.count(found.samples_per_second.alone.mid)} one at a time" in text
+        assert "Not counted: what the chip does not offer and the network needs: bits per spike" in text
+    assert page.count("Davies et al. 2018, table 2") >= len(found.times) - 1
+    assert "barrier, one tile" in page
+
+
+def test_a_report_written_before_there_were_latencies_is_still_read(report):
+    older = {key: value for key, value in report.to_json().items() if key not in ("latency", "no_latency")}
+    assert type(report).model_validate_json(json.dumps(older)).latency == {}
+
+
+def test_a_latency_that_lacks_steps_is_refused(report):
+    damaged = report.to_json()
+    damaged["latency"]["loihi1"]["by_step"].pop()
+    with pytest.raises(ValidationError, match="latency on 'loihi1' behind its pipeline has 3 entries; expected 4, one"):
+        type(report).model_validate_json(json.dumps(damaged))

@@ -17,6 +17,9 @@ from asnn_deploy.energy import PARTS, Counter, Energy, JouleRange
 from asnn_deploy.energy.simulation import Simulation, mean_range
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError, TargetError, UnsupportedError
+from asnn_deploy.fit import load_chip, place
+from asnn_deploy.fit.activity import activity
+from asnn_deploy.fit.latency import latency
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Product, Readout
@@ -269,3 +272,34 @@ def test_more_cores_than_one_chip_has(sanafe):
     found = simulator.simulate(graph, images, trace, placement)
     assert found.events.tolist() == operations(graph, images, trace)
     assert [constant["name"] for constant in found.constants][:2] == ["synapse of a convolution", "dense synapse"]
+
+
+def timed(sanafe, graph):
+    """Our estimate in seconds, and what SANA-FE takes on average, of the same samples in the same placement."""
+    images, trace = replayed(graph)
+    placement = place(graph, load_chip("loihi1"))
+    found = latency(placement, activity(graph, placement, images, trace))
+    return found, simulator.simulate(graph, images, trace, placement).latency.mean()
+
+
+@pytest.mark.parametrize("coding", ["latency", "hybrid-latency", "direct"])
+@pytest.mark.parametrize("widths", [(6, 8, 12), (16, 24, 48)])
+def test_the_estimated_latency_is_within_three_times_the_simulated_one(sanafe, coding, widths):
+    """Both have the same placement and spikes; the times, pooling (relays of ours take a step) and messages differ."""
+    found, simulated = timed(sanafe, small_lenet(coding=coding, widths=widths))
+    ratio = found.seconds.mid / simulated
+    assert 1 / 3 < ratio < 3, f"estimated / simulated = {ratio}"
+    assert found.seconds.low / 2 < simulated < 2 * found.seconds.high
+
+
+def test_where_cores_have_next_to_nothing_to_do_the_two_barriers_differ(sanafe):
+    """SANA-FE's barrier of two tiles takes some eight times that of Davies et al. 2018."""
+    from asnn_targets.sanafe.chip import description
+
+    found, simulated = timed(sanafe, small_lenet(coding="latency", size=4, widths=(1, 1, 2)))
+    barrier = found.by_step[0].barrier
+    assert found.binds.part == "barrier"
+    assert found.seconds.mid < simulated / 3
+    theirs = description()["architecture"]["attributes"]["latency_sync"][2]
+    same_barrier = found.seconds.mid + len(found.by_step) * (theirs - barrier)
+    assert 1 / 1.5 < same_barrier / simulated < 1.5

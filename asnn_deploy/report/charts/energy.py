@@ -8,32 +8,37 @@ from asnn_deploy.energy.estimate import PARTS, JouleRange
 from asnn_deploy.report.canvas import Canvas, fitted, text_width
 from asnn_deploy.report.charts.layout import WIDE, legend, ticks
 from asnn_deploy.report.energies import ProfileRow
-from asnn_deploy.report.numbers import joule_range, joules, prefix, seconds
+from asnn_deploy.report.numbers import joule_range, joules, prefix
 
 PANEL = 92.0
 BAR = 18.0
 
 
-def energies(profiles: Mapping[str, ProfileRow], width: float) -> str:
-    """One panel a profile, each on its own scale: they contain different things and are magnitudes apart."""
+def energies(profiles: Mapping[str, ProfileRow], latencies: Mapping[str, str], width: float) -> str:
+    """One panel a profile, each on its own scale: they contain different things and are magnitudes apart.
+
+    latencies: as text, of the profiles that have one.
+    """
     present = [part for part in PARTS if any(getattr(p.breakdown, part) > 0 for p in profiles.values())]
     panel = PANEL + (16 if width < WIDE else 0)
     head = 30.0 if width >= WIDE or len(present) < 4 else 50.0
     canvas = Canvas(width, head + panel * len(profiles))
     legend(canvas, 2, 10, [(part, part) for part in present], width)
     for i, (name, profile) in enumerate(profiles.items()):
-        _panel(canvas, name, profile, head + panel * i)
+        timed = width >= WIDE and name in latencies
+        kind = f"{profile.kind}, latency {latencies[name]}" if timed else profile.kind
+        _panel(canvas, name, profile, kind, head + panel * i)
     return canvas.svg(_label(profiles))
 
 
-def _panel(canvas: Canvas, name: str, profile: ProfileRow, top: float) -> None:
+def _panel(canvas: Canvas, name: str, profile: ProfileRow, kind: str, top: float) -> None:
     energy = profile.energy_joules
     wide = canvas.width >= WIDE
     said = f"{joules(energy.mid)}  ({joule_range([energy.low, energy.high])})"
     room = canvas.width - 12 - (text_width(said) if wide else 0)
     title = fitted(name, room - 90, 13)
     canvas.text(2, top + 10, title, weight=600, size=12.5)
-    canvas.text(12 + text_width(title, 13.2), top + 10, _kind(profile, wide), "muted", 11)
+    canvas.text(12 + text_width(title, 13.2), top + 10, kind, "muted", 11)
     canvas.text(
         canvas.width - 2 if wide else 2, top + (10 if wide else 27), said, "muted", ha="right" if wide else "left"
     )
@@ -54,13 +59,6 @@ def _panel(canvas: Canvas, name: str, profile: ProfileRow, top: float) -> None:
             x += length
     _whisker(canvas, energy, scale, bar - 9)
     _scale(canvas, energy.high, scale, bar + BAR + 4)
-
-
-def _kind(profile: ProfileRow, wide: bool) -> str:
-    time = profile.latency_seconds
-    if time is None or not wide:
-        return profile.kind
-    return f"{profile.kind}, latency {'≥ ' if profile.latency_is_lower_bound else ''}{seconds(time)}"
 
 
 def _whisker(canvas: Canvas, energy: JouleRange, scale: float, y: float) -> None:
