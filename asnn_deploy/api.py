@@ -43,10 +43,11 @@ def load(
     zero and a dt of 1e-4.
     Raises AsnnDeployError in one line naming the file that cannot be used.
     """
+    path = _path(source, "source")
     unknown = next((rule for rule in rules if rule not in RULES), None)
     if unknown is not None:
         raise InputError(unknown_name("rule", unknown, RULES))
-    opened = open_source(Path(source), Reading(tool, rules, dt, minimum))
+    opened = open_source(path, Reading(tool, rules, dt, minimum))
     opened.deployment.close()
     return opened.graph
 
@@ -85,7 +86,7 @@ def from_checkpoint(
     """
     from asnn_deploy.training.imported import read_imported
 
-    return read_imported(Path(path), kind, coding, adaptive).graph
+    return read_imported(_path(path, "path"), kind, coding, adaptive).graph
 
 
 def run(
@@ -101,6 +102,9 @@ def run(
     Returns a Trace with `logits [N, classes]` and `spikes[layer] [T, N, ...]`; with `potentials`, also the membrane
     potentials where the target gives them. Raises AsnnDeployError.
     """
+    _check(net, DeployGraph, "net", "a network, as asnn_deploy.load returns it")
+    _check(target, str, "target", "a target's name")
+    _check(batch_size, int, "batch_size", "a whole number")
     if net.code.kind == "sequence":
         net.code.check(images, net.input_shape, "frames")
         net = settled(net, np.asarray(images))
@@ -111,6 +115,17 @@ def run(
     with Deployment(net) as deployment, chosen.open(deployment, batch_size) as session:
         starts = range(0, max(len(samples), 1), batch_size)
         return Trace.concatenate([session.run(samples[i : i + batch_size], record) for i in starts])
+
+
+def _path(value: Any, name: str) -> Path:
+    _check(value, (str, os.PathLike), name, "a path")
+    return Path(value)
+
+
+def _check(value: Any, kinds: Any, name: str, expected: str) -> None:
+    """Raise InputError for an argument of another type."""
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise InputError(f"{name} = {str(value)[:80]!r} ({type(value).__name__}): expected {expected}")
 
 
 def entering(net: DeployGraph, samples: Array, where: str) -> Array:

@@ -20,6 +20,7 @@ from asnn_deploy.ir.inputs import Input
 from asnn_deploy.ir.layers import Layer, Neuron, Readout, Shape, Synapses
 from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.ir.quantization import Quantization
+from asnn_deploy.ir.shown import as_html, in_words
 from asnn_deploy.ir.step_table import StepTable
 
 R = TypeVar("R")
@@ -36,7 +37,7 @@ class Edge:
     delay: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DeployGraph:
     """A network with its input code.
 
@@ -66,6 +67,12 @@ class DeployGraph:
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "edges", tuple(self.edges))
         validate(self)
+
+    def __repr__(self) -> str:
+        return in_words(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     def __hash__(self) -> int:
         return hash((self.input_shape, self.code, self.layers, self.edges, self.arithmetic))

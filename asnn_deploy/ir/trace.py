@@ -26,7 +26,7 @@ class Record:
     spike_counts: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """The answer of a network, with what every spiking layer did.
 
@@ -54,6 +54,14 @@ class Trace:
     def __post_init__(self) -> None:
         for name in ("spikes", "potentials", "arriving", "spike_counts"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __repr__(self) -> str:
+        kept = [name for name in ("spikes", "potentials", "arriving", "spike_counts") if getattr(self, name)]
+        steps = next((len(x) for name in kept for x in getattr(self, name).values()), None)
+        parts = [f"{self.samples} samples", f"{self.logits.shape[1]} classes"]
+        parts += [f"{name} of {', '.join(getattr(self, name))}" for name in kept]
+        parts += ["step_logits"] if self.step_logits is not None else []
+        return f"<Trace of {self.target!r}: {'; '.join(parts)}{f' ({steps} time steps)' if steps else ''}>"
 
     @property
     def predictions(self) -> Array:
