@@ -66,7 +66,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the contract's codes: 0, 1, 2, 3 or 130."""
-    # Threads that wait for each other shall sleep, not spin: where something else runs on the machine, spinning makes
+    # Threads that wait for each other are to sleep, not spin: if something else runs on the machine, spinning makes
     # torch several times slower. Read when torch is loaded, which no command has done yet.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for name in ("SIGTERM", "SIGHUP"):  # whoever ends us politely gets what Ctrl-C gets: nothing half-written stays

@@ -125,7 +125,7 @@ def sweep(
 
     points = [point for point in found if point.inputs == samples.inputs]
     if len(points) < len(found):
-        click.echo(f"note: {out / FILE} was made from another source, data or --limit; starting anew", err=True)
+        click.echo(f"note: {out / FILE} was made from another source, data or --limit; starting again", err=True)
     missing = [plan for plan in plans if not any(point.is_of(plan) for point in points)]
     title = f"{source.path.resolve().name} on {samples.data}"
     count = len(samples.images)

@@ -27,7 +27,7 @@ TOLERANCE = 0.005
 MEANING = (
     "A sample is answered at the first time step where its softmax margin (largest minus second largest probability of "
     "the softmax of the logits summed so far) reaches the margin, else after the last step; the chosen margin is the "
-    "smallest whose accuracy on the calibration split is within the tolerance of all steps'"
+    "smallest that costs at most the tolerance in accuracy on the calibration split, against answering after all steps"
 )
 
 

@@ -126,7 +126,7 @@ def _exit_sentence(report: Report) -> str:
 def _fit(fit: FitDocument) -> dict[str, Any]:
     """A fit in sentences."""
     size = f"{numbers.many(fit.cores, 'core')} on {numbers.many(fit.chips, 'chip')}"
-    sentences = ["What binds: " + _constraint(fit.binding), "Next: " + _constraint(fit.next_binding)]
+    sentences = ["Tightest limit: " + _constraint(fit.binding), "Next: " + _constraint(fit.next_binding)]
     if not fit.fits:
         sentences += _missing(fit)
         if fit.capacity.fits:
@@ -143,7 +143,7 @@ def _fit(fit: FitDocument) -> dict[str, Any]:
 
 
 def _constraint(binding: Use) -> str:
-    return f"{binding.constraint} in {binding.layer}, {binding.value:,.7g} where the limit is {binding.limit:,.7g}."
+    return f"{binding.constraint} in {binding.layer}, {binding.value:,.7g} of {binding.limit:,.7g}."
 
 
 def _missing(fit: FitDocument) -> list[str]:

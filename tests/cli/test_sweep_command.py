@@ -91,7 +91,7 @@ def test_other_inputs_start_anew(nir, tmp_path, measured, capsys):
     out, data = tmp_path / "sweep", ("--data", "digits")
     assert sweep(nir, out, "--bits", "2", *data) == 0
     assert sweep(nir, out, "--bits", "3", *data, "--limit", "21") == 0
-    assert capsys.readouterr().err.count("starting anew") == 1
+    assert capsys.readouterr().err.count("starting again") == 1
     assert [(p["bits"], p["samples"]) for p in points(out)] == [(3, 21)]
     measured.stop_at = 2
     assert sweep(nir, out, "--bits", "4", *data) == 130

@@ -58,7 +58,7 @@ def test_energy_by_step_is_that_of_a_network_which_ran_so_long():
 def test_a_simulation_stands_beside_its_constants_with_the_ratio(report, page):
     assert report.simulated["loihi1-sanafe"].ratio == pytest.approx(2)
     assert report.profiles["loihi1-sanafe"].kind == "simulated"
-    assert "Simulated beside constant-based" in page
+    assert "Simulated, and counted times constants" in page
     assert report.profiles["loihi1-sanafe"].latency_seconds == 1.5e-3
 
 
@@ -68,7 +68,7 @@ def test_a_simulation_beside_nothing_has_no_ratio():
     report = report_of(small_lenet(), simulated=[(found, profile, nothing)])
     assert report.simulated["loihi1-sanafe"].ratio is None
     assert report.baselines.ann.energy_joules["loihi1-sanafe"] is None
-    assert "Simulated beside" in html(report)
+    assert "Simulated, and counted" in html(report)
 
 
 def test_every_section_of_a_full_report_is_there(page):

@@ -81,7 +81,7 @@ def _cells(row: Row, shown: Callable[[float], str], spoken: Callable[[float], st
         "difference": says.signed(difference.mean, spoken),
         "error": "–" if error is None else spoken(error),
         "interval": says.interval(difference, spoken),
-        "zero": {None: "–", True: "outside", False: "inside"}[difference.excludes_zero],
+        "zero": {None: "–", True: "yes", False: "no"}[difference.excludes_zero],
     }
 
 

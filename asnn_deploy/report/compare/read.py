@@ -62,7 +62,7 @@ def read_report(folder: Path) -> Recorded:
         allowed = "iu" if name in ("labels", "predictions") else "fiu"
         if values.shape != (count,) or values.dtype.kind not in allowed:
             raise BundleError(
-                f"{file}: {name!r} is {values.dtype} of shape {list(values.shape)}; {REPORT} beside it tells of "
+                f"{file}: {name!r} is {values.dtype} of shape {list(values.shape)}; {REPORT} next to it tells of "
                 f"{count} samples, one number each; {AGAIN}"
             )
         if allowed == "fiu" and not (((values >= 0) & (values <= LARGEST)).all()):
@@ -70,7 +70,7 @@ def read_report(folder: Path) -> Recorded:
     sops, told = float(arrays["sops"].mean()), report.totals.sops
     if not np.isclose(sops, told, rtol=1e-6):
         raise BundleError(
-            f"{file}: {sops:,.1f} synaptic operations per sample, {REPORT} beside it tells of {told:,.1f}: "
+            f"{file}: {sops:,.1f} synaptic operations per sample, {REPORT} next to it tells of {told:,.1f}: "
             f"they are of different runs; {AGAIN}"
         )
     return Recorded(
