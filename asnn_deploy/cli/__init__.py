@@ -11,7 +11,9 @@ from types import FrameType
 
 import click
 
+from asnn_deploy.cli.common import say_notes
 from asnn_deploy.errors import AsnnDeployError
+from asnn_deploy.util.text import printable
 from asnn_deploy.util.version import __version__
 
 COMMANDS = (
@@ -49,6 +51,14 @@ def cli() -> None:
 
     SOURCE is a run folder made by `train` or `import`, a bundle made by `export`, or a .nir file.
     """
+
+
+@cli.result_callback()
+@click.pass_context
+def ended(context: click.Context, result: object) -> object:
+    """A command has ended without an error."""
+    say_notes(context)
+    return result
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -104,5 +114,5 @@ def run(arguments: list[str] | None = None) -> int:
 
 def fail(message: str, code: int) -> int:
     """Print an error on one line and return its exit code."""
-    click.echo("error: " + " ".join(message.split()), err=True)
+    click.echo("error: " + printable(" ".join(message.split())), err=True)
     return code

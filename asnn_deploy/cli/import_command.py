@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from asnn_deploy.cli.common import download_option
+
 
 @click.command(
     "import",
@@ -22,20 +24,20 @@ import click
 )
 @click.option("--adaptive/--no-adaptive", default=True, help="With the readout's weights of the steps, or without.")
 @click.option("--data", "data_spec", metavar="NAME[:PATH]", help="Data set to remember and to measure on.")
+@download_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run.")
 def command(path: Path, kind: str, coding: str, adaptive: bool, data_spec: str | None, out: Path) -> None:
     """Import a network that other code has trained: a checkpoint in, a run folder out, which every command takes.
 
     PATH is a state dict of the reference LeNet of ASNN (arXiv 2408.12407), saved by torch.save. It is never unpickled.
     """
-    from asnn_deploy.cli.common import check_data, percent, show_deployed
+    from asnn_deploy.cli.common import check_data, load, percent, show_deployed
     from asnn_deploy.cli.train_command import check_run_folder
-    from asnn_deploy.input.data import load_data
     from asnn_deploy.training.imported import read_imported, write_imported
 
     check_run_folder(out, resume=False)
     imported = read_imported(path, kind, coding, adaptive)
-    data = None if data_spec is None else load_data(data_spec)
+    data = None if data_spec is None else load(data_spec)
     if data is not None:
         for split in data.images:
             check_data(data, imported.graph, split, data.spec)

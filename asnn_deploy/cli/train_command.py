@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from asnn_deploy.cli.common import download_option
+
 OPTIONS = {
     "data_spec": "data",
     "epochs": "training.epochs",
@@ -36,7 +38,8 @@ REMEDY = re.compile(r"\bset ([a-z_]+\.[a-z_]+) ?= ?([\w.]+)")
 @click.argument("config", required=False, type=click.Path(path_type=Path))
 @click.option("--preset", "preset_name", metavar="NAME", help="Start from a preset; see 'asnn-deploy list'.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run.")
-@click.option("--data", "data_spec", metavar="NAME[:PATH]", help="Data set, such as fashion-mnist:DIR.")
+@click.option("--data", "data_spec", metavar="NAME[:PATH]", help="Data set, such as digits or folder:DIR.")
+@download_option
 @click.option("--epochs", type=int)
 @click.option("--batch-size", type=int)
 @click.option("--time-steps", type=int, help="Number of time steps T.")
@@ -51,7 +54,11 @@ REMEDY = re.compile(r"\bset ([a-z_]+\.[a-z_]+) ?= ?([\w.]+)")
 @click.option("--start", type=click.Path(path_type=Path), metavar="RUN", help="Start from a trained run's weights.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out from its last checkpoint.")
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set any configuration key, such as model.hidden=64."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set any configuration key, such as model.hidden=64, or a choice of the data, such as data.size=28x28.",
 )
 def command(
     config: Path | None,
@@ -65,7 +72,7 @@ def command(
     """Train a network: a CONFIG.yaml or a preset in, a run folder out. With --start RUN, its configuration is the
     default, and its weights are the first ones; with --set quantization.bits=4 weights are trained as integers.
     """
-    from asnn_deploy.cli.common import percent, show_deployed
+    from asnn_deploy.cli.common import load, percent, show_deployed
     from asnn_deploy.errors import BundleError, ConfigError
 
     if start is not None and resume:
@@ -78,12 +85,12 @@ def command(
 
     if rank() == 0:
         check_run_folder(out, resume)
-    from asnn_deploy.input.data import load_data
     from asnn_deploy.training.train import train
 
     with options_named():
-        summary = train(settled, load_data(settled.data), out, resume, start=start)
+        summary = train(settled, load(settled.data), out, resume, start=start)
     if not summary:  # one of several processes: the first one reports
+        click.get_current_context().meta.clear()
         return
     click.echo(
         f"{out}: {percent(summary['test_accuracy'])} test accuracy as deployed, {summary['epochs']} epochs, "
