@@ -23,6 +23,7 @@ from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.serialize import load_graph
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.text import is_unicode
 
 FEW = 5
 """Classes that a message names."""
@@ -50,7 +51,7 @@ class Source:
         names = self.summary.get("class_names")
         if names is None:
             return
-        known = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        known = isinstance(names, list) and all(isinstance(name, str) and is_unicode(name) for name in names)
         if not known or len(names) != self.graph.classes:
             raise BundleError(
                 f"{self.path}: class_names of its summary are not {self.graph.classes} texts, one for each class; "
@@ -157,7 +158,7 @@ def _open_run(path: Path) -> Source:
     deployment = Deployment(graph, run)
     try:
         deployment.graph = read_nir(deployment.file("nir"))
+        return Source(path, "run", deployment, run.config.data, run.summary)
     except BaseException:
         deployment.close()
         raise
-    return Source(path, "run", deployment, run.config.data, run.summary)

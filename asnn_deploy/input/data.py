@@ -4,7 +4,7 @@ needed."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -166,8 +166,8 @@ def as_frames(frames: Array, where: str) -> Array:
     return frames
 
 
-def _checked(spec: str, arrays: dict[str, Array], known: int | tuple[str, ...] | None) -> Data:
-    names, classes = (known, len(known)) if isinstance(known, tuple) else (None, known)
+def _checked(spec: str, arrays: dict[str, Array], known: int | Sequence[str] | None) -> Data:
+    names = tuple(known) if isinstance(known, Sequence) else None
     images, labels = {}, {}
     kind = str(arrays.get("kind", "image"))
     if kind not in ("image", *KINDS):
@@ -188,7 +188,7 @@ def _checked(spec: str, arrays: dict[str, Array], known: int | tuple[str, ...] |
     if images["train"].shape[1:] != images["test"].shape[1:]:
         found = " and ".join(str(images[s].shape[1:]) for s in images)
         raise DataError(f"data {spec}: train and test images differ in shape: {found}")
-    classes = classes or int(labels["train"].max()) + 1
+    classes = (len(known) if isinstance(known, Sequence) else known) or int(labels["train"].max()) + 1
     for split, y in labels.items():
         if y.min() < 0 or y.max() >= classes:
             wrong = int(y.min() if y.min() < 0 else y.max())
@@ -210,14 +210,26 @@ def _digits(_path: Path) -> tuple[dict[str, Array], int]:
 def _npz(path: Path) -> tuple[dict[str, Array], None]:
     arrays = _npz_arrays(path, ("x_train", "y_train", "x_test", "y_test"))
     if "kind" not in arrays:
-        arrays |= {key: _channels_last(arrays[key]) for key in ("x_train", "x_test")}
+        arrays |= {key: _channels_last(arrays[key], f"{path}: {key}") for key in ("x_train", "x_test")}
     return arrays, None
 
 
-def _channels_last(images: Array) -> Array:
-    """Images `[N, C, H, W]` as `[N, H, W, C]`: they are if axis 1 has 1 or 3 channels, and the last has not."""
-    first = images.ndim == 4 and images.shape[1] in CHANNELS and images.shape[3] not in CHANNELS
-    return images.transpose(0, 2, 3, 1) if first else images
+def _channels_last(images: Array, where: str) -> Array:
+    """Images `[N, C, H, W]` as `[N, H, W, C]`: they are if axis 1 has 1 or 3 channels, and the last has not.
+
+    Raises DataError for square images that seem to have another number of channels in axis 1.
+    """
+    if images.ndim != 4 or images.shape[3] in CHANNELS:
+        return images
+    count, channels, height, width = images.shape
+    if channels in CHANNELS:
+        return images.transpose(0, 2, 3, 1)
+    if channels < height == width:
+        raise DataError(
+            f"{where}: images have shape {images.shape}, with {channels} channels in front; give [N, H, W, C], here "
+            f"{(count, height, width, channels)}"
+        )
+    return images
 
 
 def _npz_arrays(path: Path, needed: tuple[str, ...]) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from asnn_deploy.errors import DataError
 from asnn_deploy.input.choices import Choices
 from asnn_deploy.input.pictures import SUFFIXES, pixels, read_picture, resized
 from asnn_deploy.util.arrays import Array
-from asnn_deploy.util.text import printable
+from asnn_deploy.util.text import is_unicode, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -71,10 +71,8 @@ def _classes(root: Path) -> tuple[str, ...]:
     """The names of the class folders. Raises DataError unless there are two, with names that can be written down."""
     names = tuple(sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")))
     for name in names:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise DataError(f"{root}: the name of class folder '{printable(name)}' is not Unicode; rename it") from None
+        if not is_unicode(name):
+            raise DataError(f"{root}: the name of class folder '{printable(name)}' is not Unicode; rename it")
     if len(names) < 2:
         found = f"only the class folder {names[0]!r}" if names else "no class folders"
         raise DataError(
@@ -114,15 +112,22 @@ def _drawn(pictures: list[list[Path]]) -> Parts:
 
 
 def _arrays(parts: Parts, choices: FolderChoices) -> dict[str, Array]:
-    files = {name: [file for group in groups for file in group] for name, groups in parts.items()}
-    pictures = _read([file for group in files.values() for file in group], choices.size)
+    """Images and labels, in an order drawn by the seed: the first few are of all classes."""
+    labelled = {
+        name: _mixed([(f, c) for c, group in enumerate(groups) for f in group]) for name, groups in parts.items()
+    }
+    pictures = _read(sorted(file for pairs in labelled.values() for file, _ in pairs), choices.size)
     coloured = any(picture.mode != "L" for picture in pictures.values()) if choices.grey is None else not choices.grey
     arrays = {}
-    for name, group in files.items():
-        made = np.stack([pixels(pictures[file], 3 if coloured else 1) for file in group])
+    for name, pairs in labelled.items():
+        made = np.stack([pixels(pictures[file], 3 if coloured else 1) for file, _ in pairs])
         arrays[f"x_{name}"] = made.transpose(0, 2, 3, 1) if coloured else made[:, 0]
-        arrays[f"y_{name}"] = np.repeat(np.arange(len(parts[name])), [len(c) for c in parts[name]])
+        arrays[f"y_{name}"] = np.array([c for _, c in pairs])
     return arrays
+
+
+def _mixed(pairs: list[tuple[Path, int]]) -> list[tuple[Path, int]]:
+    return [pairs[i] for i in np.random.default_rng(SEED).permutation(len(pairs))]
 
 
 def _read(files: list[Path], size: tuple[int, int] | None) -> dict[Path, Image]:

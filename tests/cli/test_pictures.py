@@ -148,7 +148,7 @@ def test_damaged_names_are_refused(trained, tmp_path, capsys):
     out, _ = trained
     copied = shutil.copytree(out, tmp_path / "run")
     summary = json.loads((copied / "summary.json").read_text())
-    for names in (["a"], "abcd", [1, 2, 3, 4]):
+    for names in (["a"], "abcd", [1, 2, 3, 4], ["a", "b", "c", "\udc80"]):
         (copied / "summary.json").write_text(json.dumps(summary | {"class_names": names}))
         assert run(["inspect", str(copied)]) == 2
         assert "class_names of its summary are not 4 texts" in capsys.readouterr().err

@@ -67,6 +67,10 @@ def test_float_images_are_rounded_to_256_levels():
         ({"x_test": np.full((6, 6, 5), 1.5)}, r"float images lie in 1.5..1.5; allowed: 0..1"),
         ({"x_test": np.zeros((6, 6, 5), np.int32)}, "images have type int32"),
         ({"x_test": np.zeros((6, 30), np.uint8)}, r"images have shape \(6, 30\)"),
+        (
+            {"x_train": np.zeros((12, 4, 6, 6), np.uint8)},
+            r"x_train: images have shape \(12, 4, 6, 6\), .*give \[N, H, W, C\], here \(12, 6, 6, 4\)",
+        ),
         ({"x_test": np.zeros((6, 7, 5), np.uint8)}, "train and test images differ in shape"),
         ({"y_train": np.arange(11) % 3}, "12 train images need as many labels"),
         ({"y_train": np.arange(12) % 3 - 1}, r"y_train holds label -1; allowed: 0\.\.1"),

@@ -36,7 +36,17 @@ def test_another_class_does_not_change_the_split_of_the_others(tmp_path):
     before = load_data(f"folder:{class_folders(tmp_path, ('b', 'c'))}")
     class_folders(tmp_path, ("a",), 7)
     after = load_data(f"folder:{tmp_path}")
-    assert np.array_equal(before.images["test"], after.images["test"][after.labels["test"] > 0])
+    named = [
+        {(x.tobytes(), d.class_names[y]) for x, y in zip(d.images["test"], d.labels["test"])} for d in (before, after)
+    ]
+    assert named[0] < named[1]
+    assert {name for _, name in named[1] - named[0]} == {"a"}
+
+
+def test_the_first_few_are_of_all_classes(tmp_path):
+    """What looks at some samples only, such as the choice of weight clips, takes the first ones."""
+    data = load_data(f"folder:{class_folders(tmp_path, 'abcd', 40)}")
+    assert set(data.part("train", 32)[1]) == set(data.part("test", 16)[1]) == {0, 1, 2, 3}
 
 
 def test_train_and_test_folders_are_the_parts(tmp_path):
@@ -44,7 +54,7 @@ def test_train_and_test_folders_are_the_parts(tmp_path):
     class_folders(tmp_path / "test", count=1)
     (tmp_path / "val" / "cat").mkdir(parents=True)
     data = load_data(f"folder:{tmp_path}")
-    assert (len(data.labels["train"]), data.labels["test"].tolist()) == (8, [0, 1])
+    assert (len(data.labels["train"]), sorted(data.labels["test"])) == (8, [0, 1])
     assert "not read: val" in data.note
     assert "seed" not in data.note
     class_folders(tmp_path / "test", ("bird",), 1)
