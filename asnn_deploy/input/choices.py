@@ -79,11 +79,11 @@ class DataText:
 
 
 def inheriting(text: str, remembered: str | None) -> str:
-    """Return a text with the choices of a remembered one, if both name the same data set and the text makes none."""
+    """Return a text with what a remembered one chooses, if both name the same data set, and it does not itself."""
     given, known = DataText.of(text), None if remembered is None else DataText.of(remembered)
-    if known is None or known.name != given.name or given.choices:
+    if known is None or known.name != given.name:
         return text
-    return str(given.choosing(known.choices))
+    return str(replace(known, path=given.path).choosing(given.choices))
 
 
 def _plain(text: str) -> Any:
@@ -99,7 +99,7 @@ def _text(key: str, value: Any) -> str:
     """A value as the text has it. Raises DataError for one that it cannot have."""
     if isinstance(value, list) and len(value) > 1 and all(type(n) is int and n >= 0 for n in value):
         return "x".join(map(str, value))
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    if NESTED.search(text) or not isinstance(value, (bool, int, float, str)):
+    text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if NESTED.search(text) or not isinstance(value, (bool, int, float, str, type(None))):
         raise DataError(f"{KEY}{key} = {value!r}: allowed: true, false, a number, a word, or whole numbers [N, N]")
     return text

@@ -200,6 +200,8 @@ def test_a_text_keeps_its_choices_and_its_path_whatever_that_holds():
 
 def test_another_folder_is_prepared_as_the_remembered_one_unless_it_says_how():
     assert inheriting("folder:x", "folder,size=8x8:y") == "folder,size=8x8:x"
-    assert inheriting("folder,grey=true:x", "folder,size=8x8:y") == "folder,grey=true:x"
+    assert inheriting("folder,grey=true:x", "folder,size=8x8:y") == "folder,size=8x8,grey=true:x"
+    assert inheriting("folder,size=null:x", "folder,size=8x8:y") == "folder:x"
+    assert str(DataText.of("folder,size=null:x")) == "folder,size=null:x"
     assert inheriting("npz:x", "folder,size=8x8:y") == "npz:x"
     assert inheriting("folder:x", None) == "folder:x"
