@@ -11,8 +11,10 @@ from types import FrameType
 
 import click
 
+from asnn_deploy.cli.common import say_notes
 from asnn_deploy.errors import AsnnDeployError
 from asnn_deploy.util.suggest import unknown_name
+from asnn_deploy.util.text import printable
 from asnn_deploy.util.version import __version__
 
 COMMANDS = (
@@ -62,6 +64,14 @@ def cli() -> None:
 
     SOURCE is a run folder made by `train` or `import`, a bundle made by `export`, or a .nir file.
     """
+
+
+@cli.result_callback()
+@click.pass_context
+def ended(context: click.Context, result: object) -> object:
+    """A command has ended without an error."""
+    say_notes(context)
+    return result
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -117,5 +127,5 @@ def run(arguments: list[str] | None = None) -> int:
 
 def fail(message: str, code: int) -> int:
     """Print an error on one line and return its exit code."""
-    click.echo("error: " + " ".join(message.split()), err=True)
+    click.echo("error: " + printable(" ".join(message.split())), err=True)
     return code

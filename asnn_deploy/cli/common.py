@@ -23,18 +23,13 @@ if TYPE_CHECKING:
     from asnn_deploy.util.arrays import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
+DOWNLOAD, NOTES = "asnn_deploy.download", "asnn_deploy.notes"
+"""What a command's context holds: whether data may be fetched, and what is to be said on stderr in the end."""
 DEFAULT_BATCH = 64
 CALIBRATION_SAMPLES = 256
 """Training samples on which an integer version's choices are made anew."""
 
 source_argument = click.argument("source", type=click.Path(path_type=Path))
-data_option = click.option(
-    "--data",
-    "data_spec",
-    metavar="NAME[:PATH]",
-    shell_complete=names("data"),
-    help="Data set; default: the network's own.",
-)
 batch_option = click.option("--batch-size", type=click.IntRange(min=1), default=DEFAULT_BATCH, show_default=True)
 limit_option = click.option("--limit", type=click.IntRange(min=1), help="Use the first N samples only.")
 STDOUT = "asnn_deploy.stdout"
@@ -57,7 +52,56 @@ json_option = click.option(
     callback=_alone,
     help="Write the figures to FILE; to standard output, and nothing else there, if it is -.",
 )
+download_option = click.option(
+    "--download/--no-download",
+    default=True,
+    expose_value=False,
+    callback=lambda context, _option, value: context.meta.update({DOWNLOAD: value}),
+    help="Fetch torchvision's data sets where they are absent, or never; default: --download.",
+)
 split_option = click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
+
+
+def data_option(function: F) -> F:
+    """Add `--data` and whether it may be fetched to a command that has a SOURCE."""
+    option = click.option(
+        "--data",
+        "data_spec",
+        metavar="NAME[:PATH]",
+        shell_complete=names("data"),
+        help="Data set; default: the network's own.",
+    )
+    return option(download_option(function))
+
+
+def load(spec: str | None, sequences: bool = False) -> Data:
+    """Load a data set, and note what a user should know of it. sequences: frames may be without labels.
+
+    Raises DataError.
+    """
+    from asnn_deploy.input.data import load_data, load_sequences
+
+    context = click.get_current_context(silent=True)
+    allowed = context is None or context.meta.get(DOWNLOAD, True)
+    data = load_sequences(spec, allowed) if sequences and spec is not None else load_data(spec, allowed)
+    if data.note:
+        note(data.note)
+    return data
+
+
+def note(text: str) -> None:
+    """Have a note printed on stderr, once, when the command has ended well: an error is its only line."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta.setdefault(NOTES, {})[text] = None
+
+
+def say_notes(context: click.Context) -> None:
+    """Print the notes."""
+    from asnn_deploy.util.text import printable
+
+    for text in context.meta.get(NOTES, ()):
+        click.echo(f"note: {printable(text)}", err=True)
 
 
 def load_samples(source: Source, data_spec: str | None, split: str, limit: int | None) -> tuple[Array, Array, str]:
@@ -77,19 +121,21 @@ def load_unlabelled(
     import numpy as np
 
     from asnn_deploy.errors import DataError
-    from asnn_deploy.input.data import load_data, load_sequences
+    from asnn_deploy.input.choices import inheriting
     from asnn_deploy.ir.preprocessing import prepare
 
-    spec = source.data if data_spec is None else data_spec
+    spec = source.data if data_spec is None else inheriting(data_spec, source.data)
     if spec is None:
         raise DataError(f"{source.path}: remembers no data; give --data NAME[:PATH]")
-    data, graph = load_data(spec) if source.graph.code.kind == "image" else load_sequences(spec), source.graph
+    data, graph = load(spec, sequences=source.graph.code.kind != "image"), source.graph
     if graph.code.kind == "sequence" and data.kind != "image":
         # What is the largest, and whether only spikes enter, is asked of all data of that length.
         alike = [x for x in data.images.values() if x.shape[1:] == data.images[split].shape[1:]]
         source.settle(np.concatenate(alike))
         graph = source.graph
     check_data(data, graph, split, spec)
+    with naming(f"--data {spec}"):
+        source.called(data.class_names)
     images, labels = data.images[split][:limit], data.labels[split][:limit] if split in data.labels else None
     return prepare(graph.code.preparation, images).astype(graph.code.dtype, copy=False), labels, spec
 

@@ -127,10 +127,11 @@ def chosen_settings(
 
 def export(source: Source, name: str, out: Path, bits: int | None, data_spec: str | None, **options: Any) -> None:
     """Write one file, if `out` ends as a format's files do, or a bundle."""
+    from asnn_deploy.cli.common import load, naming
     from asnn_deploy.deploy.bundle import write_bundle, write_file
     from asnn_deploy.deploy.registry import EXPORTERS
     from asnn_deploy.errors import InputError
-    from asnn_deploy.input.data import load_data, load_sequences
+    from asnn_deploy.input.choices import inheriting
 
     exporter = EXPORTERS.available(name)
     alone = is_file(exporter, out)
@@ -144,10 +145,12 @@ def export(source: Source, name: str, out: Path, bits: int | None, data_spec: st
     if alone:
         write_file(graph, exporter, out, **options)
         return
-    if data_spec is not None:
-        # What a bundle remembers must be readable.
-        (load_data if graph.code.kind == "image" else load_sequences)(data_spec)
+    if data_spec is not None:  # what a bundle remembers must be readable
+        data_spec = inheriting(data_spec, source.data)
+        with naming(f"--data {data_spec}"):
+            source.called(load(data_spec, sequences=graph.code.kind != "image").class_names)
     kept = {key: source.summary[key] for key in ("test_accuracy", "snapping") if key in source.summary}
+    kept |= {"class_names": source.class_names} if source.class_names else {}
     ours = graph is source.graph and graph.meaning is None  # another tool's network is kept in its own nodes
     network = source.deployment.file("nir") if ours else None
     write_bundle(graph, name, out, data_spec or source.data, kept, network, **options)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from asnn_deploy.cli.common import download_option
 from asnn_deploy.cli.completion import names
 
 
@@ -30,18 +31,18 @@ from asnn_deploy.cli.completion import names
     metavar="NAME[:PATH]",
     help="Data set to remember and to measure on.",
 )
+@download_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run.")
 def command(path: Path, kind: str, coding: str, adaptive: bool, data_spec: str | None, out: Path) -> None:
     """Import a network that other code has trained: a checkpoint in, a run folder out, which every command takes.
 
     PATH is a state dict of the reference LeNet of ASNN (arXiv 2408.12407), saved by torch.save. It is never unpickled.
     """
-    from asnn_deploy.cli.common import check_data, percent, show_deployed
+    from asnn_deploy.cli.common import check_data, load, percent, show_deployed
     from asnn_deploy.cli.train_command import check_run_folder
-    from asnn_deploy.input.data import load_data
 
     check_run_folder(out, resume=False)
-    data = None if data_spec is None else load_data(data_spec)
+    data = None if data_spec is None else load(data_spec)
     from asnn_deploy.training.imported import read_imported, write_imported  # loads torch: what can be said is said
 
     imported = read_imported(path, kind, coding, adaptive)

@@ -126,6 +126,7 @@ def make_report(source: Source, images: Array, labels: Array, spec: str, out: Pa
         profiles,
         data=spec,
         network=source.path.name,
+        class_names=source.class_names,
         samples_sha256=measured.fingerprint,
         early_exit=measured.early_exit,
         simulated=simulated,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from asnn_deploy.deploy.deployment import Deployment
     from asnn_deploy.deploy.protocols import Target
     from asnn_deploy.deploy.reading import Reading
+    from asnn_deploy.deploy.source import Source
     from asnn_deploy.ir.trace import Trace
     from asnn_deploy.util.arrays import Array
 
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 @limit_option
 @batch_option
 @json_option
+@click.option(
+    "--image", "image_file", type=click.Path(path_type=Path), help="Classify one PNG or JPEG picture instead."
+)
 @click.option("--outputs", type=click.Path(path_type=Path), help="Write the logits to FILE.npz.")
 @click.option("--trace", is_flag=True, help="With --outputs: also the spikes of each layer.")
 @click.option(
@@ -51,24 +56,30 @@ def command(
     limit: int | None,
     batch_size: int,
     json_file: Path | None,
+    image_file: Path | None,
     outputs: Path | None,
     trace: bool,
     exit_margin: float | None,
     reading: Reading,
 ) -> None:
-    """Run a network on one target over a data set."""
-    from asnn_deploy.cli.common import load_unlabelled, percent, write_json
+    """Run a network on one target over a data set, or with --image on one picture."""
+    from asnn_deploy.cli.common import load_unlabelled, number, percent, write_json
     from asnn_deploy.deploy.registry import TARGETS
     from asnn_deploy.errors import InputError
 
     if trace and outputs is None:
         raise InputError("--trace: spikes are written with --outputs FILE.npz; give it too")
+    if image_file is not None and (data_spec is not None or limit is not None):
+        raise InputError("--image: is all that is run; leave out --data and --limit")
     chosen = TARGETS.available(target)
     if exit_margin is not None:
         check_early_exit(chosen, exit_margin)
     opened = opened_source(source, reading)
     with opened.deployment as deployment:
-        images, labels, _ = load_unlabelled(opened, data_spec, split, limit)
+        if image_file is None:
+            images, labels, _ = load_unlabelled(opened, data_spec, split, limit)
+        else:
+            images, labels = load_picture(opened, image_file), None
         result, steps, seconds = run_all(chosen, deployment, images, batch_size, trace, exit_margin)
         figures = {
             "target": target,
@@ -85,10 +96,52 @@ def command(
         early = f", {figures['mean_steps']:.2f} of {figures['time_steps']} time steps"
     if outputs is not None:
         write_outputs(outputs, result, steps)
+    if image_file is not None:
+        figures |= {"image": str(image_file)} | answered(opened, result)
     write_json(json_file, figures)
+    if image_file is not None:
+        show_answer(f"{image_file} on {target}{early}", figures)
+        return
     right = "" if figures["accuracy"] is None else f"accuracy {percent(figures['accuracy'])} on "
     speed = f"simulated here at {figures['samples_per_second']:.1f} samples/s"
-    click.echo(f"{target}: {right}{result.samples} samples, {speed}{early}")
+    click.echo(f"{target}: {right}{number(result.samples, 'sample')}, {speed}{early}")
+
+
+def load_picture(source: Source, file: Path) -> Array:
+    """The picture as the network reads it, `[1, C, H, W]`, stretched to its size. Raises DataError."""
+    from asnn_deploy.cli.common import note
+    from asnn_deploy.errors import DataError
+    from asnn_deploy.input.choices import DataText
+    from asnn_deploy.input.pictures import CHANNELS, pixels, read_picture, resized
+    from asnn_deploy.ir.preprocessing import prepare
+
+    graph = source.graph
+    if graph.code.kind != "image" or graph.input_shape[0] not in CHANNELS:
+        takes = "sequences" if graph.code.kind != "image" else f"images of {graph.input_shape[0]} channels"
+        raise DataError(f"--image {file}: the network takes {takes}; a picture has 1 channel or 3")
+    channels, height, width = graph.input_shape
+    picture = read_picture(file)
+    if picture.size != (width, height) and "size" not in DataText.of(source.data or "").choices:
+        note(f"{file} is {picture.width} x {picture.height} pixels, stretched to the network's {width} x {height}")
+    image = pixels(resized(picture, (height, width)), channels)
+    return prepare(graph.code.preparation, image[None]).astype(graph.code.dtype, copy=False)
+
+
+def answered(source: Source, trace: Trace) -> dict[str, Any]:
+    """What a network answers to one sample: the class's name, if it has one, and each class's logit."""
+    names, answer = source.class_names or None, int(trace.predictions[0])
+    return {"class": names and names[answer], "class_names": names, "answers": trace.logits[0].astype(float).tolist()}
+
+
+def show_answer(what: str, figures: Mapping[str, Any]) -> None:
+    """Print the class of a picture, and each class's answer (its logit), the largest first."""
+    from asnn_deploy.cli.tables import table
+    from asnn_deploy.util.text import printable
+
+    names = [printable(name) for name in figures["class_names"] or map(str, range(len(figures["answers"])))]
+    click.echo(f"{printable(what)}: {names[figures['predictions'][0]]}")
+    ordered = sorted(zip(figures["answers"], names), key=lambda row: -row[0])
+    table("", ["class", "answer"], [(name, f"{answer:.6g}") for answer, name in ordered])
 
 
 def check_early_exit(target: Target, margin: float) -> None:

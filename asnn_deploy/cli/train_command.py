@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from asnn_deploy.cli.common import json_option
+from asnn_deploy.cli.common import download_option, json_option
 from asnn_deploy.cli.completion import names
 
 OPTIONS = {
@@ -50,8 +50,9 @@ REMEDY = re.compile(r"\bset ([a-z_]+\.[a-z_]+) ?= ?([\w.]+)")
     "data_spec",
     shell_complete=names("data"),
     metavar="NAME[:PATH]",
-    help="Data set, such as fashion-mnist:DIR.",
+    help="Data set, such as digits or folder:DIR.",
 )
+@download_option
 @click.option("--epochs", type=int)
 @click.option("--batch-size", type=int)
 @click.option("--time-steps", type=int, help="Number of time steps T.")
@@ -76,7 +77,7 @@ REMEDY = re.compile(r"\bset ([a-z_]+\.[a-z_]+) ?= ?([\w.]+)")
     shell_complete=names("key"),
     multiple=True,
     metavar="KEY=VALUE",
-    help="Set any configuration key, such as model.hidden=64.",
+    help="Set any configuration key, such as model.hidden=64, or a choice of the data, such as data.size=28x28.",
 )
 @json_option
 def command(
@@ -93,7 +94,7 @@ def command(
 
     --start RUN starts from that run's configuration and weights; --set quantization.bits=4 trains integer weights.
     """
-    from asnn_deploy.cli.common import number, percent, show_deployed, write_json
+    from asnn_deploy.cli.common import load, number, percent, show_deployed, write_json
     from asnn_deploy.errors import BundleError, ConfigError
 
     if start is not None and resume:
@@ -106,14 +107,13 @@ def command(
 
     if rank() == 0:
         check_run_folder(out, resume)
-    from asnn_deploy.input.data import load_data
-
-    data = load_data(settled.data)  # what is not there is said before torch is loaded
+    data = load(settled.data)  # what is not there is said before torch is loaded
     from asnn_deploy.training.train import train
 
     with options_named():
         summary = train(settled, data, out, resume, start=start)
     if not summary:  # one of several processes: the first one reports
+        click.get_current_context().meta.clear()
         return
     click.echo(
         f"{out}: {percent(summary['test_accuracy'])} test accuracy as deployed, {number(summary['epochs'], 'epoch')}, "

@@ -6,7 +6,7 @@ run folder or a checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,15 @@ from asnn_deploy.deploy.bundle import FIXED, MANIFEST, NETWORK, read_bundle
 from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.exporters import EXPORTERS
 from asnn_deploy.deploy.reading import Foreign, Reading, is_settled, settled
-from asnn_deploy.errors import BundleError, InputError
+from asnn_deploy.errors import BundleError, DataError, InputError
 from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.serialize import load_graph
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.text import is_unicode
+
+FEW = 5
+"""Classes that a message names."""
 
 if TYPE_CHECKING:
     from asnn_deploy.training.trained import TrainedRun
@@ -32,7 +36,8 @@ class Source:
     """What a SOURCE names.
 
     kind: "run", "bundle" or "nir". data: the `--data` text it remembers. summary: what is known of its training.
-    foreign: the file of another tool that it is, if it is one; reading: how that was read.
+    foreign: the file of another tool that it is, if it is one; reading: how that was read. class_names: what its
+    answers mean, in their order; empty if that is not known (yet, see `called`).
     """
 
     path: Path
@@ -42,6 +47,34 @@ class Source:
     summary: Mapping[str, Any]
     foreign: Foreign | None = None
     reading: Reading = field(default_factory=Reading)
+    class_names: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        names = self.summary.get("class_names")
+        if names is None:
+            return
+        known = isinstance(names, list) and all(isinstance(name, str) and is_unicode(name) for name in names)
+        if not known or len(names) != self.graph.classes:
+            raise BundleError(
+                f"{self.path}: class_names of its summary are not {self.graph.classes} texts, one for each class; "
+                "restore the file"
+            )
+        self.class_names.extend(names)
+
+    def called(self, names: Sequence[str] | None) -> None:
+        """Take the names of classes from data, if none are known; the data may have none.
+
+        Raises DataError if the data's differ from those that are known.
+        """
+        if names is None:
+            return
+        if not self.class_names and len(names) == self.graph.classes:
+            self.class_names.extend(names)
+        if self.class_names and list(names) != self.class_names:
+            raise DataError(
+                f"classes are {_listed(names)}; the network was trained on {_listed(self.class_names)}; give data of "
+                "the same classes"
+            )
 
     @property
     def graph(self) -> DeployGraph:
@@ -61,6 +94,12 @@ class Source:
 
     def _become(self, graph: DeployGraph) -> None:
         self.deployment.graph = snap(graph) if self.reading.snapped and not is_settled(self.graph) else graph
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few names."""
+    few = ", ".join(repr(name) for name in names[:FEW])
+    return few if len(names) <= FEW else f"{few} and {len(names) - FEW} more"
 
 
 def open_source(path: Path, reading: Reading | None = None) -> Source:

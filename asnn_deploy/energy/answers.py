@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ class Answers:
         self.labelled = self.stepped = self.correct = 0
         self.correct_by_step = np.zeros(time_steps, dtype=np.int64)
         self.classes: dict[int, tuple[Running, Running, Running]] = {}
+        self.answers: dict[int, Counter[int]] = {}
 
     def add(self, trace: Trace, labels: Array, sops: Array, spikes: Array) -> None:
         """A batch's trace, labels, synaptic operations and spikes, `[B]` each."""
@@ -47,13 +49,17 @@ class Answers:
             kept = self.classes.setdefault(label, (Running(), Running(), Running()))
             for running, values in zip(kept, (right, sops, spikes)):
                 running.add(values[among])
+            self.answers.setdefault(label, Counter()).update(trace.predictions[among].tolist())
 
     def of(self, samples: int) -> Answered:
         """What is known where so many samples were counted; accuracies only where all of them had labels."""
         complete = self.labelled == samples
         by_step = tuple((self.correct_by_step / samples).tolist()) if complete and self.stepped == samples else None
         by_class = tuple(
-            ClassCount(label, right.count, float(right.mean), sops.interval(), spikes.interval())
+            ClassCount(
+                *(label, right.count, float(right.mean), sops.interval(), spikes.interval()),
+                answers=tuple(sorted(self.answers[label].items())),
+            )
             for label, (right, sops, spikes) in sorted(self.classes.items())
         )
         return Answered(self.correct / samples if complete else None, by_step, by_class)

@@ -99,13 +99,14 @@ class LayerCount(Sizes):
 
 @dataclass(frozen=True)
 class ClassCount:
-    """The samples of one class; accuracy as a share."""
+    """The samples of one class; accuracy as a share. answers: each class that they were given, and how often."""
 
     label: int
     samples: int
     accuracy: float
     sops: Interval
     spikes: Interval
+    answers: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,27 @@
-"""Data sets by name: `NAME[:PATH]` to 8-bit images. NumPy only; scikit-learn and torchvision are asked when needed."""
+"""Data sets by name: `NAME[:PATH]` to 8-bit images. NumPy only; scikit-learn, torchvision and Pillow are asked when
+needed."""
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from asnn_deploy.errors import DataError, InputError
+from asnn_deploy.errors import DataError
+from asnn_deploy.input.choices import Choices, DataText
+from asnn_deploy.input.folder import FolderChoices, read_folder
+from asnn_deploy.input.pictures import CHANNELS
+from asnn_deploy.input.torchvision_folders import cifar_reader, idx_reader
 from asnn_deploy.ir.images import PIXEL_MAX
 from asnn_deploy.ir.inputs import KINDS
 from asnn_deploy.ir.preprocessing import prepare
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.discover import Parts
-from asnn_deploy.util.files import DAMAGE, describe, making_folder
+from asnn_deploy.util.files import DAMAGE, describe
 from asnn_deploy.util.suggest import unknown_name
 
 
@@ -26,6 +32,7 @@ class Data:
     images: "train" and "test" to uint8 `[N, C, H, W]`, or to frames `[N, T, ...]` of a kind; labels: to int64 `[N]`,
         0..classes-1.
     kind: "image", or what frames are made of: "spikes", "counts" or "values".
+    class_names: of each class, where the data set names them. note: what a user should know of it, in one line.
     """
 
     spec: str
@@ -33,6 +40,8 @@ class Data:
     labels: dict[str, Array]
     classes: int
     kind: str = "image"
+    class_names: tuple[str, ...] | None = None
+    note: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -49,13 +58,18 @@ class Source:
     """Where a data set comes from; others register theirs by the entry-point group `asnn_deploy.data`.
 
     read: the path that is given to the arrays x_train, y_train, x_test and y_test by name (images as in `as_images`,
-    labels integers from 0), and the number of classes, None for as many as there are labels. Raises DataError.
+    labels integers from 0), and the classes: their number, their names, or None for as many as there are labels; then,
+    where a user should know something, a note. Raises DataError.
     summary: one line for `asnn-deploy list`. needs: what the path names, "a file" or "a folder"; None if it takes none.
+    choices: what the user may choose by `data.KEY`, which `read` then gets as `choices`. fetches: what is not there can
+    be downloaded, and `read` gets whether that is allowed as `download`.
     """
 
-    read: Callable[[Path], tuple[dict[str, Array], int | None]]
+    read: Callable[..., tuple[Any, ...]]
     summary: str = ""
     needs: str | None = "a folder"
+    choices: type[Choices] | None = None
+    fetches: bool = False
 
 
 def prepared(data: Data, preparation: str) -> Data:
@@ -63,33 +77,43 @@ def prepared(data: Data, preparation: str) -> Data:
     return replace(data, images={split: prepare(preparation, images) for split, images in data.images.items()})
 
 
-def load_data(spec: str | None) -> Data:
-    """Load `NAME[:PATH]`. Raises DataError in one line naming the file, what was found and the remedy; also if there is
-    none."""
+def load_data(spec: str | None, download: bool = True) -> Data:
+    """Load `NAME[,KEY=VALUE...][:PATH]`. download: whether a data set that is not there may be fetched.
+
+    Raises DataError in one line naming the file, what was found and the remedy; also if no data set is named.
+    """
     if spec is None:
         raise DataError("no data set is named; give one, such as digits or cifar100:PATH")
-    name, _, path = spec.partition(":")
+    text = DataText.of(spec)
+    name = text.name
+    if name in PLANNED and name not in SOURCES:
+        raise DataError(f"data set {name!r} is planned and not there yet (allowed: {', '.join(SOURCES)})")
     if name not in SOURCES:
         raise DataError(unknown_name("data set", name, SOURCES))
     source = SOURCES.find(name)
-    if source.needs and not path:
+    if source.needs and not text.path:
         raise DataError(f"data {spec}: needs {source.needs}, as in {name}:PATH")
-    if path and not source.needs:
+    if text.path and not source.needs:
         raise DataError(f"data {spec}: {name} is complete by itself and takes no path")
-    where = Path(path).expanduser()
-    arrays, classes = source.read(where)
+    more: dict[str, Any] = {"download": download} if source.fetches else {}
+    chosen = text.checked(source.choices)
+    if chosen is not None:
+        more["choices"] = chosen
+    where = Path(text.path).expanduser()
+    arrays, classes, *note = source.read(where, **more)
     # A run folder remembers its data, also when it is used from another folder.
-    return _checked(f"{name}:{where.resolve()}" if path else name, arrays, classes)
+    resolved = replace(text, path=os.path.realpath(where) if text.path else "")
+    return replace(_checked(str(resolved), arrays, classes), note=" ".join(note))
 
 
-def load_sequences(spec: str) -> Data:
+def load_sequences(spec: str, download: bool = True) -> Data:
     """Load `npz:FILE` of frames `x_test` `[N, T, ...]`; labels `y_test`, and training frames, may be left out.
 
     Training frames that are left out are the test frames. Raises DataError as `load_data` does.
     """
     name, _, path = spec.partition(":")
     if name != "npz" or not path:
-        return load_data(spec)
+        return load_data(spec, download)
     where = Path(path).expanduser()
     arrays = _npz_arrays(where, ("x_test",))
     frames, labels = {}, {}
@@ -142,7 +166,8 @@ def as_frames(frames: Array, where: str) -> Array:
     return frames
 
 
-def _checked(spec: str, arrays: dict[str, Array], classes: int | None) -> Data:
+def _checked(spec: str, arrays: dict[str, Array], known: int | Sequence[str] | None) -> Data:
+    names = tuple(known) if isinstance(known, Sequence) else None
     images, labels = {}, {}
     kind = str(arrays.get("kind", "image"))
     if kind not in ("image", *KINDS):
@@ -163,12 +188,12 @@ def _checked(spec: str, arrays: dict[str, Array], classes: int | None) -> Data:
     if images["train"].shape[1:] != images["test"].shape[1:]:
         found = " and ".join(str(images[s].shape[1:]) for s in images)
         raise DataError(f"data {spec}: train and test images differ in shape: {found}")
-    classes = classes or int(labels["train"].max()) + 1
+    classes = (len(known) if isinstance(known, Sequence) else known) or int(labels["train"].max()) + 1
     for split, y in labels.items():
         if y.min() < 0 or y.max() >= classes:
             wrong = int(y.min() if y.min() < 0 else y.max())
             raise DataError(f"data {spec}: y_{split} holds label {wrong}; allowed: 0..{classes - 1}")
-    return Data(spec, images, labels, classes, kind)
+    return Data(spec, images, labels, classes, kind, names)
 
 
 def _digits(_path: Path) -> tuple[dict[str, Array], int]:
@@ -183,7 +208,28 @@ def _digits(_path: Path) -> tuple[dict[str, Array], int]:
 
 
 def _npz(path: Path) -> tuple[dict[str, Array], None]:
-    return _npz_arrays(path, ("x_train", "y_train", "x_test", "y_test")), None
+    arrays = _npz_arrays(path, ("x_train", "y_train", "x_test", "y_test"))
+    if "kind" not in arrays:
+        arrays |= {key: _channels_last(arrays[key], f"{path}: {key}") for key in ("x_train", "x_test")}
+    return arrays, None
+
+
+def _channels_last(images: Array, where: str) -> Array:
+    """Images `[N, C, H, W]` as `[N, H, W, C]`: they are if axis 1 has 1 or 3 channels, and the last has not.
+
+    Raises DataError for square images that seem to have another number of channels in axis 1.
+    """
+    if images.ndim != 4 or images.shape[3] in CHANNELS:
+        return images
+    count, channels, height, width = images.shape
+    if channels in CHANNELS:
+        return images.transpose(0, 2, 3, 1)
+    if channels < height == width:
+        raise DataError(
+            f"{where}: images have shape {images.shape}, with {channels} channels in front; give [N, H, W, C], here "
+            f"{(count, height, width, channels)}"
+        )
+    return images
 
 
 def _npz_arrays(path: Path, needed: tuple[str, ...]) -> dict[str, Array]:
@@ -205,82 +251,8 @@ def listed(names: tuple[str, ...]) -> str:
     return f"{'arrays' if len(names) > 1 else 'an array'} {', '.join(names)}"
 
 
-def _idx_reader(folder_name: str) -> Callable[[Path], tuple[dict[str, Array], int]]:
-    """A reader of torchvision's MNIST-like folders, `DIR/<name>/raw/*-ubyte[.gz]`."""
-
-    def read(root: Path) -> tuple[dict[str, Array], int]:
-        folder = root / folder_name / "raw"
-        if not folder.is_dir() and any(root.glob("*-ubyte*")):
-            folder = root
-        if not folder.is_dir():
-            _download(folder_name, root, folder)
-        arrays = {}
-        for split, prefix in (("train", "train"), ("test", "t10k")):
-            arrays[f"x_{split}"] = _read_idx(folder / f"{prefix}-images-idx3-ubyte", 3)
-            arrays[f"y_{split}"] = _read_idx(folder / f"{prefix}-labels-idx1-ubyte", 1)
-        return arrays, 10
-
-    return read
-
-
-def _read_idx(path: Path, dimensions: int) -> Array:
-    """One IDX file of unsigned bytes, gzipped or not (format: LeCun et al., the MNIST database's page)."""
-    packed = path.with_name(path.name + ".gz")
-    source = packed if not path.exists() and packed.exists() else path
-    try:
-        content = gzip.decompress(source.read_bytes()) if source is packed else source.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"{path}[.gz]: no such file; give the folder that holds torchvision's files") from None
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{source}: damaged ({describe(error)}); fetch it again") from None
-    header = 4 + 4 * dimensions
-    sizes = [int.from_bytes(content[i : i + 4], "big") for i in range(4, header, 4)]
-    if content[:4] != bytes([0, 0, 8, dimensions]):
-        raise DataError(f"{source}: not an IDX file of {dimensions}-dimensional bytes; fetch it again")
-    expected = int(np.prod(sizes))
-    if len(content) < header:
-        raise DataError(f"{source}: truncated: it has no whole header; fetch it again")
-    if len(content) - header != expected:
-        raise DataError(f"{source}: truncated: {len(content) - header} of {expected} bytes; fetch it again")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(sizes).copy()
-
-
-def _cifar_reader(name: str) -> Callable[[Path], tuple[dict[str, Array], int]]:
-    """A reader of torchvision's CIFAR folders; torchvision checks their MD5 sums before it reads them."""
-
-    def read(root: Path) -> tuple[dict[str, Array], int]:
-        from torchvision import datasets
-
-        make = getattr(datasets, name)
-        if not (root / make.base_folder).is_dir():
-            _download(name, root, root)
-        try:
-            parts = {split: make(root, train=split == "train", download=False) for split in ("train", "test")}
-        except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-            raise DataError(f"{root / make.base_folder}: missing or damaged ({describe(error)})") from None
-        arrays = {f"x_{split}": part.data for split, part in parts.items()}
-        return arrays | {f"y_{split}": np.array(part.targets) for split, part in parts.items()}, len(
-            parts["train"].classes
-        )
-
-    return read
-
-
-def _download(name: str, root: Path, folder: Path) -> None:
-    """Let torchvision fetch a data set that is not there into a folder in `root`."""
-    from torchvision import datasets
-
-    if root.exists() and not root.is_dir():
-        raise DataError(f"{root}: is a file; give the folder that holds {name}")
-    try:
-        with making_folder(folder):
-            getattr(datasets, name)(root, download=True)
-    except (OSError, RuntimeError, EOFError, InputError):  # torchvision raises three, by where the download broke off
-        raise DataError(
-            f"{root}: holds no {name} data, and it could not be downloaded; "
-            "give the folder that holds torchvision's files"
-        ) from None
-
+PLANNED = ("nmnist", "dvs-gesture", "cifar10-dvs", "shd", "ssc", "events", "digits-rows", "mnist-rows")
+"""Names that a later version gives a meaning."""
 
 SOURCES: Parts[Source] = Parts(
     "data set",
@@ -288,11 +260,12 @@ SOURCES: Parts[Source] = Parts(
     __name__,
     own={
         "digits": Source(_digits, "scikit-learn's 1,797 digits, 8x8", needs=None),
+        "folder": Source(read_folder, "anyone's pictures, in class folders", choices=FolderChoices),
         "npz": Source(_npz, "anyone's arrays", needs="a file"),
-        "mnist": Source(_idx_reader("MNIST"), "torchvision's MNIST"),
-        "fashion-mnist": Source(_idx_reader("FashionMNIST"), "torchvision's Fashion-MNIST"),
-        "cifar10": Source(_cifar_reader("CIFAR10"), "torchvision's CIFAR-10"),
-        "cifar100": Source(_cifar_reader("CIFAR100"), "torchvision's CIFAR-100"),
+        "mnist": Source(idx_reader("MNIST"), "torchvision's MNIST", fetches=True),
+        "fashion-mnist": Source(idx_reader("FashionMNIST"), "torchvision's Fashion-MNIST", fetches=True),
+        "cifar10": Source(cifar_reader("CIFAR10"), "torchvision's CIFAR-10", fetches=True),
+        "cifar100": Source(cifar_reader("CIFAR100"), "torchvision's CIFAR-100", fetches=True),
     },
     base=Source,
 )

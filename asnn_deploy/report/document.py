@@ -52,6 +52,7 @@ def build(
     data: str | None = None,
     network: str | None = None,
     *,
+    class_names: Sequence[str] | None = None,
     samples_sha256: str | None = None,
     early_exit: Mapping[str, Any] | None = None,
     simulated: Sequence[tuple[Simulation, str, Energy]] = (),
@@ -63,10 +64,10 @@ def build(
     """Return the report of one network.
 
     counts: from a Counter of the same graph; accuracy: overrides the one that the counter found; data, network: what
-    the report calls the data set and the network. samples_sha256: of images and labels in order. early_exit: the curve
-    over margins. simulated: what simulators found, each with the profile that prices the same chip by constants and
-    that one's energy of the same samples. fit: by chip. latency: by chip, a sentence if there is none. quantization:
-    from `quantization_report`. What is None or empty is left out of the pages.
+    the report calls the data set and the network; class_names: of the network's answers. samples_sha256: of images and
+    labels in order. early_exit: the curve over margins. simulated: what simulators found, each with the profile that
+    prices the same chip by constants and that one's energy of the same samples. fit: by chip. latency: by chip, a
+    sentence if there is none. quantization: from `quantization_report`. What is None or empty is left out of the pages.
     """
     compared = baselines(list(profiles), counts)
     priced = {profile.name: _profile(profile, counts) for profile in profiles}
@@ -88,6 +89,7 @@ def build(
         spread=Spreads(sops=counts.sops, spikes=counts.spikes),
         by_step=tuple(_by_step(profiles, counts)),
         by_class=tuple(ClassRow(**vars(row)) for row in counts.by_class),
+        class_names=tuple(class_names) if class_names else None,
         early_exit=None if early_exit is None else _plain(EarlyExit, early_exit),
         profiles=priced | replayed,
         simulated={f.name: _plain(SimulatedRow, f.beside(base, constants)) for f, base, constants in simulated},

@@ -13,6 +13,7 @@ from asnn_deploy.fit.document import FitDocument
 from asnn_deploy.fit.latency import Latency
 from asnn_deploy.report.energies import BaselineRows, BreakEvenRows, ProfileRow, SimulatedRow
 from asnn_deploy.util.document import Amount, Count, CreatedBy, Document, Positive, Share
+from asnn_deploy.util.text import printable
 from asnn_deploy.verify.document import Verification
 
 
@@ -80,13 +81,14 @@ class StepRow(Document):
 
 
 class ClassRow(Document):
-    """The samples of one class."""
+    """The samples of one class. answers: each class that they were given, and how often."""
 
     label: int = Field(validation_alias="class", serialization_alias="class")
     samples: Count
     accuracy: Share
     sops: Interval
     spikes: Interval
+    answers: tuple[tuple[Count, Count], ...] = ()
 
 
 class ExitPoint(Document):
@@ -211,6 +213,7 @@ class Report(Document):
     spread: Spreads
     by_step: tuple[StepRow, ...]
     by_class: tuple[ClassRow, ...]
+    class_names: tuple[str, ...] | None = None
     early_exit: EarlyExit | None
     profiles: dict[str, ProfileRow]
     simulated: dict[str, SimulatedRow]
@@ -222,6 +225,16 @@ class Report(Document):
     no_latency: dict[str, str] = Field(default_factory=dict)
     quantization: IntegerNetwork | None
     verify: Verification | None
+
+    def named(self, label: int) -> str:
+        """Return what a class is called; its number if it has no name."""
+        names = self.class_names or ()
+        return printable(names[label]) if label < len(names) else str(label)
+
+    @property
+    def answered(self) -> list[int]:
+        """The classes that were answered or asked for, of rows that say so."""
+        return sorted({c for row in self.by_class if row.answers for c in (row.label, *dict(row.answers))})
 
     @property
     def synaptic(self) -> list[LayerRow]:

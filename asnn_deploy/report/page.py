@@ -78,7 +78,7 @@ def _drawings(report: Report, example: Example | None) -> dict[str, Callable[[fl
     if exits is not None:
         found["early_exit"] = lambda width: charts.early_exit(report, exits, width)
     if example is not None:
-        found["logits"] = lambda width: charts.logits(example, width)
+        found["logits"] = lambda width: charts.logits(example, width, report.named)
     for chip, fit in report.fit.items():
         if fit.map:
             found[f"cores {chip}"] = lambda width, fit=fit: charts.cores(fit, width)  # type: ignore[misc]

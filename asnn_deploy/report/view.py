@@ -16,6 +16,8 @@ from asnn_deploy.verify.parity import ParityReport
 
 MOST_COLUMNS = 16
 """Tables over the steps have at most so many columns; `report.json` has every step."""
+MOST_CLASSES = 20
+"""Classes up to which a page has a table of answers; `report.json` has all."""
 Shares = Sequence[tuple[str, Sequence[float]]]
 Differing = tuple[str, str, Shares]
 
@@ -27,6 +29,7 @@ def view(report: Report) -> dict[str, Any]:
         "report": report,
         "title": report.network or "Spiking network",
         "parts": PARTS,
+        "MOST_CLASSES": MOST_CLASSES,
         "steps": range(report.time_steps),
         "columns": range(0, report.time_steps, -(-report.time_steps // MOST_COLUMNS)),
         "accuracy_interval": _accuracy_interval(report),

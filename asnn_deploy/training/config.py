@@ -13,6 +13,7 @@ import yaml
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
 from asnn_deploy.errors import ConfigError, InputError
+from asnn_deploy.input.choices import KEY, DataText
 from asnn_deploy.models.config import ModelConfig, Section
 from asnn_deploy.training.losses import LossConfig
 from asnn_deploy.training.sections import CHOICES
@@ -104,7 +105,7 @@ class RunConfig(Section):
 
     preset: str | None = None
     data: str | None = "digits"
-    """NAME[:PATH]; null: none is remembered, as in a network that was imported without."""
+    """NAME[,KEY=VALUE...][:PATH]; null: none is remembered, as in a network that was imported without."""
     coding: str = "hybrid-latency"
     time_steps: int = Field(7, ge=1, le=1024)
     thresholds: Literal["even", "equal-mass"] = "even"
@@ -159,10 +160,16 @@ def _keys(name: str, kind: Any) -> list[str]:
 
 
 def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values with dotted changes applied: `{"training.epochs": 3}`. Raises ConfigError for an unknown key."""
+    """Plain values with dotted changes applied: `{"training.epochs": 3}`; `data.KEY` becomes part of the data's text.
+
+    Raises ConfigError for an unknown key.
+    """
     result: dict[str, Any] = yaml.safe_load(yaml.safe_dump(dict(values)))
-    known = all_keys()
+    known, chosen = all_keys(), dict[str, Any]()
     for key, value in changes.items():
+        if key.startswith(KEY):
+            chosen[key.removeprefix(KEY)] = value
+            continue
         if key not in known:
             raise ConfigError(unknown_name("key", key, known))
         *sections, last = key.split(".")
@@ -172,6 +179,10 @@ def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             if not isinstance(place, dict):
                 raise ConfigError(f"{key}: {section!r} is not a section")
         place[last] = value
+    if chosen:
+        if not isinstance(result.get("data"), str):
+            raise ConfigError(f"{KEY}{next(iter(chosen))}: belongs to a data set, and data names none")
+        result["data"] = str(DataText.of(result["data"]).choosing(chosen))
     return result
 
 

@@ -14,7 +14,7 @@ from asnn_deploy.models.lowering import lower
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.training.config import RunConfig, make_config, merge, write_config
 from asnn_deploy.training.run_folder import CONFIG, finish_run, writing_run
-from asnn_deploy.training.summary import as_deployed, versions
+from asnn_deploy.training.summary import as_deployed, names_of, versions
 from asnn_deploy.training.trained import new_network, save_weights
 from asnn_deploy.util.files import digest, write_text
 
@@ -74,5 +74,5 @@ def write_imported(imported: Imported, folder: Path, data: Data | None = None) -
         write_text(folder / CONFIG, write_config(config))
         save_weights(imported.network, folder)
         if data is not None:
-            summary |= as_deployed(config, data, imported.network)
+            summary |= {**as_deployed(config, data, imported.network), "class_names": names_of(data)}
         return finish_run(folder, graph, summary)

@@ -1,4 +1,4 @@
-"""Presets: named configurations to start from."""
+"""Presets: named configurations to start from. The shape of images and the number of classes are those of the data."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "data": "digits",
         "coding": "hybrid-latency",
         "time_steps": 5,
-        "model": {"name": "lenet", "widths": [24, 48, 64], "hidden": 128, "input_shape": [1, 8, 8], "classes": 10},
+        "model": {"name": "lenet", "widths": [24, 48, 64], "hidden": 128},
         "training": {"epochs": 20, "batch_size": 32, "threads": 1},
     },
     "fashion-lenet": {
         "data": "fashion-mnist:data",
         "coding": "hybrid-latency",
         "time_steps": 7,
-        "model": {"name": "lenet", "widths": [32, 48, 64], "hidden": 256, "input_shape": [1, 28, 28], "classes": 10},
+        "model": {"name": "lenet", "widths": [32, 48, 64], "hidden": 256},
         "training": {"epochs": 30, "batch_size": 128},
         "augmentation": {"flip": True, "crop_padding": 2},
     },
@@ -30,7 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "data": "cifar100:data",
         "coding": "hybrid-latency",
         "time_steps": 7,
-        "model": {"name": "lenet", "widths": [32, 48, 64], "hidden": 256, "input_shape": [3, 32, 32]},
+        "model": {"name": "lenet", "widths": [32, 48, 64], "hidden": 256},
         "training": {"epochs": 200, "batch_size": 128},
         "augmentation": CIFAR_AUGMENTATION,
     },
@@ -43,7 +43,7 @@ PRESETS |= {
         "data": "cifar10:data",
         "coding": "hybrid-latency",
         "time_steps": 5,
-        "model": {"name": "sew-resnet", "widths": [64, 128, 256, 512], "depth": 2, "input_shape": [3, 32, 32]},
+        "model": {"name": "sew-resnet", "widths": [64, 128, 256, 512], "depth": 2},
         "training": {"epochs": 200, "batch_size": 128},
         "augmentation": CIFAR_AUGMENTATION,
     },
@@ -58,7 +58,6 @@ PRESETS |= {
             "heads": 12,
             "hidden": 1536,
             "patch": 4,
-            "input_shape": [3, 32, 32],
         },
         "training": {"epochs": 300, "batch_size": 128, "learning_rate": 5e-4},
         "augmentation": CIFAR_AUGMENTATION,
@@ -71,8 +70,6 @@ PRESETS |= {
             "name": "sew-resnet",
             "widths": [16, 32, 64],
             "depth": 1,
-            "input_shape": [1, 8, 8],
-            "classes": 10,
         },
         "training": {"epochs": 12, "batch_size": 32, "threads": 1},
     },
@@ -87,8 +84,6 @@ PRESETS |= {
             "heads": 4,
             "hidden": 128,
             "patch": 2,
-            "input_shape": [1, 8, 8],
-            "classes": 10,
         },
         "training": {"epochs": 12, "batch_size": 32, "learning_rate": 5e-3, "threads": 1},
     },

@@ -93,6 +93,7 @@ def summarise(config: RunConfig, data: Data, network: SpikingNetwork, epoch: int
         "train_accuracy_samples": len(y_train),
         "train_accuracy_training_mode": in_training,
         "validation_samples": validation,
+        "class_names": names_of(data),
         "deployed_epoch": epoch,
         "parameters": parameters,
         "samples_per_second": speed,
@@ -128,6 +129,11 @@ def as_deployed(
         "quantization_refused": refusal,
         "test_accuracy_fixed": accuracy_fixed,
     }
+
+
+def names_of(data: Data) -> list[str] | None:
+    """Return the classes' names as a summary holds them; None if the data have none."""
+    return None if data.class_names is None else list(data.class_names)
 
 
 def versions() -> dict[str, str]:

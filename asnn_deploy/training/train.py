@@ -165,12 +165,15 @@ def settle(config: RunConfig, data: Data) -> RunConfig:
     shape, classes = data.shape, data.classes
     if model.input_shape is not None and tuple(model.input_shape) != shape:
         raise DataError(
-            f"{data.spec}: images are {shape} (channels, height, width), "
-            f"{config.preset or 'the configuration'} takes {tuple(model.input_shape)}; "
-            "choose another preset, or set model.input_shape = null"
+            f"{data.spec}: images are {shape} (channels, height, width), model.input_shape is "
+            f"{tuple(model.input_shape)}; give other data, or set model.input_shape=null to take theirs"
         )
-    if model.classes is not None and classes > model.classes:
-        raise DataError(f"{data.spec}: has {classes} classes, the configuration {model.classes}; set model.classes")
+    # Labels may happen to leave out the last classes, names do not.
+    if model.classes is not None and (classes > model.classes or (data.class_names and classes != model.classes)):
+        raise DataError(
+            f"{data.spec}: has {classes} classes, model.classes is {model.classes}; give other data, or set "
+            "model.classes=null to take theirs"
+        )
     if len(data.labels["train"]) < 2:
         raise DataError(f"{data.spec}: has {len(data.labels['train'])} training images; training takes at least 2")
     if (model.classes or classes) > MOST_CLASSES:

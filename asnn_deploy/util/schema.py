@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
+from asnn_deploy.util.text import printable
+
 SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 80
 
@@ -25,19 +27,14 @@ def explain(
     path = [*within, *(str(part) for part in first["loc"])]
     if unknown is not None and first["type"] == "extra_forbidden":
         return unknown(path)
-    key = _printable(".".join(path))
+    key = printable(".".join(path))
     if first["type"] == "missing":
         return f"{key}: is missing"
     message = first["msg"].removeprefix("Value error, ")
-    message = _printable(message if message[:2].isupper() else message[:1].lower() + message[1:])
+    message = printable(message if message[:2].isupper() else message[:1].lower() + message[1:])
     if first["type"] == "json_invalid":
         return message
     found = first["input"]
     if isinstance(found, (str, int, float, list, type(None))):
         return f"{key or 'the file'} = {SHORT.repr(found)}: {message}"
     return f"{key}: {message}" if key else message
-
-
-def _printable(text: str) -> str:
-    """Text that stays on its line, whatever a file's keys hold."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -87,10 +87,14 @@ TRAIN = ["train", "--preset", "digits-lenet", "--out", "run"]
         ([*TRAIN, "--set", "training.sharded=true"], "nothing to share out; raise --devices"),
         ([*TRAIN, "--resume"], "nothing to resume"),
         (
-            ["train", "--preset", "cifar-lenet", "--data", "digits", "--out", "run"],
-            "images are (1, 8, 8) (channels, height, width), cifar-lenet takes (3, 32, 32); choose another preset, or "
-            "--set model.input_shape=null",
+            [*TRAIN, "--set", "model.input_shape=[3,32,32]"],
+            "images are (1, 8, 8) (channels, height, width), model.input_shape is (3, 32, 32); give other data, or --set "
+            "model.input_shape=null to take theirs",
         ),
+        ([*TRAIN, "--set", "model.classes=4"], "has 10 classes, model.classes is 4; give other data, or --set"),
+        ([*TRAIN, "--data", "nmnist:events"], "data set 'nmnist' is planned and not there yet (allowed: cifar10,"),
+        ([*TRAIN, "--set", "data.size=8"], "unknown choice of data set 'digits' 'data.size' (allowed: none)"),
+        ([*TRAIN, "--data", "folder,size:x"], "'size' after the name; expected KEY=VALUE"),
         (["trian"], "unknown command 'trian'; did you mean 'train'?"),
         (["run", "absent", "--target", "reference"], "absent: does not exist"),
         (["export", "absent", "--target", "nir", "--out", "x"], "absent: does not exist"),

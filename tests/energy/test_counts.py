@@ -394,6 +394,8 @@ def test_intervals_and_classes_are_those_of_the_single_samples():
         among = labels == row.label
         assert row.samples == 4
         assert row.accuracy == (trace.predictions == labels)[among].mean()
+        given = [int((trace.predictions[among] == c).sum()) for c in range(trace.logits.shape[1])]
+        assert dict(row.answers) == {c: count for c, count in enumerate(given) if count}
         assert row.sops.mean == pytest.approx(sops[among].mean())
         assert row.sops.std == pytest.approx(sops[among].std(ddof=1))
 

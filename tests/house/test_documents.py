@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pictures import class_folders, painted
 from reference_lenet import state_dict
 
 from asnn_deploy.cli import run
@@ -105,6 +106,18 @@ def test_tutorial(tmp_path, monkeypatch):
         assert run([word if word != "100" else "10" for word in line]) == 0, line
     for code in python_blocks("docs/tutorial.md"):
         exec(code, {})
+
+
+def test_own_pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    class_folders(tmp_path / "pictures", size=(9, 10))
+    painted(tmp_path / "picture.png", size=(40, 30), colour=True)
+    lines = [line for line in commands("docs/data.md") if "folder:DIR" in line or line[1] == "own"]
+    assert [line[0] for line in lines] == ["train", "run", "report"]
+    small = ["--epochs", "1", "--set", "model.widths=[6]", "--set", "model.hidden=16"]
+    for line in lines:
+        words = [word.replace("folder:DIR", "folder:pictures") for word in line]
+        assert run(words + (small if line[0] == "train" else [])) == 0, line
 
 
 @pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))

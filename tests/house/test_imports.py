@@ -83,7 +83,7 @@ def test_rooms_import_lower_floors_only(name):
     assert not tops & FORMATS, "the core imports neither Lava, nor NIR, nor ONNX"
     assert not tops & {"asnn_exporters", "asnn_targets"}, "exporters and targets are found by entry point"
     if not under(name, *WITH_TORCH):
-        assert not tops & TORCH - ({"torchvision"} if name == "asnn_deploy.input.data" else set())
+        assert not tops & TORCH - ({"torchvision"} if name == "asnn_deploy.input.torchvision_folders" else set())
     if name == "asnn_deploy" or name in JOINERS:
         return
     for module in found:

@@ -43,6 +43,17 @@ def test_npz_grey_and_colour(tmp_path):
     assert np.array_equal(data.images["train"][:, 1], arrays()["x_train"])
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_npz_channels_first_are_recognised(tmp_path, channels):
+    last = np.random.default_rng(1).integers(0, 256, (12, 6, 5, channels), dtype=np.uint8)
+    first = {f"x_{split}": last[:n].transpose(0, 3, 1, 2) for split, n in (("train", 12), ("test", 6))}
+    data = load_data(npz(tmp_path, **first))
+    assert data.shape == (channels, 6, 5)
+    assert np.array_equal(data.images["train"], last.transpose(0, 3, 1, 2))
+    narrow = last[:, :3, :, :].repeat(3 // channels, axis=3)  # [N, 3, 5, 3] is [N, H, W, C]
+    assert load_data(npz(tmp_path, x_train=narrow, x_test=narrow[:6])).shape == (3, 3, 5)
+
+
 def test_float_images_are_rounded_to_256_levels():
     floats = np.arange(256, dtype=np.float64).reshape(1, 16, 16) / 255
     assert np.array_equal(as_images(floats, "x")[0, 0].ravel(), np.arange(256))
@@ -56,6 +67,10 @@ def test_float_images_are_rounded_to_256_levels():
         ({"x_test": np.full((6, 6, 5), 1.5)}, r"float images lie in 1.5..1.5; allowed: 0..1"),
         ({"x_test": np.zeros((6, 6, 5), np.int32)}, "images have type int32"),
         ({"x_test": np.zeros((6, 30), np.uint8)}, r"images have shape \(6, 30\)"),
+        (
+            {"x_train": np.zeros((12, 4, 6, 6), np.uint8)},
+            r"x_train: images have shape \(12, 4, 6, 6\), .*give \[N, H, W, C\], here \(12, 6, 6, 4\)",
+        ),
         ({"x_test": np.zeros((6, 7, 5), np.uint8)}, "train and test images differ in shape"),
         ({"y_train": np.arange(11) % 3}, "12 train images need as many labels"),
         ({"y_train": np.arange(12) % 3 - 1}, r"y_train holds label -1; allowed: 0\.\.1"),
@@ -89,6 +104,8 @@ def test_bad_npz_files(tmp_path):
     ("spec", "message"),
     [
         ("digit", "unknown data set 'digit'; did you mean 'digits'"),
+        ("nmnist:x", "'nmnist' is planned and not there yet .*digits, fashion-mnist, folder, mnist, npz"),
+        ("unheard-of:x", "unknown data set 'unheard-of' .*digits, fashion-mnist, folder, mnist, npz"),
         ("mnist", "data mnist: needs a folder, as in mnist:PATH"),
         ("npz:", "needs a file"),
         ("digits:here", "takes no path"),
@@ -116,10 +133,41 @@ def mnist_folder(root, name="FashionMNIST"):
 
 def test_torchvision_folders_packed_and_unpacked(tmp_path):
     folder = mnist_folder(tmp_path)
-    for spec in (f"fashion-mnist:{tmp_path}", f"fashion-mnist:{folder}"):
+    for spec in (f"fashion-mnist:{place}" for place in (tmp_path, folder.parent, folder)):
         data = load_data(spec)
         assert np.array_equal(data.images["test"][:, 0], arrays()["x_test"])
         assert data.classes == 10
+
+
+def test_folders_of_another_data_set_with_the_same_files_are_refused(tmp_path):
+    folder = mnist_folder(tmp_path)
+    for place in (folder.parent, folder):
+        with pytest.raises(DataError, match="holds FashionMNIST, not MNIST"):
+            load_data(f"mnist:{place}")
+
+
+class Cifar:
+    """Stands for torchvision's CIFAR10: reads what `cifar_folder` made."""
+
+    base_folder = "cifar-10-batches-py"
+    classes = ("plane", "cat")
+
+    def __init__(self, root, train=True, download=False):
+        (root / self.base_folder / "batch").read_bytes()
+        self.data = np.zeros((4, 5, 5, 3), np.uint8)
+        self.targets = [0, 1, 0, 1]
+
+
+def test_cifar_is_found_from_three_folders_and_names_its_classes(tmp_path, monkeypatch):
+    from torchvision import datasets
+
+    monkeypatch.setattr(datasets, "CIFAR10", Cifar)
+    folder = tmp_path / "mine" / Cifar.base_folder
+    folder.mkdir(parents=True)
+    (folder / "batch").touch()
+    for place in (folder, folder.parent, tmp_path):
+        data = load_data(f"cifar10:{place}")
+        assert (data.classes, data.class_names) == (2, Cifar.classes)
 
 
 @pytest.mark.parametrize(
@@ -137,26 +185,58 @@ def test_damaged_folders(tmp_path, damage, message):
         load_data(f"fashion-mnist:{tmp_path}")
 
 
-@pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_absent_folders_are_one_line_and_leave_nothing(tmp_path, monkeypatch, name):
+@pytest.fixture
+def fetched(monkeypatch):
+    """What the next download of MNIST or CIFAR-10 writes, before it fails if `error` is set."""
     from torchvision import datasets
 
-    def offline(root, download=True, **others):
-        (root / "MNIST" / "raw" if name == "mnist" else root).mkdir(parents=True, exist_ok=True)
-        raise RuntimeError("Error downloading\nmany lines")
+    class Fetch:
+        base_folder, error, calls = "cifar-10-batches-py", None, 0
+
+        def __new__(cls, root, download=True, **others):
+            Fetch.calls += 1
+            mnist_folder(root, "MNIST")
+            (root / "archive.tar.gz").write_bytes(b"half of it")
+            if Fetch.error is not None:
+                raise Fetch.error
 
     for dataset in ("MNIST", "CIFAR10"):
-        monkeypatch.setattr(
-            datasets,
-            dataset,
-            type(
-                dataset,
-                (),
-                {"__new__": staticmethod(lambda cls, *a, **k: offline(*a, **k)), "base_folder": "cifar-10-batches-py"},
-            ),
-        )
-    with pytest.raises(DataError, match="could not be downloaded; give the folder that holds torchvision's files"):
-        load_data(f"{name}:{tmp_path / 'absent'}")
+        monkeypatch.setattr(datasets, dataset, Fetch)
+    return Fetch
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Error downloading\nmany lines"), OSError("no space"), KeyboardInterrupt()]
+)
+@pytest.mark.parametrize("held", [False, True])
+def test_a_failed_download_is_one_line_and_leaves_nothing(tmp_path, fetched, name, error, held):
+    fetched.error = error
+    root = tmp_path / "absent"
+    if held:
+        root.mkdir()
+        (root / "mine.txt").write_text("stays")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises((DataError, KeyboardInterrupt)) as caught:
+        load_data(f"{name}:{root}")
+    if not isinstance(error, KeyboardInterrupt):
+        assert "could not be downloaded; give the folder that holds torchvision's files" in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_download_comes_whole_and_once(tmp_path, fetched):
+    root = tmp_path / "absent"
+    for _ in range(2):
+        assert np.array_equal(load_data(f"mnist:{root}").images["test"][:, 0], arrays()["x_test"])
+    assert fetched.calls == 1
+    assert sorted(entry.name for entry in root.iterdir()) == ["MNIST", "archive.tar.gz"]
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_nothing_is_downloaded_where_that_is_not_wanted(tmp_path, fetched, name):
+    with pytest.raises(DataError, match="holds no .* data, and nothing is to be downloaded; give the folder"):
+        load_data(f"{name}:{tmp_path / 'absent'}", download=False)
+    assert fetched.calls == 0
     assert list(tmp_path.iterdir()) == []
 
 

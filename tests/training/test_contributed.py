@@ -105,7 +105,8 @@ def test_a_network_and_a_coding_are_one_file(installed, tmp_path, digits):
     small = make_config(merge(config.model_dump(mode="json"), {"training.epochs": 3, "time_steps": 4}), "x")
     summary = train(small, digits, tmp_path / "run", progress=False)
     assert summary["test_accuracy"] > 0.3
-    assert load_run(tmp_path / "run").config.model == small.model.model_copy(update={"input_shape": (1, 8, 8)})
+    settled = small.model.model_copy(update={"input_shape": (1, 8, 8), "classes": 10})
+    assert load_run(tmp_path / "run").config.model == settled
     targets = verified(tmp_path / "run", tmp_path, "--limit", 10, "--target", "norse", "--target", "nir")
     assert all(found["exact"] for found in targets.values())
 

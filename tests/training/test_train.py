@@ -23,7 +23,7 @@ from asnn_deploy.models.network import exact_sums
 from asnn_deploy.training.config import make_config
 from asnn_deploy.training.loading import balanced, batch_of_tests
 from asnn_deploy.training.module import TrainingModule
-from asnn_deploy.training.presets import preset
+from asnn_deploy.training.presets import PRESETS, preset
 from asnn_deploy.training.train import choose_device, settle, train
 from asnn_deploy.training.trained import load_run, new_network
 
@@ -249,14 +249,26 @@ def test_an_interrupted_run_can_be_resumed(tmp_path):
     assert (tmp_path / "run" / "model.safetensors").exists()
 
 
-def test_data_and_preset_must_fit(digits):
+def test_what_is_set_must_fit_the_data(digits):
     with pytest.raises(
-        DataError, match=r"images are \(1, 8, 8\) .*digits-lenet takes \(3, 32, 32\); choose another preset"
+        DataError, match=r"images are \(1, 8, 8\) .*model.input_shape is \(3, 32, 32\); give other data"
     ):
         settle(tiny_config(model__input_shape=[3, 32, 32]), digits)
-    with pytest.raises(DataError, match="has 10 classes, the configuration 4"):
+    with pytest.raises(
+        DataError, match="has 10 classes, model.classes is 4; give other data, or set model.classes=null"
+    ):
         settle(tiny_config(model__classes=4), digits)
-    assert settle(tiny_config(model__input_shape=None), digits).model.input_shape == (1, 8, 8)
+    assert settle(tiny_config(model__classes=12), digits).model.classes == 12  # labels may leave out the last classes
+    named = replace(digits, class_names=tuple("abcdefghij"))
+    with pytest.raises(DataError, match="has 10 classes, model.classes is 12"):
+        settle(tiny_config(model__classes=12), named)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_take_shape_and_classes_from_the_data(name, digits):
+    two = replace(digits, classes=2, labels={split: labels % 2 for split, labels in digits.labels.items()})
+    settled = settle(make_config(preset(name), name), two).model
+    assert (settled.input_shape, settled.classes) == ((1, 8, 8), 2)
 
 
 def test_images_too_small_for_the_poolings(digits, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from asnn_deploy.energy.baselines import BREAK_EVEN_PROFILE
 from asnn_deploy.engine.early_exit import running_logits
@@ -13,6 +13,8 @@ from asnn_deploy.report.figures import EarlyExit, ExitPoint, Report, StepRow
 from asnn_deploy.report.numbers import interval, joules, share
 
 HEIGHT, TOP, BOTTOM = 250.0, 40.0, 44.0
+LONGEST_NAME = 16
+"""Characters of a class's name at the end of its line."""
 NAMED_CLASSES = 12
 """With more classes only the label, the answer and the largest logits are lines, the others a band."""
 
@@ -154,14 +156,18 @@ def _mark_chosen(plane: Plane, curve: Sequence[ExitPoint], xs: Sequence[float], 
             plane.canvas.dot(plane.x(x), plane.y(point.accuracy), 2.6, "warm")
 
 
-def logits(example: Example, width: float) -> str:
-    """The class scores of one sample, summed up to each step; the label's and the answer's stand out."""
+def logits(example: Example, width: float, named: Callable[[int], str] = str) -> str:
+    """The class scores of one sample, summed up to each step; the label's and the answer's stand out.
+
+    named: what a class is called.
+    """
     sums = running_logits(example.step_logits)
     steps, classes = sums.shape
     ends = sums[-1]
     canvas = Canvas(width, HEIGHT)
     low, high = float(min(sums.min(), 0)), float(max(sums.max(), 0))
-    reach = text_width(f"{classes} label") + 14
+    names = {c: _class_name(example, c, named(c)) for c in range(classes)}
+    reach = text_width(max(*names.values(), f"{classes} label", key=len)) + 14
     plane = Plane(canvas, 48, TOP, width - reach, HEIGHT - BOTTOM, (1.0, float(max(steps, 2))), (low, high))
     xs = [float(t + 1) for t in range(steps)]
     plane.axes(xs, ticks(low, high, 5), lambda x: f"{x:g}", lambda y: f"{y:.4g}", "steps run", "logit, summed so far")
@@ -177,16 +183,17 @@ def logits(example: Example, width: float) -> str:
     for c in order:
         role, line = (special[c], 2.2) if c in special else ("faint", 1.2)
         plane.line(xs, [float(v) for v in sums[:, c]], role, line, dots=c in special and steps <= 40)
-    _names(plane, [(float(ends[c]), _class_name(example, c), special.get(c, "muted")) for c in order])
+    _names(plane, [(float(ends[c]), names[c], special.get(c, "muted")) for c in order])
     return canvas.svg(
-        f"Logits of {classes} classes over {steps} steps. Answer: class {example.prediction}"
-        + (f", label: class {example.label}." if example.label is not None else ", no label.")
+        f"Logits of {classes} classes over {steps} steps. Answer: class {named(example.prediction)}"
+        + (f", label: class {named(example.label)}." if example.label is not None else ", no label.")
         + " The table below holds every value."
     )
 
 
-def _class_name(example: Example, c: int) -> str:
-    return f"{c} label" if c == example.label else f"{c} answer" if c == example.prediction else str(c)
+def _class_name(example: Example, c: int, name: str) -> str:
+    short = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return f"{short} label" if c == example.label else f"{short} answer" if c == example.prediction else short
 
 
 def _names(plane: Plane, entries: list[tuple[float, str, str]]) -> None:
