@@ -27,7 +27,8 @@ GLUE = "\u00a0"
 def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print a table, as wide as the terminal; in a pipe, as wide as it is."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    click.echo("\n".join(_wrapped(title, width)))
+    if title:
+        click.echo("\n".join(_wrapped(title, width)))
     for line in laid_out(columns, [[str(cell) for cell in row] for row in rows], width):
         click.echo(line)  # which takes the bold out where none is shown
 
