@@ -15,7 +15,7 @@ from runs import tiny_config
 from safetensors.torch import load_file
 
 from asnn_deploy.errors import ConfigError
-from asnn_deploy.training import processes
+from asnn_deploy.training import processes, ranks
 from asnn_deploy.training.train import train
 
 SETTINGS = {
@@ -217,4 +217,4 @@ def test_the_rank_is_what_the_launcher_says(environment, number, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert processes.rank() == number
+    assert ranks.rank() == number

@@ -38,6 +38,7 @@ def test_a_run_folder_holds_what_the_contract_says(run_folder):
     assert names == {
         "config.yaml",
         "model.safetensors",
+        "network.npz",
         "metrics.csv",
         "summary.json",
         "rates.csv",
