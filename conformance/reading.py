@@ -7,14 +7,8 @@ from pathlib import Path
 from typing import Any
 
 CASES = Path(__file__).parent / "cases"
-NOT_READ = {
-    "spyx-conv": "its file flattens (H, W, C) and says (C, H, W)",
-    "spyx-cubalif": "takes the threshold off before the leak",
-    "spyx-rcubalif": "feeds back the spikes of the same step; its file wires the input to the recurrent weights",
-    "spyx-rif": "feeds back the spikes of the same step; its file wires the input to the recurrent weights",
-    "spyx-rlif": "feeds back the spikes of the same step; its file wires the input to the recurrent weights",
-}
-"""Cases that asnn-deploy does not reproduce yet, and why."""
+NOT_READ: dict[str, str] = {}
+"""Cases that asnn-deploy does not reproduce, and why."""
 RULES = ("reset", "integration", "fires", "spikes")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -38,7 +38,8 @@ def meanings(draw):
     """Rules, a tool's or any that go together."""
     dt = draw(st.sampled_from([2.0**-10, 1.0, 1e-4]))
     if draw(st.integers(0, 3)) == 3:
-        return meaning(draw(st.sampled_from(tools())), dt=dt)
+        # An exporter's errors are in files of its own only: the conformance cases hold how they are put right.
+        return replace(meaning(draw(st.sampled_from(tools())), dt=dt), mends=())
     fires, reset = draw(st.sampled_from(list(FIRES))), draw(st.sampled_from(list(RESETS)))
     several = fires == "at" and reset in IMMEDIATE and draw(st.booleans())
     return Meaning(

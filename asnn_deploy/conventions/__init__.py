@@ -74,6 +74,7 @@ class Convention(Section):
     resets: what its users' words for a reset mean in its neurons, if not what they mean elsewhere.
     taus: "times dt" if its exporter multiplies time constants by the time step once too often.
     start: where its membrane potentials begin, see `Meaning`.
+    mends: what of its exporter's errors is put right on reading, see `ir.meaning.MENDS`.
     measured: whether its rules were held against the tool itself.
     writes: the kinds of neurons that its exporter writes; any if there are none.
     options: the rules, and "minimum", that its users choose when they make a neuron.
@@ -94,6 +95,7 @@ class Convention(Section):
     update: Text
     taus: Literal["as written", "times dt"] = "as written"
     start: Literal["zero", "leak", "reset"] = "zero"
+    mends: tuple[Literal["recurrent layers", "leak", "flatten"], ...] = ()
     resets: dict[str, Resets] = Field(default_factory=dict)
     measured: bool = False
     writes: tuple[Text, ...] = ()
@@ -149,6 +151,7 @@ def meaning(
         **rules | given,
         taus=convention.taus,
         start=convention.start,
+        mends=convention.mends,
         minimum=minimum,
         nodes=nodes,
         assumed=tuple(assumed),

@@ -43,6 +43,13 @@ STARTS = ("zero", "leak", "reset")
 """Where membrane potentials begin."""
 TAUS = ("as written", "times dt")
 """What an exporter has made of time constants."""
+MENDS = {
+    "recurrent layers": "what enters a recurrent layer is wired to the weights of its recurrent connection, and spikes "
+    "that are decided before the input come back in the same step",
+    "leak": "the threshold of a CubaLIF that decides before its input is taken off before the leak",
+    "flatten": "the columns of weights behind a Flatten are in the order height, width, channels",
+}
+"""What an exporter may write wrongly, and reading puts right."""
 SMALLEST, LARGEST = 2.0**-126, 2.0**127
 """Of normal float32 numbers: IEEE 754-2019, table 3.5."""
 RULES: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -62,6 +69,7 @@ class Meaning:
     taus: "as written", or "times dt" if its exporter multiplied them by the time step once too often.
     start: where membrane potentials begin: at 0, at v_leak ("leak") or at v_reset ("reset").
     minimum: a lower bound of all membrane potentials, which no file holds.
+    mends: what of its exporter's errors is put right, see MENDS.
     nodes: rules of single nodes that differ from the others', `(layer, rule, value)` each.
     assumed: the rules that nobody stated.
 
@@ -79,6 +87,7 @@ class Meaning:
     taus: str = "as written"
     start: str = "zero"
     minimum: float | None = None
+    mends: tuple[str, ...] = ()
     nodes: tuple[tuple[str, str, str], ...] = ()
     assumed: tuple[str, ...] = field(default=(), compare=False)
 
@@ -94,6 +103,10 @@ class Meaning:
             if getattr(self, key) not in allowed:
                 raise InputError(unknown_name(key, str(getattr(self, key)), [name for name in allowed if name]))
         object.__setattr__(self, "assumed", tuple(self.assumed))
+        object.__setattr__(self, "mends", tuple(self.mends))
+        for name in self.mends:
+            if name not in MENDS:
+                raise InputError(unknown_name("mend", str(name), MENDS))
         object.__setattr__(self, "nodes", tuple((str(n), str(r), str(v)) for n, r, v in self.nodes))
         for _, rule, value in self.nodes:
             if rule not in RULES:

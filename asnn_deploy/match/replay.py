@@ -1,13 +1,13 @@
 """A network by one set of rules, every layer fed what was recorded of those before it.
 
 So every layer is judged by itself, and every neuron by its own history: it resets where the recording says that it
-fired, and what is compared is the spike that it would send. What was not recorded is computed. Sums of synapses do not
+fired, and what is compared is the spike that it would send. What was not recorded is computed. Sums of synapses seldom
 depend on the rules; they are kept from one replay to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -86,7 +86,7 @@ class Replay:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self._sums: dict[tuple[str, bool], Any] = {}
+        self._sums: dict[tuple[tuple[Edge, ...], bool], tuple[Layer, Any]] = {}
 
     def run(self, graph: DeployGraph, bounded: bool = False) -> dict[str, Replayed]:
         """Return every recorded layer of neurons. bounded: with the errors that float32 can have made.
@@ -96,7 +96,8 @@ class Replay:
         signals: dict[str, Any] = {INPUT: self._as_signal(self.recording.frames, bounded)}
         known = {name: self._as_signal(x, bounded) for name, x in self.recording.spikes.items()}
         found, fixed = {}, {INPUT, *known}
-        for layer in graph.layers:
+        last = [layer for layer in graph.layers if layer.name in known and _reads_later(graph, layer, known)]
+        for layer in (*(layer for layer in graph.layers if layer not in last), *last):
             edges = graph.inputs_of[layer.name]
             inputs = [self._arriving(graph, edge, {**signals, **known}) for edge in edges]
             if isinstance(layer, Neuron):
@@ -109,10 +110,10 @@ class Replay:
                 signals[layer.name] = _pass(layer, inputs, bounded)
                 continue
             fixed.add(layer.name)
-            key = (layer.name, bounded)
-            if key not in self._sums:
-                self._sums[key] = _pass(layer, inputs, bounded)
-            signals[layer.name] = self._sums[key]
+            key = (edges, bounded)
+            if key not in self._sums or self._sums[key][0] != layer:
+                self._sums[key] = layer, _pass(layer, inputs, bounded)
+            signals[layer.name] = self._sums[key][1]
         return found
 
     @staticmethod
@@ -153,6 +154,13 @@ class Replay:
         made = np.stack([s.value if isinstance(s, Rounded) else s for _, s in ops.seen])
         passed = _stacked(sent, bounded) if not layer.definition.spikes else _constant(np.stack(sent), bounded)
         return Replayed(compared, made, threshold, errors, layer.firing.many), passed
+
+
+def _reads_later(graph: DeployGraph, layer: Layer, known: Mapping[str, Any]) -> bool:
+    """Whether a layer reads a later one that was not recorded, one step or more after."""
+    position = graph.position
+    sources = [edge.source for edge in graph.inputs_of[layer.name]]
+    return any(position[name] > position[layer.name] and name not in known for name in sources)
 
 
 def _constant(x: Array, bounded: bool) -> Any:

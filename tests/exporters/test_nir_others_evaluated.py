@@ -15,9 +15,11 @@ from nir_damage import damaged
 from nir_drawing import networks
 from nir_files import write
 
+from asnn_deploy.conventions import meaning
 from asnn_deploy.deploy.reading import settled
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.errors import AsnnDeployError
+from asnn_deploy.ir.meaning import MENDS
 from asnn_deploy.ir.trace import Record
 
 QUIET = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -121,6 +123,23 @@ def test_what_is_read_computes_what_the_file_says(tmp_path):
 def test_what_is_damaged_is_refused_by_both_or_computed_by_both(tmp_path):
     seen = hold(tmp_path, 40, damaged(), MEANINGLESS)
     assert 0 < seen["refused"] < seen["networks"]
+
+
+def test_whatever_is_put_right_files_are_read_or_refused(tmp_path):
+    """The errors of an exporter are looked for in files that are not its own, too."""
+    seen = Counter()
+
+    @settings(QUIET, max_examples=60)
+    @given(networks())
+    def each(drawn):
+        write(tmp_path / "drawn.nir", drawn.nodes, drawn.edges)
+        told = replace(meaning("spyx", dt=drawn.told.dt), mends=tuple(MENDS))
+        read = ending(Reading, AsnnDeployError, tmp_path / "drawn.nir", replace(drawn, told=told, own=()))
+        seen[type(read)] += 1
+        assert "\n" not in str(read)
+
+    each()
+    assert seen[Reading] > 30
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ files.py      HDF5 to nodes, with every damage named
 nesting.py    graphs within graphs; edges and nodes that lead nowhere
 synapses.py   weights, pooling, flattening: layers whatever the rules
 shapes.py     what leaves each node
+mending.py    what a tool writes otherwise than NIR means it
 wiring.py     delays, and the step that a cycle takes
 neurons.py    neurons by a tool's rules
 graph.py      all of it as a DeployGraph

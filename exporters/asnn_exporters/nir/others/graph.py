@@ -13,6 +13,7 @@ from asnn_deploy.ir.layers import Add, Flatten, Layer, Readout
 from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.util.names import free_name
+from asnn_exporters.nir.others.mending import mended
 from asnn_exporters.nir.others.network import NEURONS, Network, Node, layer_names
 from asnn_exporters.nir.others.neurons import neuron_layers
 from asnn_exporters.nir.others.wiring import in_cycles, in_order, summands, wires
@@ -24,6 +25,7 @@ def graph_of(network: Network, meaning: Meaning, *, round_delays: bool = False) 
     round_delays: delays that are not whole numbers of steps are rounded.
     Raises GraphError naming the node for such delays else, and for cycles whose place of delay is not known.
     """
+    network, rules = mended(network, meaning)
     found = wires(network, meaning.dt, round_delays)
     ends = {end for wire in found for end in (wire.source, wire.target)}
     order = in_order(sorted(ends), found)
@@ -34,7 +36,7 @@ def graph_of(network: Network, meaning: Meaning, *, round_delays: bool = False) 
     for name, read in summands(order, found).items():
         if name == network.input:
             continue
-        chain = _chain(network, name, names[name], meaning, name in recurrent)
+        chain = _chain(network, name, names[name], rules, name in recurrent)
         if len(read) > 1 and not isinstance(chain[0], Add):
             chain = [Add(f"{names[name]}_sum"), *chain]
         chain = [*(replace(layer, name=free_name(layer.name, taken)) for layer in chain[:-1]), chain[-1]]

@@ -14,6 +14,7 @@ from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Neuron
 from asnn_deploy.ir.meaning import Meaning
 from asnn_deploy.util.arrays import Array
+from asnn_exporters.nir.others.mending import EARLY
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def target_of(graph: DeployGraph, tool: str | None) -> Target:
     """Return who reads the file of a network: a tool, or whoever takes its rules. Raises InputError for other tools."""
     recurrent = frozenset(name for cycle in graph.cycles for name in cycle)
     if tool is None:
-        return Target("a NIR file", graph.meaning or own_meaning(graph), None, recurrent)
+        return Target("a NIR file", _stated(graph) or own_meaning(graph), None, recurrent)
     convention = load_convention(tool)
     importer = convention.importer
     if importer is None:
@@ -108,6 +109,20 @@ def target_of(graph: DeployGraph, tool: str | None) -> Target:
     least = _bound(graph) if importer.bound else None
     found = replace(found, minimum=least)
     return Target(convention.title, found, importer, recurrent, least is not None)
+
+
+def _stated(graph: DeployGraph) -> Meaning | None:
+    """The rules by which a network was read, as its nodes are written: mended, and with neurons that decide after their
+    input in the place of those that decide before it."""
+    found = graph.meaning
+    if found is None:
+        return None
+    after = [
+        (neuron.name, "reset", str(neuron.reset))
+        for neuron in graph.spiking
+        if found.of(neuron.name).reset == EARLY != neuron.reset and not _is_threshold(neuron)
+    ]
+    return replace(found, mends=(), nodes=(*found.nodes, *after))
 
 
 def own_meaning(graph: DeployGraph) -> Meaning:
