@@ -117,7 +117,10 @@ def test_networks_of_other_tools_come_back_bit_for_bit(name, tmp_path):
     assert notes == []
     assert {n.name: n for n in again.neurons} == {n.name: n for n in graph.neurons}
     assert {s.name: s for s in again.synapses} == {s.name: s for s in graph.synapses}
-    assert again.meaning == graph.meaning
+    # An exporter's errors are not written again: what was put in the place of a node has its rules in the file.
+    more = [own for own in again.meaning.nodes if own not in graph.meaning.nodes]
+    assert all(layer.endswith("_before") for layer, _, _ in more)
+    assert again.meaning == replace(graph.meaning, mends=(), nodes=(*graph.meaning.nodes, *more))
 
 
 @pytest.mark.parametrize(
