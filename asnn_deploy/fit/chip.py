@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from asnn_deploy.energy.profiles import Level, Levels
 from asnn_deploy.errors import InputError
+from asnn_deploy.fit.sourced import Limit, Sourced, Whole
+from asnn_deploy.fit.times import Times
 from asnn_deploy.ir.meaning import RESETS
 from asnn_deploy.util.discover import Parts
 from asnn_deploy.util.suggest import unknown_name
@@ -23,7 +24,6 @@ from asnn_deploy.util.toml_schema import Section, Text, read_toml
 
 FOLDER = Path(__file__).parent / "chips"
 WHAT = "chip"
-Whole = Annotated[int, Field(strict=True, ge=1)]
 Amount = Annotated[int, Field(strict=True, ge=0)]
 
 
@@ -35,26 +35,6 @@ def _known_reset(name: str) -> str:
 
 Reset = Annotated[str, AfterValidator(_known_reset)]
 Potential = Literal["minimum", "reset_potential"]
-
-
-class Sourced(Section):
-    """Something said of a chip: with its source, or with the reason why there is none."""
-
-    source: Text | None = None
-    unverified: Text | None = None
-    note: str = ""
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Sourced:
-        if (self.source is None) == (self.unverified is None):
-            raise ValueError("needs either 'source' or 'unverified' (why there is no published source), and not both")
-        return self
-
-
-class Limit(Sourced):
-    """A largest whole number, at least 1."""
-
-    value: Whole
 
 
 class Cores(Limit):
@@ -187,58 +167,6 @@ class PopulationAxons(Sourced):
     channels: Whole
     narrow: Whole
     wide_slots: Whole
-
-
-class Duration(Sourced, Levels):
-    """How long something takes, with what is known of its range."""
-
-    unit: Literal["ns"]
-
-
-class Tiles(Limit):
-    """Number of tiles, groups of cores that share a router."""
-
-    unit: Literal["tiles"]
-
-
-class Barrier(Section):
-    """How long all cores wait for each other at the end of a time step, by the tiles that take part.
-
-    one_tile, all_tiles: the two ends, `tiles` of one chip; in between it grows linearly.
-    """
-
-    one_tile: Duration
-    all_tiles: Duration
-    tiles: Tiles
-
-    def at(self, level: Level, tiles: int) -> float:
-        """Return the time for so many tiles, in ns; more than the chip has count as all of it."""
-        share = (min(tiles, self.tiles.value) - 1) / max(self.tiles.value - 1, 1)
-        first, last = self.one_tile.at(level), self.all_tiles.at(level)
-        return first + share * (last - first)
-
-
-class Times(Section):
-    """How long single operations of one chip take; one that is left out is counted as nothing, and said.
-
-    synaptic_operation: one event that reaches one synapse.
-    neuron_active, neuron_inactive: one neuron update with and without a spike.
-    spike: the way of one spike to the core that it goes to.
-    barrier: of one time step.
-    """
-
-    synaptic_operation: Duration | None = None
-    neuron_active: Duration | None = None
-    neuron_inactive: Duration | None = None
-    spike: Duration | None = None
-    barrier: Barrier | None = None
-
-    @model_validator(mode="after")
-    def _active_takes_longer(self) -> Times:
-        active, inactive = self.neuron_active, self.neuron_inactive
-        if active and inactive and any(active.at(level) < inactive.at(level) for level in get_args(Level)):
-            raise ValueError("neuron_active must take at least as long as neuron_inactive, at low, mid and high")
-        return self
 
 
 class Storage(Section):

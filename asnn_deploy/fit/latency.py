@@ -32,9 +32,10 @@ from asnn_deploy.energy.prices import NANO
 from asnn_deploy.energy.profiles import Level
 from asnn_deploy.errors import InputError
 from asnn_deploy.fit.activity import Activity
-from asnn_deploy.fit.chip import Chip, Duration, sourced
+from asnn_deploy.fit.chip import Chip, sourced
 from asnn_deploy.fit.limits import feature_uses
 from asnn_deploy.fit.placement import Placement
+from asnn_deploy.fit.times import Duration
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.document import Amount, Count, Document, Share
 

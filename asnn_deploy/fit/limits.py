@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from asnn_deploy.fit.chip import Chip, Limit
+from asnn_deploy.fit.chip import Chip
 from asnn_deploy.fit.load import Load
 from asnn_deploy.fit.network import Network, Population
+from asnn_deploy.fit.sourced import Limit
 from asnn_deploy.ir.graph import INPUT
 
 

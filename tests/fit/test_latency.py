@@ -21,9 +21,10 @@ from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import ConfigError, InputError
 from asnn_deploy.fit import load_chip, place
 from asnn_deploy.fit.activity import Activity, activity
-from asnn_deploy.fit.chip import FOLDER, Barrier, Duration, Tiles, Times
+from asnn_deploy.fit.chip import FOLDER
 from asnn_deploy.fit.latency import LEVELS, PARTS, latency, no_latency
 from asnn_deploy.fit.placement import integers
+from asnn_deploy.fit.times import Barrier, Duration, Tiles, Times
 from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.ir.trace import Record
 
