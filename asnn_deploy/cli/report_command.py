@@ -27,9 +27,9 @@ CHIPS = ("loihi1", "loihi2")
 EXIT_SAMPLES = 1000
 """Training samples on which the margins of early exits are chosen."""
 QUANTIZATION_SAMPLES = 256
-"""The integer network is held against the float one on so many of the samples; whole traces are kept meanwhile."""
+"""The integer network is held against the float one on at most this many samples; whole traces are kept meanwhile."""
 CHIP_SAMPLES = 64
-"""Spike packets between cores, and what each core does, are counted on so many of the samples, for the same reason."""
+"""Packets between cores, and what each core does, are counted on at most this many samples, for the same reason."""
 VERIFY_FILE = "verify.json"
 
 

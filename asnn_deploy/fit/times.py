@@ -34,7 +34,7 @@ class Barrier(Section):
     tiles: Tiles
 
     def at(self, level: Level, tiles: int) -> float:
-        """Return the time for so many tiles, in ns; more than the chip has count as all of it."""
+        """Return the time for so many tiles, in ns; more than the chip has count as all that it has."""
         share = (min(tiles, self.tiles.value) - 1) / max(self.tiles.value - 1, 1)
         first, last = self.one_tile.at(level), self.all_tiles.at(level)
         return first + share * (last - first)

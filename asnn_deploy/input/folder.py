@@ -148,7 +148,7 @@ def _read(files: list[Path], size: tuple[int, int] | None) -> dict[Path, Image]:
 
 
 def _left_out(root: Path, split: bool) -> str:
-    """What in the folder, or beside train/ and test/, is not read."""
+    """What in the folder, or next to train/ and test/, is not read."""
     others = sorted(e.name for e in root.iterdir() if not e.name.startswith(".") and (split or not e.is_dir()))
     left = [name for name in others if not (split and name in SPLITS)]
     return f"; not read: {printable(left[0])}" + (f" and {len(left) - 1} more" if len(left) > 1 else "") if left else ""

@@ -21,11 +21,13 @@ from asnn_exporters.nir.portable import write
 from asnn_exporters.nir.rollup import readable
 
 DIALECT = "kept"
+MOST_STEPS = 1 << 20
+"""Time steps: a header costs as little to write for any number, and the tables of each layer are as long."""
 
 
 def keep(graph: DeployGraph, path: Path) -> bool:
     """Write a network of another tool; return whether the file holds it, which is not there otherwise."""
-    if graph.meaning is None:
+    if graph.meaning is None or graph.time_steps > MOST_STEPS:
         return False
     header = headers.metadata(graph, DIALECT)
     try:
@@ -55,8 +57,11 @@ def read(path: Path) -> DeployGraph:
     network = read_network(path)
     header = headers.parse(network.metadata, (DIALECT,))
     with readable("the header"):
+        steps = headers.time_steps_of(header["coding"])
+        if not 1 <= steps <= MOST_STEPS:
+            raise BundleError(f"the header claims {steps} time steps, allowed: 1 to {MOST_STEPS}; export it again")
         graph = replace(
-            graph_of(network, network.metadata[MEANING]).over(headers.time_steps_of(header["coding"])),
+            graph_of(network, network.metadata[MEANING]).over(steps),
             code=headers.input_code(header["coding"]),
             quantization=Quantization.from_json(header["quantization"]),
             meaning=Meaning.from_json(header["meaning"]),
