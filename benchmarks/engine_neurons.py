@@ -35,7 +35,7 @@ from asnn_deploy.ir.layers import Layer, Neuron
 from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 HERE = Path(__file__).resolve().parent
 RATE = 0.11

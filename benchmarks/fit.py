@@ -23,8 +23,8 @@ from paper_networks import untrained
 from provenance import provenance
 from timing import seconds
 
-from asnn_deploy.fit import Chip, fit, load_chip, place
-from asnn_deploy.fit.placement import integers
+from asnn_deploy.fitting import Chip, fit, load_chip, place
+from asnn_deploy.fitting.placement import integers
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.training.config import make_config

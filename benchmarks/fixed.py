@@ -45,7 +45,7 @@ from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.layers import Conv, Linear
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.network import exact_sums
-from asnn_deploy.quantize import calibrate, quantize
+from asnn_deploy.quantizing import calibrate, quantize
 from asnn_deploy.training.trained import load_run
 from asnn_deploy.util.machine import cores
 

@@ -34,7 +34,7 @@ from asnn_deploy.input.data import load_data
 from asnn_deploy.training.config import make_config
 from asnn_deploy.training.presets import preset
 from asnn_deploy.training.train import train
-from asnn_deploy.verify.targets import DEFAULT_TARGETS, pairing, verify
+from asnn_deploy.verifying.targets import DEFAULT_TARGETS, pairing, verify
 
 DIGITS, CIFAR = ("digits-sew-resnet", "digits-spikformer"), ("cifar-sew-resnet18", "cifar-spikformer")
 CIFAR_STEPS, CIFAR_SAMPLES, CIFAR_BATCH = 4, 64, 32

@@ -24,9 +24,9 @@ from asnn_deploy.deploy.source import Source, open_source  # noqa: E402
 from asnn_deploy.engine.runner import run  # noqa: E402
 from asnn_deploy.errors import AsnnDeployError  # noqa: E402
 from asnn_deploy.ir.trace import Record  # noqa: E402
-from asnn_deploy.match.recording import Recording, read_recording  # noqa: E402
-from asnn_deploy.match.search import Search  # noqa: E402
-from asnn_deploy.verify.targets import pairing, verify  # noqa: E402
+from asnn_deploy.matching.recording import Recording, read_recording  # noqa: E402
+from asnn_deploy.matching.search import Search  # noqa: E402
+from asnn_deploy.verifying.targets import pairing, verify  # noqa: E402
 
 TARGETS = {"nir": "float32", "onnxruntime": "float32", "lava": "float32", "lava-fixed": "fixed"}
 COLUMNS = ("case", "neurons", "spikes compared", "import", *TARGETS, "match")

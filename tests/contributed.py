@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from asnn_deploy.deploy.registry import EXPORTERS, TARGETS
-from asnn_deploy.fit.chip import CHIPS
+from asnn_deploy.fitting.chip import CHIPS
 from asnn_deploy.input.coding import CODINGS
 from asnn_deploy.input.data import SOURCES
 from asnn_deploy.ir.neurons import MODELS

@@ -20,7 +20,7 @@ from asnn_deploy.ir.layers import Flatten, Linear, Neuron, Readout
 from asnn_deploy.ir.neurons import Parameters, State
 from asnn_deploy.ir.neurons.bounds import Interval, Intervals
 from asnn_deploy.ir.neurons.operations import FLOATS, INTEGERS, Membranes
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 RESETS = st.sampled_from(["subtract", "zero"])
 NEURONS, STEPS = 2, 3

@@ -12,13 +12,13 @@ from networks.making import random_inputs
 from asnn_deploy.energy import Breakdown, Counter, Energy, JouleRange, load_profiles
 from asnn_deploy.energy.simulation import Simulation
 from asnn_deploy.engine.runner import run
-from asnn_deploy.fit import load_chip, place
-from asnn_deploy.fit.activity import activity
-from asnn_deploy.fit.latency import latency, no_latency
+from asnn_deploy.fitting import load_chip, place
+from asnn_deploy.fitting.activity import activity
+from asnn_deploy.fitting.latency import latency, no_latency
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.report import Example, build
-from asnn_deploy.report.figures import PlacedFit
-from asnn_deploy.verify.document import Verification
+from asnn_deploy.reporting import Example, build
+from asnn_deploy.reporting.figures import PlacedFit
+from asnn_deploy.verifying.document import Verification
 
 EVERYTHING = Record(spikes=True, step_logits=True)
 ODD_NAMES = (

@@ -19,8 +19,8 @@ def command(report_a: Path, report_b: Path, out: Path) -> None:
     from asnn_deploy.cli.common import number
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.errors import InputError
-    from asnn_deploy.report.compare import compare, read_report, write
-    from asnn_deploy.report.compare.says import conclusions
+    from asnn_deploy.reporting.compare import compare, read_report, write
+    from asnn_deploy.reporting.compare.says import conclusions
 
     if out.resolve() in (report_a.resolve(), report_b.resolve()):
         raise InputError(f"--out {out}: is one of the two reports; choose another folder")

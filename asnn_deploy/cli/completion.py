@@ -13,7 +13,7 @@ PARTS = {
     "coding": "asnn_deploy.input.coding:CODINGS",
     "data": "asnn_deploy.input.data:SOURCES",
     "neuron": "asnn_deploy.ir.neurons:MODELS",
-    "chip": "asnn_deploy.fit.chip:CHIPS",
+    "chip": "asnn_deploy.fitting.chip:CHIPS",
     "target": "asnn_deploy.deploy.registry:TARGETS",
     "exporter": "asnn_deploy.deploy.registry:EXPORTERS",
     "tool": "asnn_deploy.conventions:tools",

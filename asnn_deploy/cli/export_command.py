@@ -183,7 +183,7 @@ def quantized(source: Source, bits: int | None, data_spec: str | None) -> Deploy
     """The graph with its integer version's choices: the source's own, or new ones for other bits, made on data."""
     from asnn_deploy.cli.common import load_unlabelled, naming
     from asnn_deploy.errors import DataError
-    from asnn_deploy.quantize import calibrate, check_bits
+    from asnn_deploy.quantizing import calibrate, check_bits
 
     graph = source.graph
     if bits is None:

@@ -15,8 +15,8 @@ from asnn_deploy.cli.reading import opened_source, reading_options, settle_witho
 if TYPE_CHECKING:
     from asnn_deploy.deploy.deployment import Deployment
     from asnn_deploy.deploy.reading import Reading
-    from asnn_deploy.fit import Chip, Fit
-    from asnn_deploy.fit.document import FitDocument, StepTables
+    from asnn_deploy.fitting import Chip, Fit
+    from asnn_deploy.fitting.document import FitDocument, StepTables
 
 
 @click.command(epilog="Example: asnn-deploy fit run --chip loihi2 --json fit.json")
@@ -38,7 +38,7 @@ def command(source: Path, chip: str, chips: int, sources: bool, json_file: Path 
     Exits with 1 if it does not fit.
     """
     from asnn_deploy.cli.common import write_json
-    from asnn_deploy.fit import load_chip
+    from asnn_deploy.fitting import load_chip
 
     limits = load_chip(chip)
     opened = opened_source(source, reading)
@@ -54,7 +54,7 @@ def command(source: Path, chip: str, chips: int, sources: bool, json_file: Path 
 def make_fit(deployment: Deployment, chip: Any, chips: int = 1) -> Fit:
     """The fit of a network's integer version; of the float one, with a note, where it has none."""
     from asnn_deploy.errors import GraphError
-    from asnn_deploy.fit import fit
+    from asnn_deploy.fitting import fit
 
     try:
         graph = deployment.fixed
@@ -114,7 +114,7 @@ def print_unverified(lines: Sequence[str], sources: bool) -> None:
 
 def about_latency(chip: Chip) -> str:
     """Return why fit says no latency, and where it is found if the chip's file has times."""
-    from asnn_deploy.fit.latency import no_latency
+    from asnn_deploy.fitting.latency import no_latency
 
     if chip.times is None:
         return no_latency(chip)

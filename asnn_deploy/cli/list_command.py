@@ -43,7 +43,7 @@ def parts() -> dict[str, tuple[list[str], Rows]]:
     """What there is, by its kind: columns, and a row for each part."""
     from asnn_deploy.deploy.registry import EXPORTERS, SIMULATORS, TARGETS
     from asnn_deploy.energy import load_profile, profile_names
-    from asnn_deploy.fit.chip import CHIPS, load_chip
+    from asnn_deploy.fitting.chip import CHIPS, load_chip
     from asnn_deploy.input.coding import CODINGS
     from asnn_deploy.input.data import SOURCES
     from asnn_deploy.ir.neurons import MODELS

@@ -12,7 +12,7 @@ from asnn_deploy.cli.common import json_option
 if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Foreign
     from asnn_deploy.ir.graph import DeployGraph
-    from asnn_deploy.match.search import Candidate
+    from asnn_deploy.matching.search import Candidate
 
 
 @click.command(epilog="Example: asnn-deploy match net.nir --recording rec.npz --json match.json --out net-told.nir")
@@ -44,8 +44,8 @@ def command(
     from asnn_deploy.cli.common import write_json
     from asnn_deploy.deploy.exporters import EXPORTERS
     from asnn_deploy.errors import InputError
-    from asnn_deploy.match.recording import read_recording
-    from asnn_deploy.match.search import Search
+    from asnn_deploy.matching.recording import read_recording
+    from asnn_deploy.matching.search import Search
 
     exporter = EXPORTERS.available("nir")
     file = exporter.foreign(source)
@@ -69,7 +69,7 @@ def first_graph(file: Foreign, dt: float | None) -> DeployGraph:
     """The network by NIR's own rules, at the first time step at which its delays are whole steps."""
     from asnn_deploy.conventions import meaning
     from asnn_deploy.errors import GraphError
-    from asnn_deploy.match.search import TIME_STEPS
+    from asnn_deploy.matching.search import TIME_STEPS
 
     tried = [step for step in (dt, file.time_step) if step is not None] or [*TIME_STEPS]
     for step in tried[:-1]:

@@ -32,7 +32,7 @@ def command(
     """
     from asnn_deploy.cli.common import load_samples, write_json
     from asnn_deploy.cli.export_command import quantized
-    from asnn_deploy.quantize import quantization_report
+    from asnn_deploy.quantizing import quantization_report
 
     opened = opened_source(source, reading)
     with opened.deployment:
@@ -77,7 +77,7 @@ def print_report(report: dict[str, Any]) -> None:
 def accuracy_text(accuracy: float | None, samples: int) -> str:
     """An accuracy with its 95 % interval; a dash if there are no labels."""
     from asnn_deploy.cli.common import percent
-    from asnn_deploy.report.numbers import interval_text
+    from asnn_deploy.reporting.numbers import interval_text
 
     return percent(accuracy) + ("" if accuracy is None else f" (95 % interval {interval_text(accuracy, samples)})")
 

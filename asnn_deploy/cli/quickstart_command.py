@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.source import Source
-    from asnn_deploy.report.figures import Report
+    from asnn_deploy.reporting.figures import Report
     from asnn_deploy.util.arrays import Array
 
 PRESET = "digits-lenet"
@@ -38,7 +38,7 @@ def whole_way(out: Path, epochs: int | None, limit: int | None) -> int:
     """All of it, in a folder that nobody else writes to; the exit code."""
     from asnn_deploy.cli.common import number
     from asnn_deploy.cli.verify_command import broken, print_table
-    from asnn_deploy.report.times import in_short
+    from asnn_deploy.reporting.times import in_short
     from asnn_deploy.util.files import write_text
 
     write_text(out / MARKER, "made by asnn-deploy quickstart\n")
@@ -127,7 +127,7 @@ def write_fit(source: Source, out: Path) -> dict[str, Any]:
     """Whether the network fits on a chip."""
     from asnn_deploy.cli.common import write_json
     from asnn_deploy.cli.fit_command import make_fit
-    from asnn_deploy.fit import load_chip
+    from asnn_deploy.fitting import load_chip
 
     result = make_fit(source.deployment, load_chip(CHIP)).to_json()
     write_json(out / "fit.json", result)

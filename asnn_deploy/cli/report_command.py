@@ -18,9 +18,9 @@ from asnn_deploy.cli.simulation import SAMPLES, profile_option, profiles_and_sim
 if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.deploy.source import Source
-    from asnn_deploy.fit.latency import Latency
-    from asnn_deploy.report import Example
-    from asnn_deploy.report.figures import PlacedFit, Report
+    from asnn_deploy.fitting.latency import Latency
+    from asnn_deploy.reporting import Example
+    from asnn_deploy.reporting.figures import PlacedFit, Report
     from asnn_deploy.util.arrays import Array
 
 CHIPS = ("loihi1", "loihi2")
@@ -82,9 +82,9 @@ def command(
     """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
     from asnn_deploy.cli.common import load_samples, number, write_json
     from asnn_deploy.deploy.bundle import claimed_folder
-    from asnn_deploy.fit import load_chip
-    from asnn_deploy.report.times import in_short
-    from asnn_deploy.verify.document import read_verification
+    from asnn_deploy.fitting import load_chip
+    from asnn_deploy.reporting.times import in_short
+    from asnn_deploy.verifying.document import read_verification
 
     wish = Wish(**wishes)
     profiles_and_simulators(wish.profiles)
@@ -110,8 +110,8 @@ def make_report(source: Source, images: Array, labels: Array, spec: str, out: Pa
     """Run the reference, count, write the report's files, and return the report."""
     from asnn_deploy.cli.common import load_samples, track
     from asnn_deploy.energy.measure import measure
-    from asnn_deploy.report import build, write
-    from asnn_deploy.verify.document import read_verification
+    from asnn_deploy.reporting import build, write
+    from asnn_deploy.verifying.document import read_verification
 
     wish = wish or Wish()
     verify_file = wish.verify_file or source.path / VERIFY_FILE
@@ -145,7 +145,7 @@ def example_of(source: Source, images: Array, labels: Array, sample: int) -> Exa
 
     from asnn_deploy.engine.runner import run
     from asnn_deploy.ir.trace import Record
-    from asnn_deploy.report import Example
+    from asnn_deploy.reporting import Example
 
     one = slice(sample, sample + 1)
     trace = run(source.graph, images[one], Record(spikes=True, step_logits=True))
@@ -159,11 +159,11 @@ def on_chips(
     latency, or a sentence if there is none."""
     from asnn_deploy.energy.packets import packets
     from asnn_deploy.engine.runner import run
-    from asnn_deploy.fit import fit, load_chip
-    from asnn_deploy.fit.activity import activity
-    from asnn_deploy.fit.latency import latency, no_latency
+    from asnn_deploy.fitting import fit, load_chip
+    from asnn_deploy.fitting.activity import activity
+    from asnn_deploy.fitting.latency import latency, no_latency
     from asnn_deploy.ir.trace import Record
-    from asnn_deploy.report.figures import Packets, PlacedFit
+    from asnn_deploy.reporting.figures import Packets, PlacedFit
 
     images = images[:CHIP_SAMPLES]
     trace = run(source.graph, images, Record(spikes=True))
@@ -185,7 +185,7 @@ def on_chips(
 def quantized(source: Source, images: Array, labels: Array) -> dict[str, Any] | None:
     """What quantisation does on some of the samples; None where the network has no integer version."""
     from asnn_deploy.errors import GraphError
-    from asnn_deploy.quantize import quantization_report
+    from asnn_deploy.quantizing import quantization_report
 
     try:
         return quantization_report(source.graph, images[:QUANTIZATION_SAMPLES], labels[:QUANTIZATION_SAMPLES])

@@ -66,7 +66,7 @@ def simulate(
     from asnn_deploy.cli.common import track
     from asnn_deploy.energy import Counter, energy, load_profile
     from asnn_deploy.engine.runner import run
-    from asnn_deploy.fit import load_chip, place
+    from asnn_deploy.fitting import load_chip, place
     from asnn_deploy.ir.trace import Record
 
     images = images[:samples]

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.deploy.source import Source
     from asnn_deploy.ir.graph import DeployGraph
-    from asnn_deploy.sweep import Plan, Point
-    from asnn_deploy.sweep.points import Method
+    from asnn_deploy.sweeping import Plan, Point
+    from asnn_deploy.sweeping.points import Method
     from asnn_deploy.util.arrays import Array
 
 DEFAULT_EPOCHS = 5
@@ -78,7 +78,7 @@ def command(
     from asnn_deploy.cli.tables import table
     from asnn_deploy.deploy.bundle import claimed_folder
     from asnn_deploy.errors import InputError
-    from asnn_deploy.sweep import COLUMNS, FILE, Plan, parse_bits, read_points, rows
+    from asnn_deploy.sweeping import COLUMNS, FILE, Plan, parse_bits, read_points, rows
 
     with naming("--bits"):
         widths = parse_bits(bits)
@@ -107,8 +107,8 @@ def command(
 def read_samples(source: Source, data_spec: str | None, limit: int | None) -> Samples:
     """The data, with the network found to have an integer version."""
     from asnn_deploy.cli.common import load_samples
-    from asnn_deploy.quantize import quantize
-    from asnn_deploy.sweep import fingerprint
+    from asnn_deploy.quantizing import quantize
+    from asnn_deploy.sweeping import fingerprint
 
     images, labels, spec = load_samples(source, data_spec, "test", limit)
     training, training_labels, _ = load_samples(source, data_spec, "train", None)
@@ -121,7 +121,7 @@ def sweep(
     source: Source, samples: Samples, plans: list[Plan], found: list[Point], batch_size: int, out: Path
 ) -> list[Point]:
     """Measure what is not among the points found, and write the folder after each; returns all points."""
-    from asnn_deploy.sweep import FILE, measure, publish
+    from asnn_deploy.sweeping import FILE, measure, publish
 
     points = [point for point in found if point.inputs == samples.inputs]
     if len(points) < len(found):
@@ -148,7 +148,7 @@ def sweep(
 
 def candidate(source: Source, samples: Samples, plan: Plan, out: Path) -> DeployGraph:
     """The planned network in float, with the choices of its integer version."""
-    from asnn_deploy.quantize import calibrate
+    from asnn_deploy.quantizing import calibrate
 
     if plan.method == "qat":
         return train_on(source, plan, samples.data, out / f"qat-{plan.bits}")

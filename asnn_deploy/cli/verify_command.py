@@ -14,9 +14,9 @@ from asnn_deploy.cli.reading import ONLY, opened_source, reading_options
 if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.deploy.source import Source
-    from asnn_deploy.match.recording import Recording
+    from asnn_deploy.matching.recording import Recording
     from asnn_deploy.util.arrays import Array
-    from asnn_deploy.verify.targets import Pairing
+    from asnn_deploy.verifying.targets import Pairing
 
 
 @click.command(
@@ -108,7 +108,7 @@ def snapping(source: Source, images: Array) -> dict[str, int]:
 def recorded(source: Source, path: Path, batch_first: bool) -> Recording:
     """The recording of another tool's network. Raises InputError if SOURCE is not one."""
     from asnn_deploy.errors import InputError
-    from asnn_deploy.match.recording import read_recording
+    from asnn_deploy.matching.recording import read_recording
 
     if source.foreign is None:
         raise InputError(f"--recording {path}: {source.path} is not a NIR file of another tool")
@@ -120,7 +120,7 @@ def recorded(source: Source, path: Path, batch_first: bool) -> Recording:
 def against_recording(source: Source, recording: Recording) -> dict[str, Any]:
     """The network against what its tool recorded, every layer fed what was recorded of those before it."""
     from asnn_deploy.errors import GraphError
-    from asnn_deploy.match.search import Search
+    from asnn_deploy.matching.search import Search
 
     assert source.foreign is not None
     assert source.graph.meaning is not None
@@ -149,7 +149,7 @@ def choose(source: Source, targets: tuple[str, ...]) -> list[Pairing]:
     """The named targets, or all that can run this SOURCE here; what is left out is said on stderr."""
     from asnn_deploy.deploy.registry import TARGETS
     from asnn_deploy.errors import GraphError
-    from asnn_deploy.verify.targets import DEFAULT_TARGETS, pairing
+    from asnn_deploy.verifying.targets import DEFAULT_TARGETS, pairing
 
     has_run = source.deployment.has_run
     if targets:
@@ -178,8 +178,8 @@ def verification(
     """What `verify --json` writes."""
     from asnn_deploy.analysis.order_free import analyse
     from asnn_deploy.cli.common import batches
-    from asnn_deploy.verify.document import Verification
-    from asnn_deploy.verify.targets import verify
+    from asnn_deploy.verifying.document import Verification
+    from asnn_deploy.verifying.targets import verify
 
     size = min(batch_size, len(images))
     reports = verify(source.deployment, pairs, images, labels, batches(len(images), size, "verify"), size)

@@ -53,7 +53,7 @@ class Deployment:
         """The network in integers."""
         if self._fixed is not None:
             return self._fixed
-        from asnn_deploy.quantize import quantize
+        from asnn_deploy.quantizing import quantize
 
         return quantize(self.graph)
 

@@ -71,7 +71,7 @@ class Target(Plugin, ABC):
 class Simulator(Plugin, ABC):
     """Simulates the energy and the time of a chip from recorded spikes.
 
-    chip: the chip whose placement it needs (see `asnn_deploy.fit`).
+    chip: the chip whose placement it needs (see `asnn_deploy.fitting`).
     constant_based: the energy profile that its figures are held against.
     source: where it comes from, one line for `list`.
     """

@@ -19,7 +19,7 @@ from asnn_deploy.util.arrays import Array
 def packets(graph: DeployGraph, destinations: Mapping[str, Array], images: Array, trace: Trace) -> dict[str, Array]:
     """Source name to the packets that it sends for each sample, over all steps, `[B]` int64.
 
-    destinations: of a placement (`asnn_deploy.fit`): source to the number of cores that each element's spikes go to.
+    destinations: of a placement (`asnn_deploy.fitting`): source to the number of cores that its elements' spikes reach.
     images, trace: as for `Counter.add`. A value that is not zero, such as an analog pixel, goes as one packet.
     """
     signals = Replay(graph).signals(images, trace)

@@ -145,7 +145,7 @@ class Profile(Section):
     counts: what a spike count above 1 costs: k "accumulates", or one "graded" multiply-accumulate.
     runs_ann: whether the hardware could run the conventional network, so that a baseline makes sense.
     leaves_out: what its energies do not contain, one sentence each.
-    chip: the chip of `asnn_deploy.fit` that it prices, where that one says how long operations take.
+    chip: the chip of `asnn_deploy.fitting` that it prices, where that one says how long operations take.
     """
 
     name: Text

@@ -1,7 +1,7 @@
 """What the integers of a quantised network are worth, while it is made.
 
 A value is `integer * unit[t] + bias[t]`: synapses' biases travel behind their sums to the neuron that they drive. Every
-layer says what leaves its integer version (`Layer.quantized`); `quantize/integers.py` asks them in order.
+layer says what leaves its integer version (`Layer.quantized`); `quantizing/integers.py` asks them in order.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from asnn_deploy.ir.fixed_point import largest
 from asnn_deploy.ir.quantization import integer_weight, weight_units
-from asnn_deploy.quantize.least_error import least_error_clips
+from asnn_deploy.quantizing.least_error import least_error_clips
 from asnn_deploy.util.arrays import Array
 
 

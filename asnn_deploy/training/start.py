@@ -7,8 +7,8 @@ from pathlib import Path
 from asnn_deploy.errors import ConfigError, GraphError
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.models.network import SpikingNetwork
-from asnn_deploy.quantize import quantize
-from asnn_deploy.quantize.scales import groups, has_channel_scales
+from asnn_deploy.quantizing import quantize
+from asnn_deploy.quantizing.scales import groups, has_channel_scales
 from asnn_deploy.training.checkpoint import difference
 from asnn_deploy.training.config import RunConfig
 from asnn_deploy.training.trained import load_run

@@ -18,7 +18,7 @@ from asnn_deploy.input.data import Data
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.models.network import SpikingNetwork, exact_sums
-from asnn_deploy.quantize import DEFAULT_BITS, Quantization, calibrate, quantize
+from asnn_deploy.quantizing import DEFAULT_BITS, Quantization, calibrate, quantize
 from asnn_deploy.training.config import RunConfig, TrainingConfig
 from asnn_deploy.training.loading import balanced
 from asnn_deploy.training.validation import SPLIT

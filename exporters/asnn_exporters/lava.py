@@ -17,7 +17,7 @@ from asnn_deploy.errors import GraphError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.serialize import save_graph
 from asnn_deploy.loihi import to_loihi
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 from asnn_deploy.util.files import write_text
 
 SCRIPT = "run.py"

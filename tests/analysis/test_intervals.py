@@ -19,7 +19,7 @@ from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.images import PIXEL_LEVELS, InputCode
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Readout
 from asnn_deploy.ir.step_table import StepTable
-from asnn_deploy.quantize import Quantization, quantize
+from asnn_deploy.quantizing import Quantization, quantize
 
 T, SIDE = 6, 5
 

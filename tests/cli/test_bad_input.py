@@ -368,7 +368,7 @@ def test_a_foreign_integer_version_is_refused(refused, run_folder, tmp_path):
     from networks.lenet import small_lenet
 
     from asnn_deploy.ir.serialize import save_graph
-    from asnn_deploy.quantize import quantize
+    from asnn_deploy.quantizing import quantize
     from asnn_deploy.util.files import digest
 
     folder = tmp_path / "lava"

@@ -13,7 +13,7 @@ from networks.lenet import small_lenet
 import asnn_deploy
 from asnn_deploy.cli import COMMANDS, run
 from asnn_deploy.deploy.registry import EXPORTERS, TARGETS
-from asnn_deploy.report.numbers import interval_text
+from asnn_deploy.reporting.numbers import interval_text
 
 LAVA_MISSING = TARGETS.find("lava").unavailable()
 needs_lava = pytest.mark.skipif(bool(LAVA_MISSING), reason=str(LAVA_MISSING))

@@ -7,9 +7,9 @@ import pytest
 from cli.test_commands import asnn, finite_json
 from networks.placed import with_product
 
-from asnn_deploy.fit import load_chip, place
-from asnn_deploy.fit.chip import FOLDER
-from asnn_deploy.fit.latency import no_latency
+from asnn_deploy.fitting import load_chip, place
+from asnn_deploy.fitting.chip import FOLDER
+from asnn_deploy.fitting.latency import no_latency
 
 
 def test_a_network_that_fits(run_folder, tmp_path, capsys):

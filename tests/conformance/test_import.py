@@ -11,9 +11,9 @@ from asnn_deploy.deploy.source import open_source
 from asnn_deploy.engine.runner import run
 from asnn_deploy.ir.meaning import RESETS, RULES
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.match.recording import read_recording
-from asnn_deploy.match.replay import Replay
-from asnn_deploy.match.search import Search
+from asnn_deploy.matching.recording import read_recording
+from asnn_deploy.matching.replay import Replay
+from asnn_deploy.matching.search import Search
 
 READ = [case for case in names() if case not in NOT_READ]
 

@@ -21,7 +21,7 @@ from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Neuron, Pool, Product, Readout, Scale
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record, Trace
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 EVERYTHING = Record(spikes=True, step_logits=True)
 
@@ -286,7 +286,7 @@ def test_memory_does_not_grow_with_the_number_of_samples():
 
 def test_importing_counts_loads_neither_frameworks_nor_matplotlib():
     heavy = ("torch", "lava", "nir", "onnx", "onnxruntime", "matplotlib")
-    code = f"import sys, asnn_deploy.energy, asnn_deploy.report; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, asnn_deploy.energy, asnn_deploy.reporting; print([m for m in {heavy} if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
 

@@ -25,7 +25,7 @@ from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Readout
 from asnn_deploy.ir.trace import Record, Trace
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 EVERYTHING = Record(spikes=True, step_logits=True)
 PICO = 1e-12

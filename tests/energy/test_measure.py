@@ -9,7 +9,7 @@ from asnn_deploy.energy.packets import packets
 from asnn_deploy.engine.early_exit import exit_steps
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError
-from asnn_deploy.fit import load_chip, place
+from asnn_deploy.fitting import load_chip, place
 from asnn_deploy.ir.trace import Record
 
 

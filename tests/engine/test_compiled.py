@@ -19,7 +19,7 @@ from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Conv, Linear, Readout
 from asnn_deploy.ir.step_table import StepTable
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 
 @settings(max_examples=60)

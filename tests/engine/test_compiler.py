@@ -15,7 +15,7 @@ from networks.lenet import small_lenet
 from networks.making import random_inputs
 from asnn_deploy.engine.kernels.advance import advance
 from asnn_deploy.engine.runner import run
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 for graph in (small_lenet(), static_lenet(lif=loihi_cuba)):
     for form in (graph, quantize(graph)):
         run(form, random_inputs(form, 2))

@@ -28,7 +28,7 @@ from asnn_deploy.engine.early_exit import (
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.errors import InputError
 from asnn_deploy.ir.trace import Record, Trace
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 STEPS = Record(step_logits=True)
 TARGETS = ("reference", "reference-fixed", "lava", "lava-fixed", "onnxruntime", "nir")

@@ -25,7 +25,7 @@ from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Product, Readout, Scale
-from asnn_deploy.quantize import Quantization, quantize
+from asnn_deploy.quantizing import Quantization, quantize
 
 one = partial(constant, steps=3)
 

@@ -28,7 +28,7 @@ from asnn_deploy.ir.layers import Flatten, Linear, Neuron, Readout, Reshape, Sca
 from asnn_deploy.ir.neurons import MODELS, NeuronModel, Parameter, State
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 ALL = Record(spikes=True, potentials=True, step_logits=True, spike_counts=True)
 REAL = ("lif", "if", "cuba-lif", "li", "inhibited")

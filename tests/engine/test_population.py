@@ -11,7 +11,7 @@ from networks.making import random_inputs
 
 from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.population import Population
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 FORMS = pytest.mark.parametrize("convert", [lambda graph: graph, quantize], ids=["float", "fixed"])
 

@@ -12,7 +12,7 @@ from asnn_deploy.engine.early_exit import step_margins
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import PIECE, Runner, run
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 
 def test_threads_do_not_touch_each_other():

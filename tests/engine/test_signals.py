@@ -11,7 +11,7 @@ from asnn_deploy.engine.signals import carried_types, channels_first, channels_l
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Add, Linear, Readout
 from asnn_deploy.ir.signals import Kind, Signal
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple), st.integers(0, 2), st.integers(0, 2))

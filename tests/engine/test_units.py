@@ -13,7 +13,7 @@ from asnn_deploy.engine.compiled import Synapses
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.population import Population
 from asnn_deploy.engine.units import Memoryless, Stepwise
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 
 @pytest.mark.parametrize("convert", [lambda graph: graph, quantize], ids=["float", "fixed"])

@@ -24,7 +24,7 @@ from asnn_deploy.deploy.source import open_source
 from asnn_deploy.errors import MissingDependency, UnsupportedError
 from asnn_deploy.ir.serialize import load_graph
 from asnn_deploy.loihi import to_loihi
-from asnn_deploy.quantize import Quantization, quantize
+from asnn_deploy.quantizing import Quantization, quantize
 
 needs_lava = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))
 

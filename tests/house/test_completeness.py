@@ -18,7 +18,7 @@ from asnn_deploy.energy import Counter
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import GraphError, MissingDependency
-from asnn_deploy.fit import fit, load_chip
+from asnn_deploy.fitting import fit, load_chip
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.layers import (
     LAYERS,
@@ -37,7 +37,7 @@ from asnn_deploy.ir.layers import (
 from asnn_deploy.ir.neurons import MODELS
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import to_loihi
-from asnn_deploy.quantize import calibrate, quantize
+from asnn_deploy.quantizing import calibrate, quantize
 
 STEPS = 3
 

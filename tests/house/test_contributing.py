@@ -17,13 +17,13 @@ from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import ConfigError, DataError, InputError, MissingDependency, UnsupportedError
-from asnn_deploy.fit import chip_names, fit, load_chip
-from asnn_deploy.fit.chip import FOLDER
+from asnn_deploy.fitting import chip_names, fit, load_chip
+from asnn_deploy.fitting.chip import FOLDER
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.input.data import load_data
 from asnn_deploy.ir.layers import Neuron
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 from asnn_deploy.training.config import make_config, merge
 from asnn_deploy.training.presets import PRESETS, preset
 

@@ -14,14 +14,14 @@ from asnn_deploy.energy import Counter
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import UnsupportedError
-from asnn_deploy.fit import fit, load_chip
+from asnn_deploy.fitting import fit, load_chip
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Readout
 from asnn_deploy.ir.neurons.firing import Firing
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import to_loihi
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 STEPS = 3
 MANY = Firing("subtract", at=True, many=True)

@@ -17,7 +17,7 @@ from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Add, Concat, Conv, Flatten, Linear, Pool, Readout, Scale
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 STEPS, ALL = 5, Record(spikes=True, potentials=True, step_logits=True)
 

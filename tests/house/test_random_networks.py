@@ -22,7 +22,7 @@ from asnn_deploy.errors import GraphError, UnsupportedError
 from asnn_deploy.ir.graph import INPUT
 from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 ALL = Record(spikes=True, potentials=True, step_logits=True)
 QUIET = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

@@ -20,7 +20,7 @@ from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Readout
 from asnn_deploy.ir.serialize import load_graph, save_graph
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 T, CHANNELS, SIDE, CLASSES = 5, 2, 4, 3
 EVERYTHING = Record(spikes=True, potentials=True, step_logits=True)

@@ -14,7 +14,7 @@ from asnn_deploy.errors import BundleError, InputError
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Linear, Readout
 from asnn_deploy.ir.serialize import load_graph, save_graph
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 
 @settings(max_examples=25)

@@ -21,7 +21,7 @@ from asnn_deploy.ir.layers import Add, Conv, Flatten, Linear, Pool, Readout, Sca
 from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import check_loihi, synapses, to_loihi
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 EVERYTHING = Record(spikes=True, potentials=True)
 

@@ -21,7 +21,7 @@ from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.builder import Builder
 from asnn_deploy.models.config import ModelConfig
 from asnn_deploy.models.lowering import lower
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 from asnn_deploy.training.config import make_config, merge
 from asnn_deploy.training.network import build_model
 from asnn_deploy.training.presets import preset

@@ -11,7 +11,7 @@ from asnn_deploy.ir.graph import Edge
 from asnn_deploy.ir.layers import Add, Conv, Flatten, Pool, Product, Reshape, Scale
 from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.ir.step_table import StepTable
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 from networks.drawing import Drawing
 
 

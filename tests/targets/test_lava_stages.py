@@ -21,7 +21,7 @@ from asnn_deploy.ir.graph import INPUT, DeployGraph
 from asnn_deploy.ir.images import InputCode
 from asnn_deploy.ir.layers import Flatten, Linear, Pool, Readout
 from asnn_deploy.ir.trace import Record
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 ROWS = 5
 

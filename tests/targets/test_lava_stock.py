@@ -22,7 +22,7 @@ from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Readout
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.loihi import to_loihi
-from asnn_deploy.verify.parity import Comparison
+from asnn_deploy.verifying.parity import Comparison
 
 WANTED = Record(spikes=True, step_logits=True)
 needs_lava = pytest.mark.skipif(target.unavailable() is not None, reason=str(target.unavailable()))

@@ -17,9 +17,9 @@ from asnn_deploy.energy import PARTS, Counter, Energy, JouleRange
 from asnn_deploy.energy.simulation import Simulation, mean_range
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import InputError, TargetError, UnsupportedError
-from asnn_deploy.fit import load_chip, place
-from asnn_deploy.fit.activity import activity
-from asnn_deploy.fit.latency import latency
+from asnn_deploy.fitting import load_chip, place
+from asnn_deploy.fitting.activity import activity
+from asnn_deploy.fitting.latency import latency
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Pool, Product, Readout

@@ -17,7 +17,7 @@ from asnn_deploy.ir.layers import Conv, Linear
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.models.fake_quantization import fake_quantized, rounded_weight, settled_clips
 from asnn_deploy.models.lowering import lower
-from asnn_deploy.quantize import Quantization, quantize
+from asnn_deploy.quantizing import Quantization, quantize
 from asnn_deploy.training.network import build_model
 from asnn_deploy.training.train import train
 from asnn_deploy.training.trained import load_run

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from asnn_deploy.report.pictures import _png
-from asnn_deploy.sweep.chart import draw
-from asnn_deploy.sweep.points import Point
+from asnn_deploy.reporting.pictures import _png
+from asnn_deploy.sweeping.chart import draw
+from asnn_deploy.sweeping.points import Point
 from asnn_deploy.training.curve import draw_curve
 
 draw_curve([{"epoch": 0, "train_loss": 1.0, "test_loss": 2.0, "train_accuracy": 0.5, "test_accuracy": 0.25}], Path("a.png"))

@@ -10,12 +10,12 @@ from reports import full_report
 
 from asnn_deploy.deploy.bundle import Manifest
 from asnn_deploy.errors import BundleError
-from asnn_deploy.fit import fit, load_chip
-from asnn_deploy.fit.document import FitDocument
-from asnn_deploy.report.figures import Report
-from asnn_deploy.sweep.points import Point, Points
+from asnn_deploy.fitting import fit, load_chip
+from asnn_deploy.fitting.document import FitDocument
+from asnn_deploy.reporting.figures import Report
+from asnn_deploy.sweeping.points import Point, Points
 from asnn_deploy.util.document import read_document
-from asnn_deploy.verify.document import Verification
+from asnn_deploy.verifying.document import Verification
 
 ODD = ('"x"', "3", "-1", "1.5", "1e308", "1e999", "NaN", '"nan"', "null", "true", "[]", "{}", r'"\ud800"', "9" * 5000)
 

@@ -15,7 +15,7 @@ from asnn_deploy.engine.choice import Choice
 from asnn_deploy.engine.encoder import encode
 from asnn_deploy.engine.executor import Executor
 from asnn_deploy.engine.population import Population
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 NETWORKS = {
     "a kernel": small_lenet,

@@ -19,7 +19,7 @@ from asnn_deploy.input.coding import input_code
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Conv, Flatten, Linear, Neuron, Readout
 from asnn_deploy.ir.step_table import StepTable
-from asnn_deploy.quantize import quantize
+from asnn_deploy.quantizing import quantize
 
 OWN = 1 + len(STATES)
 
