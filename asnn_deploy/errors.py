@@ -66,3 +66,7 @@ class TargetError(AsnnDeployError):
     """A runtime failed, hung or was killed."""
 
     exit_code = 3
+
+
+class DeployNote(UserWarning):
+    """What a user should know of a result, in one line. The command line prints it on stderr."""

@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 
-from asnn_deploy.cli.common import say_notes
+from asnn_deploy.cli.common import noting, say_notes
 from asnn_deploy.errors import AsnnDeployError
 from asnn_deploy.util.suggest import unknown_name
 from asnn_deploy.util.text import printable
@@ -94,7 +94,8 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code. Errors are one line on stderr, beginning "error: "."""
     try:
-        result = cli.main(arguments, prog_name="asnn-deploy", standalone_mode=False)
+        with noting():
+            result = cli.main(arguments, prog_name="asnn-deploy", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code

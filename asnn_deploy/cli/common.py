@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -19,15 +20,11 @@ if TYPE_CHECKING:
 
     from asnn_deploy.deploy.source import Source
     from asnn_deploy.input.data import Data
-    from asnn_deploy.ir.graph import DeployGraph
-    from asnn_deploy.util.arrays import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 DOWNLOAD, NOTES = "asnn_deploy.download", "asnn_deploy.notes"
 """What a command's context holds: whether data may be fetched, and what is to be said on stderr in the end."""
 DEFAULT_BATCH = 64
-CALIBRATION_SAMPLES = 256
-"""Training samples on which an integer version's choices are made anew."""
 
 source_argument = click.argument("source", type=click.Path(path_type=Path))
 batch_option = click.option("--batch-size", type=click.IntRange(min=1), default=DEFAULT_BATCH, show_default=True)
@@ -74,16 +71,21 @@ def data_option(function: F) -> F:
     return option(download_option(function))
 
 
-def load(spec: str | None, sequences: bool = False) -> Data:
-    """Load a data set, and note what a user should know of it. sequences: frames may be without labels.
+def load(spec: str | None) -> Data:
+    """Load a data set, and note what a user should know of it. Raises DataError."""
+    from asnn_deploy.input.data import load_data
 
-    Raises DataError.
-    """
-    from asnn_deploy.input.data import load_data, load_sequences
+    return noted(load_data(spec, may_fetch()))
 
+
+def may_fetch() -> bool:
+    """Whether the command may download data."""
     context = click.get_current_context(silent=True)
-    allowed = context is None or context.meta.get(DOWNLOAD, True)
-    data = load_sequences(spec, allowed) if sequences and spec is not None else load_data(spec, allowed)
+    return context is None or bool(context.meta.get(DOWNLOAD, True))
+
+
+def noted(data: Data) -> Data:
+    """The data; what a user should know of them is noted."""
     if data.note:
         note(data.note)
     return data
@@ -96,6 +98,25 @@ def note(text: str) -> None:
         context.meta.setdefault(NOTES, {})[text] = None
 
 
+@contextmanager
+def noting() -> Iterator[None]:
+    """Make notes of what the core says by DeployNotes; other warnings stay what they are."""
+    from asnn_deploy.errors import DeployNote
+
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if issubclass(category, DeployNote):
+                note(str(message))
+            else:
+                shown(message, category, *rest, **more)
+
+        warnings.simplefilter("always", DeployNote)
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
 def say_notes(context: click.Context) -> None:
     """Print the notes."""
     from asnn_deploy.util.text import printable
@@ -104,52 +125,14 @@ def say_notes(context: click.Context) -> None:
         click.echo(f"note: {printable(text)}", err=True)
 
 
-def load_samples(source: Source, data_spec: str | None, split: str, limit: int | None) -> tuple[Array, Array, str]:
-    """Images `[N,C,H,W]` or frames `[N,T,...]` as the network reads them, labels `[N]` and the data's text; checked."""
+def data_for(source: Source, spec: str | None) -> Data:
+    """Load the data that a command was given for a network, or the network's own. Raises DataError."""
+    from asnn_deploy.api.network import load_for, spec_of
     from asnn_deploy.errors import DataError
 
-    images, labels, spec = load_unlabelled(source, data_spec, split, limit)
-    if labels is None:
-        raise DataError(f"--data {spec}: lacks 'y_{split}', the labels, which this needs")
-    return images, labels, spec
-
-
-def load_unlabelled(
-    source: Source, data_spec: str | None, split: str, limit: int | None
-) -> tuple[Array, Array | None, str]:
-    """The same for data whose labels may not be known; a network that is open to any frames settles on these."""
-    import numpy as np
-
-    from asnn_deploy.errors import DataError
-    from asnn_deploy.input.choices import inheriting
-    from asnn_deploy.ir.preprocessing import prepare
-
-    spec = source.data if data_spec is None else inheriting(data_spec, source.data)
-    if spec is None:
+    if spec is None and source.data is None:
         raise DataError(f"{source.path}: remembers no data; give --data NAME[:PATH]")
-    data, graph = load(spec, sequences=source.graph.code.kind != "image"), source.graph
-    if graph.code.kind == "sequence" and data.kind != "image":
-        # What is the largest, and whether only spikes enter, is asked of all data of that length.
-        alike = [x for x in data.images.values() if x.shape[1:] == data.images[split].shape[1:]]
-        source.settle(np.concatenate(alike))
-        graph = source.graph
-    check_data(data, graph, split, spec)
-    with naming(f"--data {spec}"):
-        source.called(data.class_names)
-    images, labels = data.images[split][:limit], data.labels[split][:limit] if split in data.labels else None
-    return prepare(graph.code.preparation, images).astype(graph.code.dtype, copy=False), labels, spec
-
-
-def check_data(data: Data, graph: DeployGraph, split: str, spec: str) -> None:
-    """Raise DataError naming `--data` unless a network takes a split's samples and answers their labels."""
-    from asnn_deploy.errors import DataError
-
-    kind = "image" if graph.code.kind == "image" else "sequence"
-    if (data.kind == "image") != (kind == "image"):
-        raise DataError(f"--data {spec}: holds {data.kind}s, the network takes {kind}s")
-    graph.code.check(data.images[split], graph.input_shape, f"--data {spec}")
-    if data.classes > graph.classes:
-        raise DataError(f"--data {spec}: has {data.classes} classes, the network answers {graph.classes}")
+    return noted(load_for(source, spec_of(source, spec), may_fetch()))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +13,6 @@ from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options, settle_without_data
 
 if TYPE_CHECKING:
-    from asnn_deploy.deploy.deployment import Deployment
     from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.fitting import Chip, Fit
     from asnn_deploy.fitting.document import FitDocument, StepTables
@@ -37,31 +36,19 @@ def command(source: Path, chip: str, chips: int, sources: bool, json_file: Path 
 
     Exits with 1 if it does not fit.
     """
+    from asnn_deploy.api.placing import fit
     from asnn_deploy.cli.common import write_json
     from asnn_deploy.fitting import load_chip
 
     limits = load_chip(chip)
     opened = opened_source(source, reading)
-    with opened.deployment as deployment:
+    with opened.deployment:
         settle_without_data(opened)
-        result = make_fit(deployment, limits, chips)
+        result = fit(opened, limits, chips)
         figures = result.document()
     write_json(json_file, figures.to_json())
     print_fit(result, figures, sources)
     return 0 if result.fits else 1
-
-
-def make_fit(deployment: Deployment, chip: Any, chips: int = 1) -> Fit:
-    """The fit of a network's integer version; of the float one, with a note, where it has none."""
-    from asnn_deploy.errors import GraphError
-    from asnn_deploy.fitting import fit
-
-    try:
-        graph = deployment.fixed
-    except GraphError as error:
-        click.echo(f"note: no integer version ({error}); parameters are counted as the float network's", err=True)
-        graph = deployment.graph
-    return fit(graph, chip, chips)
 
 
 def print_fit(result: Fit, figures: FitDocument, sources: bool) -> None:

@@ -38,17 +38,18 @@ def command(path: Path, kind: str, coding: str, adaptive: bool, data_spec: str |
 
     PATH is a state dict of the reference LeNet of ASNN (arXiv 2408.12407), saved by torch.save. It is never unpickled.
     """
-    from asnn_deploy.cli.common import check_data, load, percent, show_deployed
-    from asnn_deploy.cli.train_command import check_run_folder
+    from asnn_deploy.api.network import check_data
+    from asnn_deploy.api.training import check_folder
+    from asnn_deploy.cli.common import load, percent, show_deployed
 
-    check_run_folder(out, resume=False)
+    check_folder(out, resume=False)
     data = None if data_spec is None else load(data_spec)
     from asnn_deploy.training.imported import read_imported, write_imported  # loads torch: what can be said is said
 
     imported = read_imported(path, kind, coding, adaptive)
     if data is not None:
         for split in data.images:
-            check_data(data, imported.graph, split, data.spec)
+            check_data(data, imported.graph, split)
     summary = write_imported(imported, out, data)
     measured = "" if data is None else f"{percent(summary['test_accuracy'])} test accuracy as deployed, "
     click.echo(

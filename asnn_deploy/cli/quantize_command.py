@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +31,16 @@ def command(
 
     Nothing is written but the figures; `export --bits N` writes the network with other weight bits.
     """
-    from asnn_deploy.cli.common import load_samples, write_json
-    from asnn_deploy.cli.export_command import quantized
-    from asnn_deploy.quantizing import quantization_report
+    from asnn_deploy.api.integers import quantize
+    from asnn_deploy.cli.common import data_for, naming, write_json
+    from asnn_deploy.quantizing import check_bits
 
+    if bits is not None:
+        with naming("--bits"):
+            check_bits(bits)
     opened = opened_source(source, reading)
     with opened.deployment:
-        images, labels, _ = load_samples(opened, data_spec, "test", limit)
-        graph = quantized(opened, bits, data_spec)
-        report = quantization_report(graph, images, labels)
+        report = quantize(opened, partial(data_for, opened, data_spec), bits=bits, limit=limit).report
     write_json(json_file, report)
     print_report(report)
 

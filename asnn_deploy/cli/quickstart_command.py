@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from asnn_deploy.cli.common import write_json
+
 if TYPE_CHECKING:
     from asnn_deploy.deploy.source import Source
+    from asnn_deploy.fitting.document import FitDocument
     from asnn_deploy.reporting.figures import Report
-    from asnn_deploy.util.arrays import Array
+    from asnn_deploy.verifying.document import Verification
 
 PRESET = "digits-lenet"
 SUMMARY = "summary.json"
@@ -36,9 +40,8 @@ def command(out: Path, epochs: int | None, limit: int | None) -> int:
 
 def whole_way(out: Path, epochs: int | None, limit: int | None) -> int:
     """All of it, in a folder that nobody else writes to; the exit code."""
-    from asnn_deploy.cli.common import number
-    from asnn_deploy.cli.verify_command import broken, print_table
-    from asnn_deploy.reporting.times import in_short
+    from asnn_deploy.api.placing import fit
+    from asnn_deploy.deploy.source import open_source
     from asnn_deploy.util.files import write_text
 
     write_text(out / MARKER, "made by asnn-deploy quickstart\n")
@@ -47,23 +50,33 @@ def whole_way(out: Path, epochs: int | None, limit: int | None) -> int:
         (out / part).unlink(missing_ok=True)
     start = time.perf_counter()
     run = step("train", lambda: train(out / "run", epochs))
-    source, images, labels = opened(out / "run", limit)
+    source = open_source(out / "run")
     with source.deployment:
         step("export", lambda: export_all(source, out))
-        pairs, verified = step("verify", lambda: verify(source, out, images, labels))
-        report = step("report", lambda: write_report(source, out, images, labels))
-        fitted = step("fit", lambda: write_fit(source, out))
+        verified = step("verify", lambda: verify(source, out, limit))
+        report = step("report", lambda: count(source, out, limit))
+        fitted = step("fit", lambda: fit(source, CHIP)).document()
+    write_json(out / "fit.json", fitted.to_json())
     seconds = time.perf_counter() - start
-    summarise(out, run, verified, report, fitted, seconds)
+    write_json(out / SUMMARY, summary(run, verified, report, fitted, seconds))
+    show(verified, report, fitted)
+    click.echo(f"{seconds:.0f} s; look at {out / 'report' / 'report.html'}")
+    return 0 if verified.holds else 1
+
+
+def show(verified: Verification, report: Report, fitted: FitDocument) -> None:
+    """Print what was found."""
+    from asnn_deploy.cli.common import number
+    from asnn_deploy.cli.verify_command import print_table
+    from asnn_deploy.reporting.times import in_short
+
     click.echo()
     print_table(verified)
     totals = report.totals
     click.echo(f"{totals.sops:,.0f} synaptic operations and {totals.spikes:,.0f} spikes per sample")
     for sentence in in_short(report):
         click.echo(sentence)
-    click.echo(f"{fitted['chip']}: {number(fitted['cores'], 'core')}, {'fits' if fitted['fits'] else 'does not fit'}")
-    click.echo(f"{seconds:.0f} s; look at {out / 'report' / 'report.html'}")
-    return broken(pairs, verified)
+    click.echo(f"{fitted.chip}: {number(fitted.cores, 'core')}, {'fits' if fitted.fits else 'does not fit'}")
 
 
 def step(name: str, work: Any) -> Any:
@@ -74,89 +87,53 @@ def step(name: str, work: Any) -> Any:
     return result
 
 
-def train(folder: Path, epochs: int | None) -> dict[str, Any]:
+def train(folder: Path, epochs: int | None) -> Mapping[str, Any]:
     """Train the digits network."""
-    from asnn_deploy.input.data import load_data
-    from asnn_deploy.training.config import make_config, merge
-    from asnn_deploy.training.presets import preset
-    from asnn_deploy.training.train import train
+    from asnn_deploy.api.training import train
 
-    changes = {} if epochs is None else {"training.epochs": epochs}
-    config = make_config(merge(preset(PRESET), changes), f"preset {PRESET}")
-    return train(config, load_data(config.data), folder)
-
-
-def opened(run: Path, limit: int | None) -> tuple[Source, Array, Array]:
-    """The trained network and its test samples."""
-    from asnn_deploy.cli.common import load_samples
-    from asnn_deploy.deploy.source import open_source
-
-    source = open_source(run)
-    images, labels, _ = load_samples(source, None, "test", limit)
-    return source, images, labels
+    return train(PRESET, folder, settings=None if epochs is None else {"training.epochs": epochs}).summary
 
 
 def export_all(source: Source, out: Path) -> None:
     """To one .nir file, one .onnx file, and a Lava bundle."""
-    from asnn_deploy.cli.export_command import export
+    from asnn_deploy.api.exporting import export
 
-    export(source, "nir", out / "network.nir", None, None)
-    export(source, "onnx", out / "network.onnx", None, None)
-    export(source, "lava", out / "lava", None, None)
+    for target, name in (("nir", "network.nir"), ("onnx", "network.onnx"), ("lava", "lava")):
+        export(source, target, out / name)
 
 
-def verify(source: Source, out: Path, images: Array, labels: Array) -> tuple[Any, dict[str, Any]]:
+def verify(source: Source, out: Path, limit: int | None) -> Verification:
     """All targets that are available, against what they are held to."""
-    from asnn_deploy.cli.common import DEFAULT_BATCH, write_json
-    from asnn_deploy.cli.verify_command import choose, verification
+    from asnn_deploy.api.checking import verify
 
-    pairs = choose(source, ())
-    result = verification(source, pairs, images, labels, DEFAULT_BATCH)
-    write_json(out / "verify.json", result)
-    return pairs, result
-
-
-def write_report(source: Source, out: Path, images: Array, labels: Array) -> Report:
-    """The energy report."""
-    from asnn_deploy.cli.report_command import make_report
-
-    return make_report(source, images, labels, str(source.data), out / "report")
+    found = verify(source, limit=limit)
+    for name, reason in found.left_out.items():
+        click.echo(f"note: target {name!r} left out: {reason}", err=True)
+    write_json(out / "verify.json", found.to_json())
+    return found
 
 
-def write_fit(source: Source, out: Path) -> dict[str, Any]:
-    """Whether the network fits on a chip."""
-    from asnn_deploy.cli.common import write_json
-    from asnn_deploy.cli.fit_command import make_fit
-    from asnn_deploy.fitting import load_chip
+def count(source: Source, out: Path, limit: int | None) -> Report:
+    """The report."""
+    from asnn_deploy.api.counting import report
 
-    result = make_fit(source.deployment, load_chip(CHIP)).to_json()
-    write_json(out / "fit.json", result)
-    return result
+    return report(source, None, out / "report", limit=limit)
 
 
-def summarise(
-    out: Path,
-    run: dict[str, Any],
-    verified: dict[str, Any],
-    report: Report,
-    fitted: dict[str, Any],
-    seconds: float,
-) -> None:
+def summary(
+    run: Mapping[str, Any], verified: Verification, report: Report, fitted: FitDocument, seconds: float
+) -> dict[str, Any]:
     """DIR/summary.json."""
-    from asnn_deploy.cli.common import write_json
-
-    keys = ("against", "exact", "spikes_compared", "spike_mismatches", "argmax_mismatches", "accuracy")
-    write_json(
-        out / SUMMARY,
-        {
-            "seconds": seconds,
-            "test_accuracy": run["test_accuracy"],
-            "samples": verified["samples"],
-            "time_steps": verified["time_steps"],
-            "targets": {name: {k: target[k] for k in keys} for name, target in verified["targets"].items()},
-            "totals": report.totals.to_json(),
-            "fit": {key: fitted[key] for key in ("chip", "fits", "cores", "chips", "binding")},
-            "files": list(PARTS),
-            "versions": run["versions"],
-        },
-    )
+    targets = ("against", "exact", "spikes_compared", "spike_mismatches", "argmax_mismatches", "accuracy")
+    chip = fitted.to_json()
+    return {
+        "seconds": seconds,
+        "test_accuracy": run["test_accuracy"],
+        "samples": verified.samples,
+        "time_steps": verified.time_steps,
+        "targets": {name: {key: getattr(found, key) for key in targets} for name, found in verified.targets.items()},
+        "totals": report.totals.to_json(),
+        "fit": {key: chip[key] for key in ("chip", "fits", "cores", "chips", "binding")},
+        "files": list(PARTS),
+        "versions": run["versions"],
+    }

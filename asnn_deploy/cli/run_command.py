@@ -63,7 +63,8 @@ def command(
     reading: Reading,
 ) -> None:
     """Run a network on one target over a data set, or with --image on one picture."""
-    from asnn_deploy.cli.common import load_unlabelled, number, percent, write_json
+    from asnn_deploy.api.network import taken
+    from asnn_deploy.cli.common import data_for, number, percent, write_json
     from asnn_deploy.deploy.registry import TARGETS
     from asnn_deploy.errors import InputError
 
@@ -77,7 +78,7 @@ def command(
     opened = opened_source(source, reading)
     with opened.deployment as deployment:
         if image_file is None:
-            images, labels, _ = load_unlabelled(opened, data_spec, split, limit)
+            images, labels = taken(opened, data_for(opened, data_spec), split, limit)
         else:
             images, labels = load_picture(opened, image_file), None
         result, steps, seconds = run_all(chosen, deployment, images, batch_size, trace, exit_margin)

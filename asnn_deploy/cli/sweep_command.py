@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asnn_deploy.cli.common import (
-    CALIBRATION_SAMPLES,
-    batch_option,
-    data_option,
-    json_option,
-    limit_option,
-    source_argument,
-)
+from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument
 from asnn_deploy.cli.reading import opened_source, reading_options
 
 if TYPE_CHECKING:
@@ -106,15 +99,17 @@ def command(
 
 def read_samples(source: Source, data_spec: str | None, limit: int | None) -> Samples:
     """The data, with the network found to have an integer version."""
-    from asnn_deploy.cli.common import load_samples
+    from asnn_deploy.api.network import taken
+    from asnn_deploy.cli.common import data_for
     from asnn_deploy.quantizing import quantize
     from asnn_deploy.sweeping import fingerprint
 
-    images, labels, spec = load_samples(source, data_spec, "test", limit)
-    training, training_labels, _ = load_samples(source, data_spec, "train", None)
+    data = data_for(source, data_spec)
+    images, labels = taken(source, data, "test", limit).labelled(data, "test")
+    training, training_labels = taken(source, data, "train").labelled(data, "train")
     quantize(source.graph)  # refused before anything is written
     inputs = fingerprint(source.graph, [images, labels, training, training_labels])
-    return Samples(images, labels, training, spec, inputs)
+    return Samples(images, labels, training, data.spec, inputs)
 
 
 def sweep(
@@ -148,6 +143,7 @@ def sweep(
 
 def candidate(source: Source, samples: Samples, plan: Plan, out: Path) -> DeployGraph:
     """The planned network in float, with the choices of its integer version."""
+    from asnn_deploy.api.network import CALIBRATION_SAMPLES
     from asnn_deploy.quantizing import calibrate
 
     if plan.method == "qat":

@@ -94,24 +94,20 @@ def command(
 
     --start RUN starts from that run's configuration and weights; --set quantization.bits=4 trains integer weights.
     """
+    from asnn_deploy.api.training import check_folder
     from asnn_deploy.cli.common import load, number, percent, show_deployed, write_json
-    from asnn_deploy.errors import BundleError, ConfigError
+    from asnn_deploy.errors import ConfigError
 
     if start is not None and resume:
         raise ConfigError("--start RUN begins a new run, --resume continues one; give one of them")
-    if resume and not (out / "config.yaml").is_file():
-        raise BundleError(f"{out}: nothing to resume (no config.yaml); train without --resume")
     origin = out if resume else start
+    check_folder(out, resume)
     settled = configuration(config, preset_name, origin, settings, options)
-    from asnn_deploy.training.ranks import rank
-
-    if rank() == 0:
-        check_run_folder(out, resume)
     data = load(settled.data)  # what is not there is said before torch is loaded
-    from asnn_deploy.training.train import train
+    from asnn_deploy.api.training import train
 
     with options_named():
-        summary = train(settled, data, out, resume, start=start)
+        summary = train(settled, out, data=data, start=start, resume=resume).summary
     if not summary:  # one of several processes: the first one reports
         click.get_current_context().meta.clear()
         return
@@ -175,12 +171,3 @@ def options_named() -> Iterator[None]:
     except AsnnDeployError as error:
         text = SETTING.sub(lambda found: FLAGS[found[1]] + (" " if found[2] else ""), str(error))
         raise type(error)(REMEDY.sub(r"--set \1=\2", text)) from error
-
-
-def check_run_folder(out: Path, resume: bool) -> None:
-    """--out may be written: it is new or empty, or holds a run that --resume continues. Raises InputError."""
-    from asnn_deploy.training.run_folder import check_new
-    from asnn_deploy.util.files import claim_folder
-
-    claim_folder(out, "config.yaml")
-    check_new(out, resume)

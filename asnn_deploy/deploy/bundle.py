@@ -98,6 +98,13 @@ def write_file(graph: DeployGraph, exporter: Exporter, path: Path, **options: An
         shutil.copyfile(Path(folder) / name, temporary)
 
 
+def keep_file(graph: DeployGraph, path: Path) -> None:
+    """Write the network as one NIR file that is read back as it is, whole or not at all."""
+    with replacing(path) as temporary, tempfile.TemporaryDirectory(prefix="asnn-deploy-") as folder:
+        EXPORTERS.available("nir").keep(graph, Path(folder))
+        shutil.copyfile(Path(folder) / NETWORK, temporary)
+
+
 def read_bundle(folder: Path) -> Bundle:
     """Read a manifest and check every file against it. Raises BundleError naming the file."""
     file = folder / MANIFEST

@@ -9,9 +9,10 @@ from typing import Any
 
 from asnn_deploy.deploy.plugins import Plugin, Plugins
 from asnn_deploy.deploy.reading import Foreign
-from asnn_deploy.errors import UnsupportedError
+from asnn_deploy.errors import InputError, UnsupportedError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.meaning import Meaning
+from asnn_deploy.util.suggest import unknown_name
 
 
 class Exporter(Plugin, ABC):
@@ -28,6 +29,13 @@ class Exporter(Plugin, ABC):
     file: str | None = None
     settings: Mapping[str, tuple[str, ...]] = {}
     carries_bits: bool = False
+
+    def check_setting(self, key: str, value: Any) -> None:
+        """Raise InputError with the nearest name unless there is such a setting, and it may have the value."""
+        if key not in self.settings:
+            raise InputError(unknown_name(f"setting of exporter {self.name!r}", key, self.settings))
+        if value not in self.settings[key]:
+            raise InputError(unknown_name("value", str(value), self.settings[key]))
 
     @abstractmethod
     def write(self, graph: DeployGraph, folder: Path, **options: Any) -> list[str]:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class Source:
     """What a SOURCE names.
 
-    kind: "run", "bundle" or "nir". data: the `--data` text it remembers. summary: what is known of its training.
+    kind: "run", "bundle", "nir", or another for a network that has no path. data: the `--data` text it remembers.
+    summary: what is known of its training.
     foreign: the file of another tool that it is, if it is one; reading: how that was read. class_names: what its
     answers mean, in their order; empty if that is not known (yet, see `called`).
     """

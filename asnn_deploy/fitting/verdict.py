@@ -25,6 +25,11 @@ class Fit:
     placement: Placement
     chips: int = 1
 
+    def __repr__(self) -> str:
+        placement = self.placement
+        verdict = "fits" if self.fits else "does not fit"
+        return f"<Fit: {placement.chip.name}, {verdict}, {placement.cores:,} cores, binding: {self.binding}>"
+
     @property
     def fits(self) -> bool:
         """Whether no limit is broken, neither of size nor of what neurons and spikes can be."""

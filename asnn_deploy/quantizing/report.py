@@ -14,16 +14,17 @@ from asnn_deploy.engine.runner import run
 from asnn_deploy.ir.fixed_point import ACCUMULATOR_BITS, STATE_BITS, largest
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Neuron
-from asnn_deploy.ir.trace import Record
+from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.quantizing.integers import quantize, weight_units, weights
 from asnn_deploy.util.arrays import Array
 
 
-def quantization_report(graph: DeployGraph, images: Array, labels: Array) -> dict[str, Any]:
+def quantization_report(graph: DeployGraph, images: Array, labels: Array | None) -> dict[str, Any]:
     """The integer version of a float graph held against it, as JSON values.
 
-    images: uint8 `[N, C, H, W]`; labels: `[N]`. For each synaptic layer its scales, saturated weights and accumulator
-    bits; for each neuron layer its membrane bits and units, and the share of spikes that differ at each step.
+    images: uint8 `[N, C, H, W]`; labels: `[N]`, if known. For each synaptic layer its scales, saturated weights and
+    accumulator bits; for each neuron layer its membrane bits and units, and the share of spikes that differ at each
+    step.
     """
     fixed = quantize(graph)
     expected, got = (run(version, images, Record(spikes=True)) for version in (graph, fixed))
@@ -48,12 +49,17 @@ def quantization_report(graph: DeployGraph, images: Array, labels: Array) -> dic
         "samples": len(images),
         "time_steps": graph.time_steps,
         "bits": graph.quantization.bits,
-        "accuracy": float(np.mean(got.predictions == labels)) if len(labels) else None,
-        "accuracy_float": float(np.mean(expected.predictions == labels)) if len(labels) else None,
+        "accuracy": _accuracy(got, labels),
+        "accuracy_float": _accuracy(expected, labels),
         "spike_disagreement": float(np.mean(shares)) if shares else None,
         "registers": {"membrane_bits": STATE_BITS, "accumulator_bits": ACCUMULATOR_BITS},
         "layers": layers,
     }
+
+
+def _accuracy(trace: Trace, labels: Array | None) -> float | None:
+    """The share that is answered right; None without labels."""
+    return None if labels is None or not len(labels) else float(np.mean(trace.predictions == labels))
 
 
 def bits_of(bounds: Bounds) -> int:

@@ -197,6 +197,13 @@ class Report(Document):
     latency: by chip, None where `no_latency` says why there is none.
     """
 
+    def __repr__(self) -> str:
+        right = "" if self.accuracy is None else f"accuracy {self.accuracy:.2%}, "
+        return (
+            f"<Report: {self.network or 'network'!r}, {self.samples:,} samples, {right}{self.totals.sops:,.0f} "
+            f"synaptic operations and {self.totals.spikes:,.0f} spikes per sample>"
+        )
+
     created_by: CreatedBy
     network: str | None
     data: str | None

@@ -61,6 +61,9 @@ class Document(BaseModel):
         populate_by_name=True,
     )
 
+    def __str__(self) -> str:
+        return repr(self)  # pydantic's lists every value
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)

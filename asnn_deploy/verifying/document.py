@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from asnn_deploy.util.document import Document, Plain, Positive, read_document
 from asnn_deploy.verifying.parity import ParityReport
 
+QUANTISED = "reference-fixed"
+"""The target that is held against the float network: what differs is what quantisation does, not a broken promise."""
+
 
 class Verification(Document):
     """Every target held against its reference.
@@ -16,6 +19,7 @@ class Verification(Document):
     order_free, not_order_free: whether all layers' sums are exact in any order, and why a layer's are not.
     snapping: what training recorded of the weights' way to their grids.
     recording: how a network of another tool compares to what that recorded; snapped: what grids changed of its spikes.
+    left_out: targets that were to run and could not, and why.
     """
 
     samples: Positive
@@ -26,6 +30,30 @@ class Verification(Document):
     snapping: dict[str, Plain] | None = None
     recording: dict[str, Plain] | None = None
     snapped: dict[str, Plain] | None = None
+    left_out: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def promising(self) -> dict[str, ParityReport]:
+        """The targets that promise equal spikes: all but the integer network's definition, which is quantised."""
+        return {name: found for name, found in self.targets.items() if name != QUANTISED}
+
+    @property
+    def holds(self) -> bool:
+        """Whether every target does what it promises, and the network what its tool recorded.
+
+        Rounding may explain what differs in a network whose weights are not on order-free grids.
+        """
+        kept = all(found.exact or found.rounded for found in self.promising.values())
+        return kept and (self.recording is None or bool(self.recording.get("exact", True)))
+
+    def __repr__(self) -> str:
+        exact = sum(found.exact for found in self.promising.values())
+        compared = sum(found.spikes_compared for found in self.promising.values())
+        differing = sum(found.spike_mismatches for found in self.promising.values())
+        return (
+            f"<Verification: {'holds' if self.holds else 'does not hold'}, {exact} of {len(self.promising)} targets "
+            f"exact, {differing:,} of {compared:,} spikes differ, {self.samples:,} samples>"
+        )
 
     @model_validator(mode="after")
     def _every_step(self) -> Verification:

@@ -73,6 +73,11 @@ class ParityReport:
     layers: list[LayerParity]
     rounding: Rounding | None = None
 
+    @property
+    def rounded(self) -> bool:
+        """Whether float32 rounding explains every spike that differs."""
+        return self.rounding is not None and not self.rounding.unexplained
+
 
 @dataclass
 class Comparison:

@@ -15,6 +15,7 @@ from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.matching.recording import Recording
 from asnn_deploy.matching.replay import Replay, explained
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.verifying.document import QUANTISED
 from asnn_deploy.verifying.heads import place
 from asnn_deploy.verifying.parity import Comparison, ParityReport, Rounding
 
@@ -41,7 +42,7 @@ def pairing(target: str, arithmetic: str, has_run: bool) -> Pairing:
     `reference` without a trained module: `nir`, since holding it against itself would prove nothing.
     Integer targets: `reference-fixed`; that one itself: `reference`, where the difference is quantisation, no promise.
     """
-    if target == "reference-fixed":
+    if target == QUANTISED:
         return Pairing(target, "reference", promised=False)
     if arithmetic == "fixed":
         return Pairing(target, "reference-fixed", promised=True, bitwise=True)

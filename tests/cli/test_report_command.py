@@ -105,7 +105,7 @@ def test_a_file_that_verify_did_not_write_is_refused(run_folder, tmp_path, capsy
     ("arguments", "message"),
     [
         (["--verify", "absent.json"], "absent.json: cannot be read"),
-        (["--sample", "2"], "--sample 2: there are 2 samples, numbered 0 to 1"),
+        (["--sample", "2"], "sample 2: there are 2 samples, numbered 0 to 1"),
         (["--sample", "-1"], "--sample"),
         (["--chip", "loihi3"], "loihi3"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asnn_deploy import sweep as sweep_package
+from asnn_deploy import sweeping as sweep_package
 from asnn_deploy.cli import run, sweep_command
 from asnn_deploy.training import train as train_module
 
@@ -217,13 +217,13 @@ def test_damaged_results(refused, nir, tmp_path):
 
 
 def test_a_network_without_an_integer_version(refused, nir, monkeypatch):
-    from asnn_deploy import quantize
+    from asnn_deploy import quantizing
     from asnn_deploy.errors import GraphError
 
     def never(graph):
         raise GraphError("layer 'x' (scale): has no integer counterpart")
 
-    monkeypatch.setattr(quantize, "quantize", never)
+    monkeypatch.setattr(quantizing, "quantize", never)
     assert "has no integer counterpart" in refused(nir, "--data", "digits", "--out", "s")
 
 

@@ -17,7 +17,7 @@ from networks.lenet import loihi_lif, small_lenet, static_lenet
 from networks.making import Maker, constant
 
 from asnn_deploy import cli
-from asnn_deploy.cli.verify_command import choose
+from asnn_deploy.api.checking import choose
 from asnn_deploy.deploy.bundle import write_bundle
 from asnn_deploy.deploy.registry import EXPORTERS
 from asnn_deploy.deploy.source import open_source
@@ -103,7 +103,7 @@ def test_a_bundle_in_lavas_own_neurons_runs_and_verifies(tmp_path, capsys):
     write_bundle(static_lenet(classes=10), "lava", bundle, "digits", {}, processes="stock")
     result = subprocess.run([sys.executable, bundle / "run.py"], capture_output=True, text=True, check=True)
     assert result.stdout.count(" of its neurons fire in a step") == 3
-    assert {"lava-stock", "lava-fixed"} <= {pair.target for pair in choose(open_source(bundle), ())}
+    assert {"lava-stock", "lava-fixed"} <= {pair.target for pair in choose(open_source(bundle))[0]}
     which = ["--target", "lava-stock", "--target", "lava-fixed"]
     assert cli.run(["verify", str(bundle), "--limit", "20", "--json", str(figures), *which]) == 0
     targets = json.loads(figures.read_text())["targets"]
@@ -117,7 +117,7 @@ def test_a_bundle_in_lavas_own_neurons_runs_and_verifies(tmp_path, capsys):
         if line.startswith("[")
     ]
     write_bundle(static_lenet(classes=10), "lava", bundle, "digits", {})
-    assert "lava-stock" not in {pair.target for pair in choose(open_source(bundle), ())}
+    assert "lava-stock" not in {pair.target for pair in choose(open_source(bundle))[0]}
 
 
 def test_without_nir_it_says_so(monkeypatch):

@@ -26,7 +26,8 @@ FLOORS = (
     {"verifying"},
     {"reporting"},
     {"sweeping"},
-    {"api", "cli"},
+    {"api"},
+    {"cli"},
 )
 """The rooms of the core, lowest first: a room imports lower floors only."""
 WITH_TORCH = ("asnn_deploy.models", "asnn_deploy.training")

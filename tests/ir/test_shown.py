@@ -60,7 +60,7 @@ def test_a_trace_is_a_line():
     [
         (lambda net, x: asnn_deploy.load(3), "source = '3' (int): expected a path"),
         (lambda net, x: asnn_deploy.load(None), "source = 'None' (NoneType): expected a path"),
-        (lambda net, x: asnn_deploy.run("run", x), "net = 'run' (str): expected a network"),
+        (lambda net, x: asnn_deploy.run(5, x), "net = '5' (int): expected a network"),
         (lambda net, x: asnn_deploy.run(net, x, target=3), "target = '3' (int): expected a target's name"),
         (lambda net, x: asnn_deploy.run(net, x, batch_size="8"), "batch_size = '8' (str): expected a whole number"),
         (lambda net, x: asnn_deploy.from_checkpoint(7, coding="time"), "path = '7' (int): expected a path"),

@@ -1,4 +1,4 @@
-"""The public functions: `load`, `from_torch`, `from_checkpoint` and `run`."""
+"""Networks in and out: `load`, `from_torch`, `from_checkpoint`, `save`."""
 
 from __future__ import annotations
 
@@ -6,25 +6,19 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from asnn_deploy.deploy.deployment import Deployment
-from asnn_deploy.deploy.reading import Reading, settled
-from asnn_deploy.deploy.registry import TARGETS
+from asnn_deploy.api.network import Network, opened, path_of
+from asnn_deploy.deploy.bundle import keep_file
+from asnn_deploy.deploy.reading import Reading
 from asnn_deploy.deploy.source import open_source
 from asnn_deploy.errors import InputError
-from asnn_deploy.input.data import as_images
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.meaning import RULES
-from asnn_deploy.ir.preprocessing import prepare
-from asnn_deploy.ir.trace import Record, Trace
-from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.suggest import unknown_name
 
 if TYPE_CHECKING:
     from torch import nn
 
-DEFAULT_BATCH = 64
+SUFFIX = ".nir"
 
 
 def load(
@@ -43,7 +37,7 @@ def load(
     zero and a dt of 1e-4.
     Raises AsnnDeployError in one line naming the file that cannot be used.
     """
-    path = _path(source, "source")
+    path = path_of(source, "source")
     unknown = next((rule for rule in rules if rule not in RULES), None)
     if unknown is not None:
         raise InputError(unknown_name("rule", unknown, RULES))
@@ -53,8 +47,8 @@ def load(
 
 
 def from_torch(module: nn.Module, example: Any, tool: str | None = None) -> DeployGraph:
-    """The network of a torch module of snnTorch, Norse, SpikingJelly or Sinabs, as it runs in evaluation mode from the
-    states that a reset leaves; for sequences of any length.
+    """Return the network of a torch module of snnTorch, Norse, SpikingJelly or Sinabs, as it runs in evaluation mode
+    from the states that a reset leaves; for sequences of any length.
 
     module: neurons of one of these tools and layers of torch, one after another, in torch.nn.Sequential or the tools'
     own containers. Its parameters and its conventions (reset, comparison, decays, time step) are read from the module
@@ -86,53 +80,18 @@ def from_checkpoint(
     """
     from asnn_deploy.training.imported import read_imported
 
-    return read_imported(_path(path, "path"), kind, coding, adaptive).graph
+    return read_imported(path_of(path, "path"), kind, coding, adaptive).graph
 
 
-def run(
-    net: DeployGraph,
-    images: Array,
-    target: str = "reference",
-    batch_size: int = DEFAULT_BATCH,
-    potentials: bool = False,
-) -> Trace:
-    """Run images `[N, H, W]` or `[N, H, W, C]`, uint8 or float 0..1, on a target; for a network that takes sequences,
-    frames `[N, T, ...]`.
+def save(net: Network, path: str | os.PathLike[str]) -> Path:
+    """Write a network to one `.nir` file, from which `load` returns it as it was: weights, tables, coding, the choices
+    of its integer version.
 
-    Returns a Trace with `logits [N, classes]` and `spikes[layer] [T, N, ...]`; with `potentials`, also the membrane
-    potentials where the target gives them. Raises AsnnDeployError.
+    Returns the file's path. Raises InputError for another ending, GraphError naming the layer that NIR cannot hold.
     """
-    _check(net, DeployGraph, "net", "a network, as asnn_deploy.load returns it")
-    _check(target, str, "target", "a target's name")
-    _check(batch_size, int, "batch_size", "a whole number")
-    if net.code.kind == "sequence":
-        net.code.check(images, net.input_shape, "frames")
-        net = settled(net, np.asarray(images))
-    samples = entering(net, images, "images" if net.code.kind == "image" else "frames")
-    chosen = TARGETS.available(target)
-    batch_size = max(1, min(batch_size, len(samples)))
-    record = Record(spikes=True, potentials=potentials)
-    with Deployment(net) as deployment, chosen.open(deployment, batch_size) as session:
-        starts = range(0, max(len(samples), 1), batch_size)
-        return Trace.concatenate([session.run(samples[i : i + batch_size], record) for i in starts])
-
-
-def _path(value: Any, name: str) -> Path:
-    _check(value, (str, os.PathLike), name, "a path")
-    return Path(value)
-
-
-def _check(value: Any, kinds: Any, name: str, expected: str) -> None:
-    """Raise InputError for an argument of another type."""
-    if not isinstance(value, kinds) or isinstance(value, bool):
-        raise InputError(f"{name} = {str(value)[:80]!r} ({type(value).__name__}): expected {expected}")
-
-
-def entering(net: DeployGraph, samples: Array, where: str) -> Array:
-    """Return what a user gives as the network takes it: images prepared, frames in their type. Raises DataError."""
-    if net.code.kind == "image":
-        samples = as_images(samples, where)
-        net.code.check(samples, net.input_shape, where)
-        return prepare(net.code.preparation, samples)
-    net.code.check(samples, net.input_shape, where)
-    return np.ascontiguousarray(samples, net.code.dtype)
+    file = path_of(path, "path")
+    if file.suffix != SUFFIX or file.is_dir():
+        raise InputError(f"{file}: a network is saved to a file that ends in {SUFFIX}; export writes other formats")
+    with opened(net) as source:
+        keep_file(source.graph, file)
+    return file

@@ -1,0 +1,36 @@
+"""`run`: a network on one target."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from asnn_deploy.api.network import DEFAULT_BATCH, Network, check_count, check_type, data_of, opened, taken
+from asnn_deploy.deploy.registry import TARGETS
+from asnn_deploy.ir.trace import Record, Trace
+from asnn_deploy.util.arrays import Array
+
+
+def run(
+    net: Network,
+    images: Array,
+    target: str = "reference",
+    batch_size: int = DEFAULT_BATCH,
+    potentials: bool = False,
+) -> Trace:
+    """Run images `[N, H, W]` or `[N, H, W, C]`, uint8 or float 0..1, on a target; for a network that takes sequences,
+    frames `[N, T, ...]`.
+
+    net: as `load` returns it, or the path of a run folder, a bundle or a .nir file.
+    Returns a Trace with `logits [N, classes]` and `spikes[layer] [T, N, ...]`; with `potentials`, also the membrane
+    potentials where the target gives them. Raises AsnnDeployError.
+    """
+    check_type(target, str, "target", "a target's name")
+    check_count(batch_size, "batch_size")
+    chosen = TARGETS.available(target)
+    record = Record(spikes=True, potentials=potentials)
+    with opened(net) as source:
+        samples = taken(source, data_of(source, np.asarray(images))).images
+        batch_size = min(batch_size, max(len(samples), 1))
+        with chosen.open(source.deployment, batch_size) as session:
+            starts = range(0, max(len(samples), 1), batch_size)
+            return Trace.concatenate([session.run(samples[i : i + batch_size], record) for i in starts])
