@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from asnn_deploy.ir.graph import DeployGraph
     from asnn_deploy.ir.step_table import StepTable
     from asnn_deploy.ir.trace import Trace
+    from asnn_deploy.util.progress_lines import show_progress
 
 _HOMES = {
     "export": "api.exporting",
@@ -49,6 +50,7 @@ _HOMES = {
     "DeployGraph": "ir.graph",
     "StepTable": "ir.step_table",
     "Trace": "ir.trace",
+    "show_progress": "util.progress_lines",
 }
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "report",
     "run",
     "save",
+    "show_progress",
     "train",
     "verify",
 ]

@@ -131,7 +131,7 @@ def digits(name: str, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         start = time.perf_counter()
-        summary = train(config, data, run, progress=False)
+        summary = train(config, data, run)
         trained = time.perf_counter() - start
         with open_source(run).deployment as deployment:
             return {

@@ -93,7 +93,7 @@ def one_run(options: argparse.Namespace, variant: Variant, seed: int) -> dict[st
     config = make_config(merge(preset(options.preset), changes), options.preset)
     data = shortened(load_data(config.data), options.test_limit)
     start = time.perf_counter()
-    summary = train(config, data, folder, progress=False)
+    summary = train(config, data, folder)
     counts = measure(lower(load_run(folder).network), *data.part("test", options.limit), []).counts
     found = {
         "neuron": variant.neuron,

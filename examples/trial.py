@@ -49,7 +49,7 @@ def trial(point: Mapping[str, Any], name: str, data: str | None, epochs: int, li
         changes["data"] = data
     config = make_config(merge(values, changes), "trial")
     with tempfile.TemporaryDirectory() as folder:
-        summary = train(config, load_data(config.data), Path(folder) / "run", progress=False)
+        summary = train(config, load_data(config.data), Path(folder) / "run")
         with open(Path(folder) / "run" / "metrics.csv", newline="") as file:
             last = list(csv.DictReader(file))[-1]
     return {

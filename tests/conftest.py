@@ -34,7 +34,7 @@ def run_folder(tmp_path_factory, digits):
     from asnn_deploy.training.train import train
 
     folder = tmp_path_factory.mktemp("runs") / "run"
-    train(tiny_config(), digits, folder, progress=False)
+    train(tiny_config(), digits, folder)
     return folder
 
 

@@ -20,6 +20,7 @@ from asnn_deploy.ir.trace import Record
 from asnn_deploy.matching.recording import Recording, read_recording
 from asnn_deploy.matching.search import Search
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import batches
 from asnn_deploy.verifying.document import Verification
 from asnn_deploy.verifying.targets import DEFAULT_TARGETS, Pairing, pairing
 from asnn_deploy.verifying.targets import verify as compared
@@ -92,7 +93,7 @@ def choose(source: Source, targets: Sequence[str] = ()) -> tuple[list[Pairing], 
 def _verification(source: Source, pairs: list[Pairing], samples: Taken, batch_size: int) -> Verification:
     count = len(samples.images)
     size = min(batch_size, count)
-    cuts = [slice(i, min(i + size, count)) for i in range(0, count, max(size, 1))]
+    cuts = batches(count, size, "verify")
     reports = compared(source.deployment, pairs, samples.images, samples.labels, cuts, size)
     inexact = {
         name: next(e.reason for e in entries if not e.exact)

@@ -49,7 +49,7 @@ def simulate(
     found = []
     for simulator in simulators:
         placement = place(source.graph, load_chip(simulator.chip))
-        simulation = simulator.simulate(source.graph, images, trace, placement, lambda items: items)
+        simulation = simulator.simulate(source.graph, images, trace, placement)
         profile = load_profile(simulator.constant_based)
         found.append((simulation, profile.name, energy(profile, counts)))
     return found

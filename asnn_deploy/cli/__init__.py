@@ -6,12 +6,15 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from types import FrameType
 
 import click
 
 from asnn_deploy.cli.common import noting, say_notes
+from asnn_deploy.cli.progress import shown_progress
 from asnn_deploy.errors import AsnnDeployError
 from asnn_deploy.util.suggest import unknown_name
 from asnn_deploy.util.text import printable
@@ -83,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP on purpose
             signal.signal(number, interrupt)
-    sys.exit(run(arguments))
+    sys.exit(run(arguments, shown_progress))
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -91,10 +94,11 @@ def interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code. Errors are one line on stderr, beginning "error: "."""
+def run(arguments: list[str] | None = None, showing: Callable[[], AbstractContextManager[None]] = nullcontext) -> int:
+    """Run the command line, in silence or showing progress; returns the exit code. Errors are one line on stderr,
+    beginning "error: "."""
     try:
-        with noting():
+        with noting(), showing():  # it has ended when an error is told
             result = cli.main(arguments, prog_name="asnn-deploy", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:

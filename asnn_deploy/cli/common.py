@@ -1,4 +1,4 @@
-"""What several commands share: options, data, batches with a progress bar, JSON files."""
+"""What several commands share: options, data, what is printed, JSON files."""
 
 from __future__ import annotations
 
@@ -164,24 +164,14 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return changes
 
 
-def batches(count: int, size: int, what: str) -> Iterator[slice]:
-    """Slices of `size` over `count` samples, with a progress bar on a terminal."""
-    yield from track([slice(i, min(i + size, count)) for i in range(0, count, size)], what)
-
-
-def track(items: list[Any], what: str) -> Iterator[Any]:
-    """A progress bar over items, on a terminal only."""
-    with bar() as progress:
-        yield from progress.track(items, description=what)
-
-
-def bar() -> Progress:
-    """A progress bar on stderr, on a terminal only; descriptions are shown as they are."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+def bars() -> Progress:
+    """Bars on stderr, drawn when asked to; descriptions are shown as they are, and stdout is left alone."""
+    from rich.progress import BarColumn, Progress, TextColumn
 
     description = TextColumn("{task.description}", style="progress.description", markup=False)
-    columns = (description, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console(stderr=True), transient=True, disable=not on_terminal())
+    columns = (description, BarColumn(), TextColumn("{task.fields[left]}", markup=False))
+    on_stderr = console(stderr=True)
+    return Progress(*columns, console=on_stderr, transient=True, auto_refresh=False, redirect_stdout=False)
 
 
 def console(**options: Any) -> Console:
@@ -190,11 +180,6 @@ def console(**options: Any) -> Console:
     from rich.console import Console
 
     return Console(markup=False, emoji=False, highlight=False, **options)
-
-
-def on_terminal() -> bool:
-    """Whether somebody watches stderr; it may be closed."""
-    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def write_json(path: Path | None, value: Any) -> None:

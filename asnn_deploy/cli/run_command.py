@@ -168,13 +168,14 @@ def run_all(
     """
     import numpy as np
 
-    from asnn_deploy.cli.common import batches
     from asnn_deploy.deploy.protocols import Session
     from asnn_deploy.ir.trace import Record, Trace
     from asnn_deploy.util.discover import adopted
+    from asnn_deploy.util.progress import batches, phase
 
     traces, steps = [], []
-    opened = target.open(deployment, min(batch_size, len(images)))
+    with phase(f"load {target.name}"):
+        opened = target.open(deployment, min(batch_size, len(images)))
     with adopted(opened, Session) as session:  # type: ignore[type-abstract]
         start = time.perf_counter()
         for cut in batches(len(images), batch_size, target.name):

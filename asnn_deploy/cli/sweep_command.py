@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
 DEFAULT_EPOCHS = 5
 LEARNING_RATE_SHARE = 0.1
 """Training on starts with this share of the run's own learning rate: the weights are good already."""
+TRAINING = 3
+"""An epoch of training takes about as long as calibrating and measuring so many points."""
 PLAN = "plan.json"
 """In a run folder of `--qat`: what it is trained for. One of another plan is trained anew."""
 
@@ -117,28 +117,30 @@ def sweep(
 ) -> list[Point]:
     """Measure what is not among the points found, and write the folder after each; returns all points."""
     from asnn_deploy.sweeping import FILE, measure, publish
+    from asnn_deploy.util.progress import batches, phase, plan
 
     points = [point for point in found if point.inputs == samples.inputs]
     if len(points) < len(found):
         click.echo(f"note: {out / FILE} was made from another source, data or --limit; starting again", err=True)
     missing = [plan for plan in plans if not any(point.is_of(plan) for point in points)]
     title = f"{source.path.resolve().name} on {samples.data}"
-    count = len(samples.images)
-    size = min(batch_size, count)
-    cuts = [slice(i, min(i + size, count)) for i in range(0, count, size)]
-    with progress(len(missing) * len(cuts)) as say:
-        for plan in missing:
-            name = f"{plan.method}, {plan.bits} bits"
-            say(f"{name}: {'calibrate' if plan.method == 'ptq' else 'train'}", 0)
-            chosen = candidate(source, samples, plan, out)
-            say(f"{name}: measure", 0)
-            steps = counted(cuts, say)
-            point = measure(plan, source.graph, chosen, samples.images, samples.labels, steps, size)
-            points = [p for p in points if (p.method, p.bits) != (plan.method, plan.bits)] + [point]
+    size = min(batch_size, len(samples.images))
+    with plan({in_words(one): 1 + TRAINING * (one.epochs or 0) for one in missing}):
+        for one in missing:
+            with phase(in_words(one)):
+                chosen = candidate(source, samples, one, out)
+                cuts = batches(len(samples.images), size, "measure")
+                point = measure(one, source.graph, chosen, samples.images, samples.labels, cuts, size)
+            points = [p for p in points if (p.method, p.bits) != (one.method, one.bits)] + [point]
             publish(out, points, title)
     if not missing:
         publish(out, points, title)
     return points
+
+
+def in_words(plan: Plan) -> str:
+    """The name of the phase in which a point is made."""
+    return f"{plan.method}, {plan.bits} bits"
 
 
 def candidate(source: Source, samples: Samples, plan: Plan, out: Path) -> DeployGraph:
@@ -178,24 +180,7 @@ def train_on(source: Source, plan: Plan, data: str, folder: Path) -> DeployGraph
         write_text(folder / PLAN, wanted)
     if not (folder / SUMMARY).is_file():  # the last file of a training
         config = make_config(merge(values, changes), str(file))
-        train(config, load_data(data), folder, (folder / CONFIG).is_file(), progress=False, start=source.path)
+        train(config, load_data(data), folder, (folder / CONFIG).is_file(), start=source.path)
     trained = open_source(folder)
     trained.deployment.close()
     return trained.graph
-
-
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[str | None, int], None]]:
-    """One bar for the whole sweep, on a terminal only; what it yields sets the text and goes on by so many batches."""
-    from asnn_deploy.cli.common import bar
-
-    with bar() as shown:
-        task = shown.add_task("sweep", total=total)
-        yield lambda text, batches: shown.update(task, description=text, advance=batches)
-
-
-def counted(cuts: Iterable[slice], say: Callable[[str | None, int], None]) -> Iterator[slice]:
-    """The batches, each reported when it is done."""
-    for cut in cuts:
-        yield cut
-        say(None, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -87,9 +86,8 @@ class Simulator(Plugin, ABC):
         images: Array,
         trace: Trace,
         placement: Any,
-        progress: Callable[[list[int]], Iterable[int]] = iter,
     ) -> Simulation:
         """Replay the trace of uint8 images `[N, C, H, W]`; placement: `core_of` by layer, and `cores`.
 
-        progress: passed the samples' indices, gives them back one by one.
+        What takes long says how far it is by `asnn_deploy.util.progress`.
         """

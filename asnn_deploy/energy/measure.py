@@ -6,7 +6,7 @@ It gives what a report says (`Measured`), and for each single sample what a comp
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +22,9 @@ from asnn_deploy.errors import InputError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import batches
 
 BATCH = 256
-Progress = Callable[[list[slice], str], Iterable[slice]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ def measure(
     labels: Array,
     profiles: Sequence[Profile],
     calibration: tuple[Array, Array] | None = None,
-    progress: Progress = lambda cuts, _: cuts,
 ) -> Measured:
     """Run and count uint8 images `[N, C, H, W]` with labels `[N]`.
 
@@ -60,10 +59,10 @@ def measure(
         raise InputError("0 samples: a report needs at least 1")
     counter = Counter(graph)
     with Runner(graph) as runner:
-        chosen = _calibrate(runner, *calibration, progress) if calibration is not None else None
+        chosen = _calibrate(runner, *calibration) if calibration is not None else None
         test = Outcomes(chosen.margins if chosen else (), graph.time_steps, graph.readout.rule)
         rows = []
-        for cut in progress(_cuts(len(images)), "report"):
+        for cut in batches(len(images), BATCH, "count"):
             answered = labels[cut]
             trace, table = counter.observe(
                 runner,
@@ -90,14 +89,10 @@ def fingerprint(images: Array, labels: Array) -> str:
     return digest.hexdigest()
 
 
-def _cuts(count: int) -> list[slice]:
-    return [slice(i, min(i + BATCH, count)) for i in range(0, count, BATCH)]
-
-
-def _calibrate(runner: Runner, images: Array, labels: Array, progress: Progress) -> Outcomes:
+def _calibrate(runner: Runner, images: Array, labels: Array) -> Outcomes:
     """Exit margins worth trying, and what each does to the calibration samples."""
     record = Record(step_logits=True)
-    traces = [runner.run(images[cut], record) for cut in progress(_cuts(len(images)), "calibration")]
+    traces = [runner.run(images[cut], record) for cut in batches(len(images), BATCH, "choose exit margins")]
     logits = Trace.concatenate(traces).step_logits
     assert logits is not None
     rule = runner.graph.readout.rule

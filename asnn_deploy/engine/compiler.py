@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import cache
@@ -22,10 +23,33 @@ os.environ.setdefault("NUMBA_CACHE_DIR", "")
 
 import numba
 from numba import types
+from numba.core import event
 from numba.core.caching import FunctionCache
 from numba.extending import intrinsic, overload
 
+from asnn_deploy.util.progress import phase
+
 __all__ = ["compiled", "intrinsic", "overload", "types"]
+
+
+class Announced(event.Listener):  # type: ignore[misc]
+    """Says as a phase that Numba compiles; what is on disk already is only loaded, and says nothing."""
+
+    def __init__(self) -> None:
+        self.mine = threading.local()
+
+    def on_start(self, event: event.Event) -> None:
+        """A kernel, perhaps on behalf of one that calls it, begins to be compiled in this thread."""
+        under_way = phase("compiling kernels, once")
+        under_way.__enter__()
+        self.mine.__dict__.setdefault("under_way", []).append(under_way)
+
+    def on_end(self, event: event.Event) -> None:
+        """It is done, or has failed."""
+        self.mine.under_way.pop().__exit__(None, None, None)
+
+
+event.register("numba:compile", Announced())  # type: ignore[no-untyped-call]
 
 
 def compiled(function: Callable[..., Any], fastmath: Collection[str] = ()) -> Any:

@@ -14,6 +14,7 @@ from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.machine import cores
+from asnn_deploy.util.progress import batches
 
 R = TypeVar("R")
 
@@ -73,8 +74,14 @@ class Runner:
         self.close()
 
 
-def run(graph: DeployGraph, images: Array, record: Record = LOGITS_ONLY, batch_size: int = 64) -> Trace:
-    """Run uint8 images `[N, C, H, W]` in batches and join their traces."""
-    starts = range(0, max(len(images), 1), batch_size)
+def run(
+    graph: DeployGraph,
+    images: Array,
+    record: Record = LOGITS_ONLY,
+    batch_size: int = 64,
+    what: str = "run the reference",
+) -> Trace:
+    """Run uint8 images `[N, C, H, W]` in batches and join their traces; what: the phase that this is."""
     with Runner(graph) as runner:
-        return Trace.concatenate([runner.run(images[i : i + batch_size], record) for i in starts])
+        cuts = batches(max(len(images), 1), batch_size, what)
+        return Trace.concatenate([runner.run(images[cut], record) for cut in cuts])

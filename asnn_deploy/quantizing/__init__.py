@@ -8,8 +8,16 @@ report.py       what a quantisation did, layer by layer
 from __future__ import annotations
 
 from asnn_deploy.ir.quantization import DEFAULT_BITS, Quantization, check_bits
-from asnn_deploy.quantizing.calibrate import calibrate
+from asnn_deploy.quantizing.calibrate import CALIBRATION, calibrate
 from asnn_deploy.quantizing.integers import quantize
 from asnn_deploy.quantizing.report import quantization_report
 
-__all__ = ["DEFAULT_BITS", "Quantization", "calibrate", "check_bits", "quantization_report", "quantize"]
+__all__ = [
+    "CALIBRATION",
+    "DEFAULT_BITS",
+    "Quantization",
+    "calibrate",
+    "check_bits",
+    "quantization_report",
+    "quantize",
+]

@@ -23,10 +23,13 @@ from asnn_deploy.quantizing.integers import quantize
 from asnn_deploy.quantizing.least_error import least_error_clips, second_moments
 from asnn_deploy.quantizing.scales import has_channel_scales
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import Phase, phase
 
 RIDGES = (0.001, 0.03, 1.0)
 """Candidates: from the least error of the currents on these images towards the least error of the weights."""
 BATCH = 64
+CALIBRATION = "choose weight clips"
+"""The phase that `calibrate` is."""
 
 
 def calibrate(graph: DeployGraph, images: Array, bits: int = DEFAULT_BITS, scales: str = "channel") -> DeployGraph:
@@ -42,6 +45,11 @@ def calibrate(graph: DeployGraph, images: Array, bits: int = DEFAULT_BITS, scale
         )
     graph.code.check(images, graph.input_shape, "calibration samples")
     graph = replace(graph, quantization=Quantization(bits, scales))
+    with phase(CALIBRATION, len(graph.synapses)) as under_way:
+        return _calibrated(graph, images, under_way)
+
+
+def _calibrated(graph: DeployGraph, images: Array, under_way: Phase) -> DeployGraph:
     expected = run(graph, images, Record(spikes=True), BATCH)
     reached: dict[str, Array] = {INPUT: graph.code.frames(images).astype(np.uint8)}
     position = graph.position
@@ -58,6 +66,7 @@ def calibrate(graph: DeployGraph, images: Array, bits: int = DEFAULT_BITS, scale
             fixed = quantize(trial)
             scores.append(_disagreement(fixed, run_part(fixed, names, reached, judges), expected))
         graph = trials[scores.index(min(scores))]
+        under_way.advance()
     return graph
 
 

@@ -27,6 +27,7 @@ from asnn_deploy.training.processes import shard
 from asnn_deploy.training.sop_penalty import sop_penalty
 from asnn_deploy.training.tally import Tally, added_over_all
 from asnn_deploy.training.teacher import Teacher
+from asnn_deploy.util.progress import phase
 
 
 class TrainingModule(lightning.LightningModule):
@@ -88,8 +89,6 @@ class TrainingModule(lightning.LightningModule):
         logits = added_up(summands.detach())
         self.images_seen += len(images)
         self.batches_done = index + 1
-        if self._trainer is not None and self.trainer.progress_bar_callback is not None:
-            self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=False, batch_size=len(images))
         self.trained.add("loss", loss, len(images))
         self.trained.add("accuracy", (logits.argmax(1) == labels).double().mean(), len(images))
         return loss * share
@@ -154,7 +153,8 @@ class TrainingModule(lightning.LightningModule):
         """
         self.tested, self.validated = Tally(), Tally()
         if self.settling is not None:
-            settle_statistics(self.network, self.settling)
+            with phase("measure statistics"):
+                settle_statistics(self.network, self.settling)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, 0)

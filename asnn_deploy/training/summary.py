@@ -18,25 +18,36 @@ from asnn_deploy.input.data import Data
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.models.lowering import lower
 from asnn_deploy.models.network import SpikingNetwork, exact_sums
-from asnn_deploy.quantizing import DEFAULT_BITS, Quantization, calibrate, quantize
+from asnn_deploy.quantizing import CALIBRATION, DEFAULT_BITS, Quantization, calibrate, quantize
 from asnn_deploy.training.config import RunConfig, TrainingConfig
 from asnn_deploy.training.loading import balanced
 from asnn_deploy.training.validation import SPLIT
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import batches, track
 from asnn_deploy.util.version import __version__
 
 APART = 0.02
 """Share of the training images by which accuracy may differ between training mode and deployment without a warning."""
+BATCH = 256
+MOST_MEASURED, SNAP_SAMPLES = 10_000, 1000
+"""Training images that are answered once more, and test images on which snapping is measured, at most."""
+IN_TRAINING, AS_TRAINED, SNAPPED = "answer in training mode", "answer as trained", "answer snapped"
+IN_INTEGERS = "answer in integers"
+CALIBRATING = 6
+"""Choosing clips on an image takes about as long as answering it so many times."""
 PACKAGES = ("torch", "norse", "lightning", "numpy")
 
 
-def evaluate(network: SpikingNetwork, images: Array, batch: int = 256) -> tuple[Array, int, dict[str, Array]]:
-    """Predictions `[N]`, the number of spikes, and per layer the spikes packed to bits, of a network in evaluation."""
+def evaluate(network: SpikingNetwork, images: Array, what: str) -> tuple[Array, int, dict[str, Array]]:
+    """Return predictions `[N]`, the number of spikes, and per layer the spikes packed to bits, in evaluation.
+
+    what: the phase that this is (see `measuring`).
+    """
     predictions, packed = [], []
     network.eval()
     with exact_sums():
-        for i in range(0, len(images), batch):
-            logits, spikes = network.trace(torch.from_numpy(images[i : i + batch]))
+        for cut in batches(len(images), BATCH, what):
+            logits, spikes = network.trace(torch.from_numpy(images[cut]))
             predictions.append(logits.argmax(1).numpy())
             packed.append({name: np.packbits(s.numpy().astype(bool)) for name, s in spikes.items()})
     joined = {name: np.concatenate([part[name] for part in packed]) for name in packed[0]}
@@ -51,7 +62,7 @@ def in_training_mode(network: SpikingNetwork, images: Array, training: TrainingC
     predictions = np.empty(len(images), np.int64)
     network.train()
     with exact_sums(), network.statistics_kept():
-        for batch in np.array_split(order, max(1, len(order) // training.batch_size)):
+        for batch in track(np.array_split(order, max(1, len(order) // training.batch_size)), IN_TRAINING):
             predictions[batch] = network(torch.from_numpy(images[batch])).argmax(1).numpy()
     return predictions
 
@@ -75,6 +86,22 @@ def warn_if_apart(summary: Mapping[str, Any], training: TrainingConfig) -> None:
     )
 
 
+def measuring(config: RunConfig, data: Data) -> dict[str, float]:
+    """Return the phases of `summarise` in their order, and how many images each answers."""
+    counts: dict[str, float] = {split: len(labels) for split, labels in data.labels.items()}
+    training = min(counts["train"], config.training.limit or counts["train"], MOST_MEASURED)
+    snapped = min(counts["test"], SNAP_SAMPLES)
+    phases: dict[str, float] = {IN_TRAINING: training, AS_TRAINED: snapped, SNAPPED: snapped}
+    phases |= {answering("test"): counts["test"], answering("train"): training}
+    phases |= {answering(SPLIT): counts[SPLIT]} if SPLIT in counts else {}
+    return phases | {CALIBRATION: CALIBRATING * config.quantization.samples, IN_INTEGERS: counts["test"]}
+
+
+def answering(split: str) -> str:
+    """Return the name of the phase in which a split's images are answered."""
+    return f"answer {split} images"
+
+
 def summarise(config: RunConfig, data: Data, network: SpikingNetwork, epoch: int, speed: float) -> dict[str, Any]:
     """Return accuracies of the network as deployed (folded and snapped), and what snapping changed.
 
@@ -82,7 +109,7 @@ def summarise(config: RunConfig, data: Data, network: SpikingNetwork, epoch: int
     """
     network.cpu()
     x_train, y_train = (part[balanced(data.labels["train"], config.training.limit)] for part in data.part("train"))
-    x_train, y_train = x_train[:10_000], y_train[:10_000]
+    x_train, y_train = x_train[:MOST_MEASURED], y_train[:MOST_MEASURED]
     validation = len(data.labels.get(SPLIT, ()))
     others = {"train": (x_train, y_train)} | ({"validation": data.part(SPLIT)} if validation else {})
     in_training = accuracy(in_training_mode(network, x_train, config.training), y_train)
@@ -114,14 +141,15 @@ def as_deployed(
     """
     x_test, y_test = data.part("test")
     graph = lower(network.eval(), config.dt)
-    snapping = _snap(network, graph, x_test[:1000], y_test[:1000])
+    snapping = _snap(network, graph, x_test[:SNAP_SAMPLES], y_test[:SNAP_SAMPLES])
     measured = {"test": (x_test, y_test), **others}
-    accuracies = {f"{name}_accuracy": accuracy(evaluate(network, x)[0], y) for name, (x, y) in measured.items()}
+    answers = {name: evaluate(network, images, answering(name))[0] for name, (images, _) in measured.items()}
+    accuracies = {f"{name}_accuracy": accuracy(answers[name], labels) for name, (_, labels) in measured.items()}
     chosen, refusal = _integer_choices(graph, data.part("train", config.quantization.samples)[0], config)
     accuracy_fixed = None
     if refusal is None:
         network.fold(quantize(replace(graph, quantization=Quantization.from_json(chosen))))
-        accuracy_fixed = accuracy(evaluate(network, x_test)[0], y_test)
+        accuracy_fixed = accuracy(evaluate(network, x_test, IN_INTEGERS)[0], y_test)
     return {
         **accuracies,
         "snapping": snapping,
@@ -149,9 +177,9 @@ def accuracy(predictions: Array, labels: Array) -> float:
 
 def _snap(network: SpikingNetwork, graph: DeployGraph, images: Array, labels: Array) -> dict[str, Any]:
     """Fold the network, and return what its snapped weights change."""
-    trained, spikes, before = evaluate(network, images)
+    trained, spikes, before = evaluate(network, images, AS_TRAINED)
     network.fold(graph)
-    snapped, _, after = evaluate(network, images)
+    snapped, _, after = evaluate(network, images, SNAPPED)
     return {
         "samples": len(images),
         "spikes": spikes,

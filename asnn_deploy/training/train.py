@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,16 +28,17 @@ from asnn_deploy.training.module import TrainingModule
 from asnn_deploy.training.monitor import Monitor
 from asnn_deploy.training.network import use_kernel
 from asnn_deploy.training.processes import check_devices, check_sharded, end_others, trainer_options, weights
-from asnn_deploy.training.progress import Progress
+from asnn_deploy.training.progress import Epochs, expected
 from asnn_deploy.training.quiet import quiet_lightning
 from asnn_deploy.training.ranks import rank
 from asnn_deploy.training.run_folder import CONFIG, finish_run, writing_run
 from asnn_deploy.training.start import check_integer_training, start_from
-from asnn_deploy.training.summary import summarise, warn_if_apart
+from asnn_deploy.training.summary import measuring, summarise, warn_if_apart
 from asnn_deploy.training.teacher import load_teacher
 from asnn_deploy.training.trained import new_network, save_weights
 from asnn_deploy.training.validation import Best, with_validation
 from asnn_deploy.util.files import write_text
+from asnn_deploy.util.progress import phase, plan
 
 
 def train(
@@ -46,7 +46,6 @@ def train(
     data: Data,
     folder: Path,
     resume: bool = False,
-    progress: bool = True,
     start: Path | None = None,
 ) -> dict[str, Any]:
     """Train as configured and write the run folder; returns what summary.json holds, nothing in other processes.
@@ -66,16 +65,18 @@ def train(
     if rank():
         started = _start(config, data, folder, resume, start)
         try:
-            _fit(*started, False)
+            _fit(*started)
         except AsnnDeployError as error:  # the first process says what it was
             raise SystemExit(error.exit_code) from None
         return {}
-    with writing_run(folder, resume):
+    phases = {**expected(config, data), **measuring(config, data)}
+    with writing_run(folder, resume), plan(phases):
         started = _start(config, data, folder, resume, start)
         write_text(folder / CONFIG, write_config(config))
-        network, epoch, seconds = _fit(*started, progress)
+        network, epoch, seconds = _fit(*started)
         save_weights(network, folder)
-        graph = lower(network.eval(), config.dt)  # before it is measured, and folded
+        with phase("lower"):
+            graph = lower(network.eval(), config.dt)  # before it is measured, and folded
         images = started[0].images_seen * config.training.devices * config.training.nodes
         summary = summarise(config, data, network, epoch, images / seconds)
         warn_if_apart(summary, config.training)
@@ -111,7 +112,6 @@ def _fit(
     drawn: tuple[DataLoader[Any], list[DataLoader[Any]]],
     monitor: Monitor,
     checkpoint: Path | None,
-    progress: bool,
 ) -> tuple[SpikingNetwork, int, float]:
     """Train, and return the network to deploy, its epoch, and the seconds that training took.
 
@@ -120,8 +120,7 @@ def _fit(
     training = module.config.training
     best = Best(monitor) if training.deploy == "best" else None
     device = choose_device(training.device)
-    progress = progress and sys.stderr is not None and sys.stderr.isatty()
-    with quiet_lightning():
+    with quiet_lightning(), phase("train") as under_way:
         trainer = lightning.Trainer(
             **trainer_options(training, device),
             max_epochs=training.epochs,
@@ -131,10 +130,10 @@ def _fit(
                 monitor,
                 *([best] if best else []),
                 Checkpoints(monitor.folder, training.checkpoint_minutes, training.seed),
-                *([Progress(monitor)] if progress else []),
+                Epochs(monitor, under_way, 0 if module.settling is None else len(module.settling)),
             ],
             enable_checkpointing=False,
-            enable_progress_bar=progress,
+            enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )

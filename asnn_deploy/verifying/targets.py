@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from asnn_deploy.deploy.deployment import Deployment
+from asnn_deploy.deploy.protocols import Session
 from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.matching.recording import Recording
 from asnn_deploy.matching.replay import Replay, explained
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import phase
 from asnn_deploy.verifying.document import QUANTISED
 from asnn_deploy.verifying.heads import place
 from asnn_deploy.verifying.parity import Comparison, ParityReport, Rounding
@@ -63,14 +65,13 @@ def verify(
 
     images: uint8 `[N, C, H, W]`; labels: `[N]`, if known; cuts: the batches as slices of at most `batch_size`.
     """
-    record = Record(spikes=True)
     needed = list(dict.fromkeys(name for pair in pairings for name in (pair.against, pair.target)))
     comparisons = {pair.target: Comparison(pair.against, pair.bitwise) for pair in pairings}
     departures: dict[str, list[tuple[int, int]]] = {}
     with ExitStack() as stack:
-        sessions = {name: stack.enter_context(TARGETS.available(name).open(deployment, batch_size)) for name in needed}
+        sessions = {name: stack.enter_context(opened(name, deployment, batch_size)) for name in needed}
         for cut in cuts:
-            traces = {name: session.run(images[cut], record) for name, session in sessions.items()}
+            traces = {name: answered(name, session, images[cut]) for name, session in sessions.items()}
             known = None if labels is None else labels[cut]
             for pair in pairings:
                 comparison, got = comparisons[pair.target], traces[pair.target]
@@ -82,6 +83,18 @@ def verify(
         within, unexplained = (sum(counts) for counts in zip(*found))
         reports[target] = replace(reports[target], rounding=Rounding(within, unexplained))
     return reports
+
+
+def opened(name: str, deployment: Deployment, batch_size: int) -> Session:
+    """Return a target that has loaded the network."""
+    with phase(f"load {name}"):
+        return TARGETS.available(name).open(deployment, batch_size)
+
+
+def answered(name: str, session: Session, images: Array) -> Trace:
+    """Return what a target does with a batch."""
+    with phase(name):
+        return session.run(images, Record(spikes=True))
 
 
 def departing(graph: DeployGraph, frames: Array, trace: Trace) -> tuple[int, int]:

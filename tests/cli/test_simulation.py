@@ -9,6 +9,7 @@ from asnn_deploy.cli import run
 from asnn_deploy.deploy.registry import SIMULATORS
 from asnn_deploy.energy import PARTS
 from asnn_deploy.energy.simulation import Simulation
+from asnn_deploy.util.progress import track
 
 
 class Stand:
@@ -19,10 +20,10 @@ class Stand:
     def unavailable(self):
         return None
 
-    def simulate(self, graph, images, trace, placement, progress=iter):
+    def simulate(self, graph, images, trace, placement):
         assert set(placement.core_of) >= {neuron.name for neuron in graph.neurons}
         assert [len(spikes[0]) for spikes in trace.spikes.values()] == [len(images)] * len(graph.neurons)
-        count = len(list(progress(list(range(len(images))))))
+        count = len(list(track(images, self.name)))
         parts = {part: np.zeros(count) for part in PARTS} | {"synapses": np.ones(count)}
         one = np.ones(count)
         return Simulation(self.name, "Stand-in", "0 nm", "made up", ("All",), (), parts, one, one, one, 1, 1, 1)

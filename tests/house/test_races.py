@@ -112,7 +112,7 @@ def test_a_training_that_fails_removes_its_own_files_only(monkeypatch, tmp_path,
 
     monkeypatch.setattr(module, "_fit", fails)
     with pytest.raises(InputError, match="no"):
-        module.train(tiny_config(), digits, tmp_path / "deep" / "run", progress=False)
+        module.train(tiny_config(), digits, tmp_path / "deep" / "run")
     assert list(contents(tmp_path)) == [tmp_path / "deep" / "run" / "notes.txt"]
 
 

@@ -35,7 +35,7 @@ def metrics(folder):
 @pytest.fixture(scope="module")
 def whole(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
-    train(tiny_config(**AGAIN, augmentation__mixup=1.0, augmentation__rotation=10), digits, folder, progress=False)
+    train(tiny_config(**AGAIN, augmentation__mixup=1.0, augmentation__rotation=10), digits, folder)
     return folder
 
 
@@ -52,7 +52,7 @@ def test_the_middle_of_an_epoch_is_resumed_bit_for_bit(place, whole, digits, tmp
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(Checkpoints, "on_train_batch_end", killed)
-        train(config, digits, tmp_path / "cut", progress=False)
+        train(config, digits, tmp_path / "cut")
     begun = []
     step = TrainingModule.training_step
     with monkeypatch.context() as patched:
@@ -61,7 +61,7 @@ def test_the_middle_of_an_epoch_is_resumed_bit_for_bit(place, whole, digits, tmp
             "training_step",
             lambda self, batch, index: (begun.append((self.current_epoch, index)), step(self, batch, index))[1],
         )
-        train(config, digits, tmp_path / "cut", resume=True, progress=False)
+        train(config, digits, tmp_path / "cut", resume=True)
     assert begun[0] == (place[0], place[1] + 1), "nothing is trained twice"
     ours, theirs = (load_file(folder / "model.safetensors") for folder in (tmp_path / "cut", whole))
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
@@ -81,7 +81,6 @@ def resumed(folder, digits, **changes):
         digits,
         folder,
         resume=True,
-        progress=False,
     )
 
 
@@ -192,7 +191,7 @@ def test_a_batch_size_may_change_between_epochs_and_not_within_one(copied, digit
 
 def test_a_folder_that_cannot_be_made_is_one_line(digits):
     with pytest.raises(InputError, match="/proc/run: cannot be written"):
-        train(tiny_config(), digits, Path("/proc/run"), progress=False)
+        train(tiny_config(), digits, Path("/proc/run"))
 
 
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(whole, tmp_path):

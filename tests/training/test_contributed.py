@@ -103,7 +103,7 @@ def test_a_network_and_a_coding_are_one_file(installed, tmp_path, digits):
     weights = sum(p.numel() for name, p in network.named_parameters() if name.endswith("weight") and p.dim() == 4)
     assert weights == 4 * 4 * (6 + 6 * 8)
     small = make_config(merge(config.model_dump(mode="json"), {"training.epochs": 3, "time_steps": 4}), "x")
-    summary = train(small, digits, tmp_path / "run", progress=False)
+    summary = train(small, digits, tmp_path / "run")
     assert summary["test_accuracy"] > 0.3
     settled = small.model.model_copy(update={"input_shape": (1, 8, 8), "classes": 10})
     assert load_run(tmp_path / "run").config.model == settled
@@ -120,5 +120,5 @@ def test_a_loss_is_one_file(installed, tmp_path, digits):
     expected = (1.0**2 + (-1.0 - 2.0) ** 2) / 2
     assert LOSSES.find("squared")(summands, labels, config.loss).item() == expected
     assert LOSSES.find("squared")(summands, torch.tensor([[0.0, 1.0]]), config.loss).item() == expected
-    assert train(config, digits, tmp_path / "run", progress=False)["test_accuracy"] > 0.3
+    assert train(config, digits, tmp_path / "run")["test_accuracy"] > 0.3
     assert load_run(tmp_path / "run").config.loss.height == 2.0

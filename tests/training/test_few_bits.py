@@ -103,7 +103,7 @@ def test_straight_through():
 def test_a_run_with_few_bits(tmp_path, digits, run_folder):
     """Started from a trained run; folder, summary, float and integer forms agree with each other."""
     config = tiny_config(quantization__bits=3, training__epochs=1, training__learning_rate=1e-3)
-    summary = train(config, digits, tmp_path / "run", progress=False, start=run_folder)
+    summary = train(config, digits, tmp_path / "run", start=run_folder)
     first = json.loads((run_folder / "summary.json").read_text())
     assert summary["test_accuracy_fixed"] > first["test_accuracy"] - 0.15, "it began where the run had ended"
     assert summary["quantization"] == {"bits": 3, "scales": "channel", "clips": {}}
@@ -136,15 +136,15 @@ def test_a_run_with_few_bits(tmp_path, digits, run_folder):
 )
 def test_a_start_that_cannot_be(tmp_path, digits, run_folder, changes, error, message):
     with pytest.raises(error, match=message):
-        train(tiny_config(quantization__bits=4, **changes), digits, tmp_path / "x", progress=False, start=run_folder)
+        train(tiny_config(quantization__bits=4, **changes), digits, tmp_path / "x", start=run_folder)
     assert not (tmp_path / "x").exists()
 
 
 def test_a_start_that_is_no_run(tmp_path, digits):
     with pytest.raises(BundleError, match="not a run folder"):
-        train(tiny_config(), digits, tmp_path / "x", progress=False, start=tmp_path)
+        train(tiny_config(), digits, tmp_path / "x", start=tmp_path)
 
 
 def test_resume_with_other_bits_is_refused(digits, run_folder):
     with pytest.raises(ConfigError, match=r"quantization.bits = None, now 4"):
-        train(tiny_config(quantization__bits=4), digits, run_folder, resume=True, progress=False)
+        train(tiny_config(quantization__bits=4), digits, run_folder, resume=True)

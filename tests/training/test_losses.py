@@ -73,7 +73,7 @@ def test_the_summands_add_up_to_the_answer():
 
 def test_training_with_tet_learns(tmp_path, digits):
     config = tiny_config(loss__name="tet", loss__label_smoothing=0.05, loss__step_weights=[1, 1, 2])
-    assert train(config, digits, tmp_path / "run", progress=False)["test_accuracy"] > 0.3
+    assert train(config, digits, tmp_path / "run")["test_accuracy"] > 0.3
 
 
 @pytest.mark.parametrize(
@@ -86,5 +86,5 @@ def test_training_with_tet_learns(tmp_path, digits):
 )
 def test_step_weights_that_do_not_fit(changes, message, tmp_path, digits):
     with pytest.raises(ConfigError, match=message):
-        train(tiny_config(**changes), digits, tmp_path / "run", progress=False)
+        train(tiny_config(**changes), digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()

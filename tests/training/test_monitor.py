@@ -40,7 +40,7 @@ def test_means_are_of_samples_not_of_batches():
 
 def test_rates_and_energy_are_the_trained_networks(digits, tmp_path):
     """Rates of the last epoch are those of the whole test set; energy is the counter's on the first test samples."""
-    summary = train(tiny_config(monitor__energy=True, monitor__samples=20), digits, tmp_path / "run", progress=False)
+    summary = train(tiny_config(monitor__energy=True, monitor__samples=20), digits, tmp_path / "run")
     network = load_run(tmp_path / "run").network
     with torch.no_grad():
         _, spikes = network.trace(torch.from_numpy(digits.images["test"]))
@@ -71,7 +71,7 @@ def test_dead_and_saturated_layers_are_named_once(digits, tmp_path, monkeypatch,
             self.network.layers["fc1_synapses"].norms[0].bias.fill_(1e4)
 
     monkeypatch.setattr(TrainingModule, "on_validation_epoch_start", spoiled)
-    train(tiny_config(training__epochs=3), digits, tmp_path / "run", progress=False)
+    train(tiny_config(training__epochs=3), digits, tmp_path / "run")
     warnings = [line for line in capfd.readouterr().err.splitlines() if line.startswith("warning:")]
     assert len(warnings) == 2
     assert warnings[0].startswith("warning: epoch 1: never fires: layer 'conv2'; nothing behind it learns; lower")
@@ -82,7 +82,7 @@ def test_tensorboard_without_its_package_is_refused(digits, tmp_path, monkeypatc
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "tensorboard" else find(name, *a))
     with pytest.raises(MissingDependency, match="needs the package tensorboard; pip install 'asnn-deploy"):
-        train(tiny_config(monitor__tensorboard=True), digits, tmp_path / "run", progress=False)
+        train(tiny_config(monitor__tensorboard=True), digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -90,7 +90,7 @@ def test_tensorboard_event_files(digits, tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    train(tiny_config(monitor__tensorboard=True), digits, tmp_path / "run", progress=False)
+    train(tiny_config(monitor__tensorboard=True), digits, tmp_path / "run")
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     metrics = rows(tmp_path / "run" / "metrics.csv")
@@ -109,6 +109,6 @@ def test_energy_of_a_network_that_cannot_be_deployed_is_no_number(digits, tmp_pa
         raise LoweringError("not now")
 
     monkeypatch.setattr(monitor, "lower", refused)
-    train(tiny_config(monitor__energy=True, training__epochs=1), digits, tmp_path / "run", progress=False)
+    train(tiny_config(monitor__energy=True, training__epochs=1), digits, tmp_path / "run")
     assert rows(tmp_path / "run" / "metrics.csv")[0]["sops"] == "nan"
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["epochs"] == 1

@@ -162,7 +162,7 @@ def test_more_devices_than_there_are(digits, tmp_path, monkeypatch):
     with pytest.raises(
         ConfigError, match="training.devices = 2: there is no CUDA device, and the CPU is one device; set training.dev"
     ):
-        train(tiny_config(training__devices=2), digits, tmp_path / "run", progress=False)
+        train(tiny_config(training__devices=2), digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)

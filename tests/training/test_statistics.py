@@ -113,7 +113,7 @@ def two_kinds(seed):
 
 def parted(config, data, folder):
     """By how much of the training images training mode and deployment part."""
-    summary = train(config, data, folder, progress=False)
+    summary = train(config, data, folder)
     return abs(summary["train_accuracy"] - summary["train_accuracy_training_mode"])
 
 

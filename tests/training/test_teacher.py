@@ -80,7 +80,7 @@ def test_a_price_makes_spikes_rarer_and_segments_change_nothing(digits, tmp_path
     }.items():
         step = {"training__precision": "64", "training__batch_norm": "step"}
         config = tiny_config(monitor__energy=True, **step, **changes)
-        train(config, digits, tmp_path / name, progress=False)
+        train(config, digits, tmp_path / name)
         found[name] = rows(tmp_path / name)[-1]
     assert float(found["priced"]["sops"]) < 0.8 * float(found["free"]["sops"])
     assert float(found["priced"]["energy_joules"]) < float(found["free"]["energy_joules"])
@@ -116,7 +116,7 @@ def test_a_run_of_more_steps_teaches(run_folder, digits, tmp_path):
     config = tiny_config(time_steps=2, loss__teacher=str(run_folder), loss__teacher_share=1.0, training__epochs=4)
     shuffled = digits.labels["train"][np.random.default_rng(0).permutation(len(digits.labels["train"]))]
     wrong = replace(digits, labels=digits.labels | {"train": shuffled})
-    summary = train(config, wrong, tmp_path / "run", progress=False)
+    summary = train(config, wrong, tmp_path / "run")
     assert summary["test_accuracy"] > 0.5
     labels = torch.from_numpy(digits.labels["test"])
     assert (taught == labels).float().mean() > 0.5
@@ -134,7 +134,7 @@ def test_a_run_of_more_steps_teaches(run_folder, digits, tmp_path):
 def test_what_cannot_teach_is_refused(make, message, digits, tmp_path):
     make(tmp_path / "ann.onnx")
     with pytest.raises((BundleError, ConfigError), match=message):
-        train(tiny_config(loss__teacher=str(tmp_path / "ann.onnx")), digits, tmp_path / "run", progress=False)
+        train(tiny_config(loss__teacher=str(tmp_path / "ann.onnx")), digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

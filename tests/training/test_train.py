@@ -57,7 +57,7 @@ def test_a_run_folder_holds_what_the_contract_says(run_folder):
 
 
 def test_training_learns_and_is_seeded(tmp_path, digits, run_folder):
-    again = train(tiny_config(), digits, tmp_path / "again", progress=False)
+    again = train(tiny_config(), digits, tmp_path / "again")
     first = json.loads((run_folder / "summary.json").read_text())
     assert again["test_accuracy"] == first["test_accuracy"]
     ours, theirs = load_file(tmp_path / "again" / "model.safetensors"), load_file(run_folder / "model.safetensors")
@@ -67,16 +67,16 @@ def test_training_learns_and_is_seeded(tmp_path, digits, run_folder):
 
 
 def test_plain_lif_keeps_its_leaks(tmp_path, digits):
-    train(tiny_config(model__neuron="lif", training__epochs=1), digits, tmp_path / "lif", progress=False)
+    train(tiny_config(model__neuron="lif", training__epochs=1), digits, tmp_path / "lif")
     weights = load_file(tmp_path / "lif" / "model.safetensors")
     assert all((value == 0.5).all() for key, value in weights.items() if key.endswith(("leak", "gain")))
 
 
 def test_a_run_resumed_with_more_epochs_is_on_their_curve(tmp_path, digits):
     """The first epoch has the whole learning rate, however many follow; the others have that of the longer run."""
-    train(tiny_config(training__epochs=1), digits, tmp_path / "run", progress=False)
-    train(tiny_config(training__epochs=3), digits, tmp_path / "run", resume=True, progress=False)
-    train(tiny_config(training__epochs=3), digits, tmp_path / "whole", progress=False)
+    train(tiny_config(training__epochs=1), digits, tmp_path / "run")
+    train(tiny_config(training__epochs=3), digits, tmp_path / "run", resume=True)
+    train(tiny_config(training__epochs=3), digits, tmp_path / "whole")
     assert rows(tmp_path / "run") == rows(tmp_path / "whole")
     assert [row["epoch"] for row in rows(tmp_path / "run")] == ["0", "1", "2"]
 
@@ -98,7 +98,7 @@ class Killed(BaseException):
 def test_a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(epoch, tmp_path, digits, monkeypatch):
     """Weights, optimiser, metrics: whatever epoch is cut off in its middle, order, augmentation and mixup go on."""
     config = tiny_config(**RANDOM)
-    train(config, digits, tmp_path / "whole", progress=False)
+    train(config, digits, tmp_path / "whole")
     step = TrainingModule.training_step
 
     def killed(self, batch, index):
@@ -108,9 +108,9 @@ def test_a_resumed_run_ends_bit_for_bit_as_one_that_never_stopped(epoch, tmp_pat
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(TrainingModule, "training_step", killed)
-        train(config, digits, tmp_path / "cut", progress=False)
+        train(config, digits, tmp_path / "cut")
     torch.manual_seed(99)
-    train(config, digits, tmp_path / "cut", resume=True, progress=False)
+    train(config, digits, tmp_path / "cut", resume=True)
     whole, cut = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(whole[key], cut[key]) for key in whole)
     assert rows(tmp_path / "whole") == rows(tmp_path / "cut")
@@ -131,12 +131,12 @@ def test_a_training_that_diverges_stops_there_and_names_the_layer(tmp_path, digi
 
     with monkeypatch.context() as patched, pytest.raises(TrainingError) as caught:
         patched.setattr(TrainingModule, "training_step", poisoned)
-        train(tiny_config(), digits, tmp_path / "run", progress=False)
+        train(tiny_config(), digits, tmp_path / "run")
     text = str(caught.value)
     assert "at epoch 1, step 2; NaN or infinity came from first of all layer 'fc1_synapses'" in text
     assert "the checkpoint after epoch 0 is whole; lower training.learning_rate (now 0.005)" in text
     assert caught.value.exit_code == 3
-    train(tiny_config(), digits, tmp_path / "run", resume=True, progress=False)
+    train(tiny_config(), digits, tmp_path / "run", resume=True)
     assert [row["epoch"] for row in rows(tmp_path / "run")] == ["0", "1", "2"]
 
 
@@ -161,7 +161,7 @@ def test_every_process_has_images_of_every_test_batch(samples, processes, size, 
     ids=["bf16", "batch norm by step", "reset detached", "thresholds learned"],
 )
 def test_what_is_trained_otherwise_is_deployed_exactly_all_the_same(changes, tmp_path, digits):
-    train(tiny_config(**changes), digits, tmp_path / "run", progress=False)
+    train(tiny_config(**changes), digits, tmp_path / "run")
     trained, images = load_run(tmp_path / "run"), digits.images["test"][:50]
     config, graph = trained.config, lower(trained.network, trained.config.dt)
     trained.network.fold(graph)
@@ -187,17 +187,17 @@ def test_workers_change_nothing(tmp_path, digits, monkeypatch):
             raise Killed
         return step(self, batch, index)
 
-    train(tiny_config(**RANDOM | {"training__epochs": 3}), digits, tmp_path / "alone", progress=False)
+    train(tiny_config(**RANDOM | {"training__epochs": 3}), digits, tmp_path / "alone")
     config.training.checkpoint_minutes = 0
-    train(config, digits, tmp_path / "helped", progress=False)
+    train(config, digits, tmp_path / "helped")
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(TrainingModule, "training_step", killed)
-        train(config, digits, tmp_path / "cut", progress=False)
-    train(config, digits, tmp_path / "cut", resume=True, progress=False)
+        train(config, digits, tmp_path / "cut")
+    train(config, digits, tmp_path / "cut", resume=True)
     config.training.epochs = 1
-    train(config, digits, tmp_path / "longer", progress=False)
+    train(config, digits, tmp_path / "longer")
     config.training.epochs = 3
-    train(config, digits, tmp_path / "longer", resume=True, progress=False)
+    train(config, digits, tmp_path / "longer", resume=True)
     alone = load_file(tmp_path / "alone" / "model.safetensors")
     for name in ("helped", "cut", "longer"):
         weights = load_file(tmp_path / name / "model.safetensors")
@@ -208,12 +208,12 @@ def test_resume_with_another_architecture_is_refused(run_folder, digits, tmp_pat
     shutil.copytree(run_folder, tmp_path / "run")
     before = sorted((p, p.read_bytes()) for p in (tmp_path / "run").rglob("*") if p.is_file())
     with pytest.raises(ConfigError, match=r"trained with model.hidden = 16, now 24; resume with the same, or train"):
-        train(tiny_config(model__hidden=24), digits, tmp_path / "run", resume=True, progress=False)
+        train(tiny_config(model__hidden=24), digits, tmp_path / "run", resume=True)
     with pytest.raises(ConfigError, match=r"trained with time_steps = 3, now 4"):
-        train(tiny_config(time_steps=4), digits, tmp_path / "run", resume=True, progress=False)
+        train(tiny_config(time_steps=4), digits, tmp_path / "run", resume=True)
     assert sorted((p, p.read_bytes()) for p in (tmp_path / "run").rglob("*") if p.is_file()) == before
     with pytest.raises(BundleError, match="nothing to resume"):
-        train(tiny_config(), digits, tmp_path / "absent", resume=True, progress=False)
+        train(tiny_config(), digits, tmp_path / "absent", resume=True)
 
 
 def test_an_interrupted_run_can_be_resumed(tmp_path):
@@ -274,7 +274,7 @@ def test_presets_take_shape_and_classes_from_the_data(name, digits):
 
 def test_images_too_small_for_the_poolings(digits, tmp_path):
     with pytest.raises(ConfigError, match="4 poolings needs images of at least 16x16 pixels, found 8x8"):
-        train(tiny_config(model__widths=[2, 2, 2, 2]), digits, tmp_path / "run", progress=False)
+        train(tiny_config(model__widths=[2, 2, 2, 2]), digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -335,6 +335,6 @@ def test_foreign_weights_are_named(copied, change, message):
 def test_the_papers_networks_learn_digits(name, tmp_path):
     """As `train --preset` does: at least 95 %, and as much in integers."""
     config = make_config(preset(name), name)
-    summary = train(config, load_data(config.data), tmp_path / "run", progress=False)
+    summary = train(config, load_data(config.data), tmp_path / "run")
     assert summary["test_accuracy"] >= 0.95
     assert summary["test_accuracy_fixed"] >= 0.95

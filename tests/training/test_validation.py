@@ -57,7 +57,7 @@ def test_a_class_keeps_an_image_to_train_on(digits):
 
 def test_the_best_epoch_without_a_split_is_refused(digits, tmp_path):
     with pytest.raises(ConfigError, match="best epoch is chosen on a validation split.*; set training.validation=0.1"):
-        train(tiny_config(training__deploy="best"), digits, tmp_path / "run", progress=False)
+        train(tiny_config(training__deploy="best"), digits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -87,9 +87,9 @@ def assert_deployed(folder, epoch, kept):
 
 
 def test_the_best_epochs_weights_are_deployed(digits, tmp_path, scripted):
-    train(tiny_config(**BEST), digits, tmp_path / "best", progress=False)
+    train(tiny_config(**BEST), digits, tmp_path / "best")
     assert_deployed(tmp_path / "best", 2, scripted)
-    train(tiny_config(**BEST | {"training__deploy": "last"}), digits, tmp_path / "last", progress=False)
+    train(tiny_config(**BEST | {"training__deploy": "last"}), digits, tmp_path / "last")
     assert_deployed(tmp_path / "last", 3, scripted)
 
 
@@ -109,8 +109,8 @@ def test_a_killed_run_still_has_its_best_weights(epoch, digits, tmp_path, script
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
         patched.setattr(Monitor, "on_train_epoch_end", killed)
-        train(tiny_config(**BEST), digits, tmp_path / "run", progress=False)
-    train(tiny_config(**BEST), digits, tmp_path / "run", resume=True, progress=False)
+        train(tiny_config(**BEST), digits, tmp_path / "run")
+    train(tiny_config(**BEST), digits, tmp_path / "run", resume=True)
     assert_deployed(tmp_path / "run", 2, scripted)
 
 
@@ -119,7 +119,7 @@ def test_the_test_split_decides_nothing(digits, tmp_path):
     rng = np.random.default_rng(0)
     muddled = replace(digits, labels=digits.labels | {"test": rng.permutation(digits.labels["test"])})
     for name, data in (("as it is", digits), ("muddled", muddled)):
-        summary = train(tiny_config(**BEST), data, tmp_path / name, progress=False)
+        summary = train(tiny_config(**BEST), data, tmp_path / name)
         with open(tmp_path / name / "metrics.csv", newline="") as file:
             rows = list(csv.DictReader(file))
         scores = [(float(row["validation_accuracy"]), -float(row["validation_loss"])) for row in rows]
@@ -133,7 +133,7 @@ def test_the_test_split_decides_nothing(digits, tmp_path):
 @pytest.mark.parametrize("change", [{"training__validation": 0.3}, {"training__deploy": "last"}])
 def test_a_run_is_resumed_with_its_own_split_and_choice(change, digits, tmp_path):
     """Other images would have been trained on; weights of epochs that are over are not there any more."""
-    train(tiny_config(**BEST | {"training__epochs": 1}), digits, tmp_path / "run", progress=False)
+    train(tiny_config(**BEST | {"training__epochs": 1}), digits, tmp_path / "run")
     (key,) = change
     with pytest.raises(ConfigError, match=f"trained with {key.replace('__', '.')} = .*, now .*; resume with the same"):
-        train(tiny_config(**BEST | change), digits, tmp_path / "run", resume=True, progress=False)
+        train(tiny_config(**BEST | change), digits, tmp_path / "run", resume=True)

@@ -8,7 +8,6 @@ update and spike, messages and hops of the network on chip, and the barrier betw
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,6 +19,7 @@ from asnn_deploy.errors import TargetError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Trace
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import track
 from asnn_targets.sanafe.wiring import Placement, Wiring, wire
 
 BYTES_PER_CONNECTION, BYTES_PER_CORE = 1_000, 1_000_000
@@ -42,7 +42,6 @@ LEAVES_OUT = (
     "Idle accesses while answers pass from layer to layer: samples follow each other without a pause "
     "(energy_alone_joules has them)",
 )
-Progress = Callable[[list[int]], Iterable[int]]
 
 
 class SanaFe(Simulator):
@@ -57,12 +56,10 @@ class SanaFe(Simulator):
         """Needs sanafe."""
         return None if find_spec("sanafe") else "not installed: sanafe; pip install 'asnn-deploy[sanafe]'"
 
-    def simulate(
-        self, graph: DeployGraph, images: Array, trace: Trace, placement: Placement, progress: Progress = iter
-    ) -> Simulation:
+    def simulate(self, graph: DeployGraph, images: Array, trace: Trace, placement: Placement) -> Simulation:
         """Replay a trace of uint8 images `[N, C, H, W]`, N at least 1, with its neurons where the placement says.
 
-        progress: passed the samples' indices, gives them back one by one. Raises UnsupportedError naming a layer that
+        Raises UnsupportedError naming a layer that
         Loihi has no synapses for, InputError where trace or placement are another network's, TargetError where memory
         does not suffice or SANA-FE fails.
         """
@@ -72,7 +69,7 @@ class SanaFe(Simulator):
         check_memory(wiring, available_memory())
         chip = Chip(wiring)
         idle = chip.idle()
-        found = [chip.sample(i) for i in progress(list(range(wiring.samples)))]
+        found = [chip.sample(i) for i in track(range(wiring.samples), self.name)]
         energy = {part: np.array([sample[part] for sample, _, _ in found]) for part in idle}
         alone = wiring.idle * idle["soma"]
         parts = {
