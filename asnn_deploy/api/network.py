@@ -81,7 +81,7 @@ def spec_of(source: Source, given: str | None) -> str:
     return str(source.data) if given is None else inheriting(given, source.data)
 
 
-def load_for(source: Source, spec: str, download: bool = True) -> Data:
+def load_for(source: Source, spec: str, download: bool = False) -> Data:
     """Load data as a network takes them: frames may be without labels. Raises DataError."""
     return (load_data if source.graph.code.kind == "image" else load_sequences)(spec, download)
 

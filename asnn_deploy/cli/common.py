@@ -51,10 +51,10 @@ json_option = click.option(
 )
 download_option = click.option(
     "--download/--no-download",
-    default=True,
+    default=False,
     expose_value=False,
     callback=lambda context, _option, value: context.meta.update({DOWNLOAD: value}),
-    help="Fetch torchvision's data sets where they are absent, or never; default: --download.",
+    help="Download a data set of torchvision that is not in its folder; default: --no-download.",
 )
 split_option = click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
 
@@ -75,17 +75,19 @@ def load(spec: str | None) -> Data:
     """Load a data set, and note what a user should know of it. Raises DataError."""
     from asnn_deploy.input.data import load_data
 
-    return noted(load_data(spec, may_fetch()))
+    return fetched(lambda allowed: load_data(spec, allowed))
 
 
-def may_fetch() -> bool:
-    """Whether the command may download data."""
+def fetched(read: Callable[[bool], Data]) -> Data:
+    """Have data read, told whether they may be downloaded; what a user should know of them is noted."""
+    from asnn_deploy.errors import DataError
+    from asnn_deploy.input.torchvision_folders import ALLOW
+
     context = click.get_current_context(silent=True)
-    return context is None or bool(context.meta.get(DOWNLOAD, True))
-
-
-def noted(data: Data) -> Data:
-    """The data; what a user should know of them is noted."""
+    try:
+        data = read(context is not None and bool(context.meta.get(DOWNLOAD)))
+    except DataError as error:
+        raise DataError(str(error).replace(ALLOW, "download it with --download")) from error
     if data.note:
         note(data.note)
     return data
@@ -132,7 +134,8 @@ def data_for(source: Source, spec: str | None) -> Data:
 
     if spec is None and source.data is None:
         raise DataError(f"{source.path}: remembers no data; give --data NAME[:PATH]")
-    return noted(load_for(source, spec_of(source, spec), may_fetch()))
+    text = spec_of(source, spec)
+    return fetched(lambda allowed: load_for(source, text, allowed))
 
 
 @contextmanager

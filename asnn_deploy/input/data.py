@@ -77,7 +77,7 @@ def prepared(data: Data, preparation: str) -> Data:
     return replace(data, images={split: prepare(preparation, images) for split, images in data.images.items()})
 
 
-def load_data(spec: str | None, download: bool = True) -> Data:
+def load_data(spec: str | None, download: bool = False) -> Data:
     """Load `NAME[,KEY=VALUE...][:PATH]`. download: whether a data set that is not there may be fetched.
 
     Raises DataError in one line naming the file, what was found and the remedy; also if no data set is named.
@@ -106,7 +106,7 @@ def load_data(spec: str | None, download: bool = True) -> Data:
     return replace(_checked(str(resolved), arrays, classes), note=" ".join(note))
 
 
-def load_sequences(spec: str, download: bool = True) -> Data:
+def load_sequences(spec: str, download: bool = False) -> Data:
     """Load `npz:FILE` of frames `x_test` `[N, T, ...]`; labels `y_test`, and training frames, may be left out.
 
     Training frames that are left out are the test frames. Raises DataError as `load_data` does.

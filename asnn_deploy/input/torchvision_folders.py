@@ -100,6 +100,10 @@ def _read_idx(path: Path, dimensions: int) -> Array:
     return np.frombuffer(content, np.uint8, offset=header).reshape(sizes).copy()
 
 
+ALLOW = "allow the download"
+"""What a message advises where data are absent and may not be fetched."""
+
+
 def _download(name: str, root: Path, allowed: bool) -> None:
     """Let torchvision fetch a data set into a folder, whole or not at all. Raises DataError if it does not come."""
     from torchvision import datasets
@@ -107,7 +111,7 @@ def _download(name: str, root: Path, allowed: bool) -> None:
     absent = f"{root}: holds no {name} data"
     remedy = "give the folder that holds torchvision's files"
     if not allowed:
-        raise DataError(f"{absent}, and nothing is to be downloaded; {remedy}")
+        raise DataError(f"{absent}; {remedy}, or {ALLOW}")
     try:
         with making_folder(root), tempfile.TemporaryDirectory(prefix=".download-", dir=root) as temporary:
             getattr(datasets, name)(Path(temporary), download=True)

@@ -154,7 +154,7 @@ def test_damaged_names_are_refused(trained, tmp_path, capsys):
         assert "class_names of its summary are not 4 texts" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flag", [["--no-download"], []])
+@pytest.mark.parametrize("flag", [["--download"], [], ["--no-download"]])
 def test_the_flag_decides_whether_data_are_fetched(tmp_path, monkeypatch, capsys, flag):
     from torchvision import datasets
 
@@ -164,6 +164,6 @@ def test_the_flag_decides_whether_data_are_fetched(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(datasets, "MNIST", offline)
     data = ["--data", f"mnist:{tmp_path / 'absent'}"]
     assert run(["train", "--preset", "digits-lenet", *data, *flag, "--out", str(tmp_path / "run")]) == 2
-    wanted = "nothing is to be downloaded" if flag else "could not be downloaded"
+    wanted = "could not be downloaded" if flag == ["--download"] else "or download it with --download"
     assert wanted in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
