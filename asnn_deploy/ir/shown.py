@@ -1,4 +1,4 @@
-"""How a network shows itself: one line at a prompt, its layers and what they read in a notebook.
+"""How a network shows itself: one line at a prompt, a drawing of its layers in a notebook.
 
 Networks are Any here, because DeployGraph shows itself by this.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from asnn_deploy.ir.drawing import drawing, lines_of
 from asnn_deploy.ir.inputs import described
 from asnn_deploy.ir.layers import Layer, Shape
 
@@ -23,23 +24,20 @@ def in_words(graph: Any) -> str:
 
 
 def as_html(graph: Any) -> str:
-    """Return a table of the layers: kind, what each reads, the shape of what leaves it, and its numbers."""
-    rows = "".join(_row(graph, layer) for layer in graph.layers)
-    head = "".join(f"<th>{name}</th>" for name in ("layer", "kind", "reads", "sends", "parameters"))
-    return f"<p>{escape(in_words(graph)[1:-1])}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    """Return a drawing of the layers and their connections, with each one's kind, the shape of what it sends, and how
+    many parameters it has."""
+    said = in_words(graph)[1:-1]
+    rows = [
+        ("input", described(graph.code.name), _shape(graph.input_shape), ""),
+        *(_row(graph, x) for x in graph.layers),
+    ]
+    return f"<p>{escape(said)}</p>{drawing(said, rows, lines_of(graph))}"
 
 
-def _row(graph: Any, layer: Layer) -> str:
+def _row(graph: Any, layer: Layer) -> tuple[str, ...]:
     count = sum(table.values.size for table in layer.tables().values())
-    reads = ", ".join(map(_read, graph.inputs_of[layer.name]))
     kind = getattr(layer, "model", layer.kind)
-    cells = (layer.name, kind, reads, _shape(graph.shapes[layer.name]), f"{count:,}" if count else "")
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-
-
-def _read(edge: Any) -> str:
-    later = f" ({edge.delay} step{'' if edge.delay == 1 else 's'} later)" if edge.delay else ""
-    return f"{edge.source}{later}"
+    return layer.name, kind, _shape(graph.shapes[layer.name]), f"{count:,} parameters" if count else ""
 
 
 def _shape(shape: Shape) -> str:

@@ -1,48 +1,61 @@
-"""Networks and traces show themselves in a line, and networks as a table in a notebook."""
+"""Networks and traces show themselves in a line, and networks as a drawing in a notebook."""
 
-from html.parser import HTMLParser
+import itertools
+import re
+from html import escape
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from networks import features
 from networks.lenet import small_lenet
 
 import asnn_deploy
 from asnn_deploy.errors import InputError
+from asnn_deploy.ir.drawing import Line, lanes
 
-
-class Cells(HTMLParser):
-    """The texts of a table's cells."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.cells, self.inside = [], False
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "td":
-            self.cells.append("")
-            self.inside = True
-
-    def handle_endtag(self, tag):
-        self.inside = self.inside and tag != "td"
-
-    def handle_data(self, data):
-        if self.inside:
-            self.cells[-1] += data
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.mark.parametrize("graph", [small_lenet(), features.recurrent(), features.sequence("spikes")], ids=str)
-def test_a_network_is_a_line_and_a_table(graph):
+def test_a_network_is_a_line(graph):
     shown = repr(graph)
     assert "\n" not in shown
     assert len(shown) < 200
     assert f"{len(graph.layers)} layers" in shown
-    cells = Cells(graph._repr_html_()).cells
-    assert cells[::5] == [layer.name for layer in graph.layers]
-    delayed = {edge.target for edge in graph.edges if edge.delay}
-    assert {name for name, reads in zip(cells[::5], cells[2::5]) if "later)" in reads} == delayed
+
+
+GRAPHS = [small_lenet(), *(make() for make in (features.recurrent, features.residual, features.delayed_edges))]
+GRAPHS += [features.two_populations(), features.awkward_names(), features.sequence("spikes")]
+
+
+@pytest.mark.parametrize("graph", GRAPHS, ids=str)
+def test_a_network_is_drawn(graph):
+    html = graph._repr_html_()
+    svg = ElementTree.fromstring(html[html.index("<svg") :])
+    names = [text[0].text for text in svg.iter(f"{SVG}text") if text.get("font-weight")]
+    assert names == ["input", *(layer.name for layer in graph.layers)]
+    paths = list(svg.iter(f"{SVG}path"))
+    connections = {(edge.source, edge.target, edge.delay) for edge in graph.edges}
+    assert len(paths) == len(connections)
+    assert sum(bool(path.get("stroke-dasharray")) for path in paths) == sum(bool(delay) for *_, delay in connections)
+    width, height = map(float, svg.get("viewBox").split()[2:])
+    for path in paths:
+        numbers = [float(n) for n in re.findall(r"-?[0-9.]+", path.get("d"))]
+        assert min(numbers) >= 0
+        assert max(numbers) <= max(width, height)
+    assert html.split("<svg")[0] == f"<p>{escape(repr(graph)[1:-1])}</p>"
+
+
+@given(st.lists(st.builds(Line, st.integers(0, 9), st.integers(0, 9), st.integers(0, 2)), unique=True))
+def test_lines_of_one_lane_do_not_meet(lines):
+    lines = [line for line in lines if not line.straight]
+    found = lanes(lines)
+    for one, other in itertools.combinations(lines, 2):
+        if found[one] == found[other]:
+            assert one.rows[1] <= other.rows[0] or other.rows[1] <= one.rows[0]
 
 
 def test_a_trace_is_a_line():
