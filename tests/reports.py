@@ -198,7 +198,11 @@ def quantization(report):
 def verified(report):
     def target(against, wrong):
         layers = [
-            {"name": n.name, "per_step_mismatches": [wrong] * report.time_steps, "per_step_spikes": [9] * 4}
+            {
+                "name": n.name,
+                "per_step_mismatches": [wrong] * report.time_steps,
+                "per_step_spikes": [9] * report.time_steps,
+            }
             for n in report.neuronal
         ]
         first = {"layer": "lif1", "step": 0, "sample": 0, "index": [0], "expected": 0.0, "got": 1.0}

@@ -61,6 +61,7 @@ def report(
     verification: Verification | str | os.PathLike[str] | None = None,
     sample: int = 0,
     simulate_samples: int = SAMPLES,
+    summary: bool = False,
 ) -> Report:
     """Count every operation and spike on labelled samples, and price them by published constants.
 
@@ -68,7 +69,8 @@ def report(
     and report.md; default: nothing is written. profiles: of energy, by name or as TOML files, and simulators; default:
     all profiles. chips: to place the network on; default: loihi1 and loihi2. verification: as `verify` returns it, or
     a file that `verify --json` wrote; default: the network's folder's own, if there is one. sample: the one that the
-    page shows spike by spike. simulate_samples: samples that simulators replay.
+    page shows spike by spike. simulate_samples: samples that simulators replay. summary: also write the summary alone,
+    on one A4 page, as summary.html and summary.png.
     Returns a Report. Raises AsnnDeployError.
     """
     check_count(sample, "sample", 0)
@@ -90,7 +92,7 @@ def report(
             raise InputError(f"sample {sample}: there are {len(images)} samples, numbered 0 to {len(images) - 1}")
         found, measured = _counted(source, samples, images, labels, wish)
         if folder is not None:
-            write(found, folder, _example(source, images, labels, sample), measured.samples)
+            write(found, folder, _example(source, images, labels, sample), measured.samples, summary)
     return found
 
 

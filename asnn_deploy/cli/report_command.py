@@ -45,6 +45,7 @@ VERIFY_FILE = "verify.json"
 @click.option(
     "--sample", type=click.IntRange(min=0), default=0, show_default=True, help="The sample to show spike by spike."
 )
+@click.option("--summary", is_flag=True, help="Also write one A4 page: summary.html and summary.png.")
 @json_option
 def command(
     source: Path,
@@ -57,6 +58,7 @@ def command(
     verify_file: Path | None,
     sample: int,
     simulate_samples: int,
+    summary: bool,
     reading: Reading,
 ) -> None:
     """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
@@ -76,6 +78,7 @@ def command(
             verification=verify_file,
             sample=sample,
             simulate_samples=simulate_samples,
+            summary=summary,
         )
     totals = report.totals
     click.echo(

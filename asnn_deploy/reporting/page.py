@@ -21,6 +21,8 @@ from asnn_deploy.reporting.figures import Report
 from asnn_deploy.reporting.folder import write_files
 from asnn_deploy.reporting.markdown import escaped
 from asnn_deploy.reporting.pictures import pictures
+from asnn_deploy.reporting.summary import summary
+from asnn_deploy.reporting.summary_picture import picture
 from asnn_deploy.reporting.times import latencies, range_of
 from asnn_deploy.reporting.view import differing_shares, range_text, view
 from asnn_deploy.util.arrays import Array
@@ -33,10 +35,12 @@ def write(
     folder: Path,
     example: Example | None = None,
     samples: Mapping[str, Array] | None = None,
+    summarised: bool = False,
 ) -> list[Path]:
     """Write the report's files into a folder, all or none, and return their paths. Raises InputError.
 
-    samples: of `energy.measure`, what each single sample did; goes into `samples.npz`, for `compare`.
+    samples: of `energy.measure`, what each single sample did; goes into `samples.npz`, for `compare`. summarised: also
+    write the summary alone, on one A4 page, as `summary.html` and `summary.png`.
     """
     files: dict[str, str | bytes] = {
         "report.html": html(report, example),
@@ -47,6 +51,8 @@ def write(
         buffer = BytesIO()
         np.savez_compressed(buffer, **samples)  # type: ignore[arg-type]
         files["samples.npz"] = buffer.getvalue()
+    if summarised:
+        files |= {"summary.html": summary_html(report), "summary.png": picture(summary(report))}
     return write_files(files, folder)
 
 
@@ -58,6 +64,11 @@ def html(report: Report, example: Example | None = None) -> str:
     }
     shown = None if example is None else {"sample": example, "pictures": pictures(example)}
     return environment().get_template("report.html").render(view(report), charts=drawn, example=shown)
+
+
+def summary_html(report: Report) -> str:
+    """The summary as a page that prints on one sheet of A4."""
+    return environment().get_template("summary.html").render(summary=summary(report))
 
 
 def markdown(report: Report) -> str:
@@ -107,6 +118,7 @@ def environment() -> Environment:
         "seconds": lambda value: _unbroken(numbers.seconds(value)),
         "share": lambda value: _unbroken(numbers.share(value)),
         "signif": lambda value: "–" if value is None else numbers.significant(value, 3),
+        "unbroken": _unbroken,
         "interval": _interval,
     }
     return environment

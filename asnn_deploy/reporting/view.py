@@ -8,10 +8,10 @@ from typing import Any
 from asnn_deploy.energy.estimate import PARTS, JouleRange
 from asnn_deploy.fitting.document import FitDocument, StepTables
 from asnn_deploy.fitting.limits import Use
-from asnn_deploy.reporting import numbers, times
+from asnn_deploy.reporting import numbers, times, verdicts
 from asnn_deploy.reporting.charts.cores import cores_per_tile
-from asnn_deploy.reporting.energies import ProfileRow
 from asnn_deploy.reporting.figures import Report
+from asnn_deploy.reporting.summary import summary
 from asnn_deploy.verifying.parity import ParityReport
 
 MOST_COLUMNS = 16
@@ -32,13 +32,13 @@ def view(report: Report) -> dict[str, Any]:
         "MOST_CLASSES": MOST_CLASSES,
         "steps": range(report.time_steps),
         "columns": range(0, report.time_steps, -(-report.time_steps // MOST_COLUMNS)),
-        "accuracy_interval": _accuracy_interval(report),
-        "energy_range": _energy_range(profiles),
+        "summary": summary(report),
         "ranges": {name: range_text(p.energy_joules) for name, p in profiles.items()},
         "latencies": times.latencies(report),
         "latency_ranges": times.latency_ranges(report),
         "latencies_by_step": times.latencies_by_step(report),
         "times": times.sentences(report),
+        "costs": {name: _costs(report, name) for name in profiles},
         "break_even_says": _break_even(report),
         "left_out": {name: p.leaves_out for name, p in profiles.items() if p.leaves_out},
         "final_sops": report.totals.sops,
@@ -84,15 +84,6 @@ def _verified(report: Report) -> Mapping[str, ParityReport]:
     return {} if report.verify is None else report.verify.targets
 
 
-def _accuracy_interval(report: Report) -> str | None:
-    return None if report.accuracy is None else numbers.interval_text(report.accuracy, report.samples)
-
-
-def _energy_range(profiles: Mapping[str, ProfileRow]) -> str:
-    amounts = [amount for p in profiles.values() for amount in (p.energy_joules.low, p.energy_joules.high)]
-    return numbers.joule_range(amounts) if amounts else "–"
-
-
 def _break_even(report: Report) -> str:
     """The break-even rate in a sentence, or why there is none."""
     rate, seen = report.break_even_spike_rate, report.break_even.spike_rate
@@ -108,6 +99,12 @@ def _break_even(report: Report) -> str:
         f"There is no break-even rate: under {profile} (mid), what does not depend on the neurons' spikes (the input "
         "layer's work and the neuron updates) costs more than the ANN already."
     )
+
+
+def _costs(report: Report, name: str) -> str:
+    """What the network costs against the conventional ones under a profile; a dash where it prices none."""
+    ann, qnn = report.baselines.ann.energy_joules.get(name), report.baselines.qnn.energy_joules.get(name)
+    return verdicts.against(report.profiles[name].energy_joules, {"ANN": ann, "QNN": qnn}) or "–"
 
 
 def _exit_sentence(report: Report) -> str:
