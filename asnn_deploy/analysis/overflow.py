@@ -16,8 +16,10 @@ from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.layers import Layer
 from asnn_deploy.ir.neurons.fitting import spoken
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import phase
 
 
+@phase("prove registers")
 def prove(graph: DeployGraph) -> Flow:
     """Return the flow of an integer graph in which nothing leaves its register, ever.
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -167,14 +167,13 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     return changes
 
 
-def bars() -> Progress:
-    """Bars on stderr, drawn when asked to; descriptions are shown as they are, and stdout is left alone."""
+def bars(file: TextIO) -> Progress:
+    """Bars on a terminal, drawn when asked to; descriptions are shown as they are, and stdout is left alone."""
     from rich.progress import BarColumn, Progress, TextColumn
 
     description = TextColumn("{task.description}", style="progress.description", markup=False)
     columns = (description, BarColumn(), TextColumn("{task.fields[left]}", markup=False))
-    on_stderr = console(stderr=True)
-    return Progress(*columns, console=on_stderr, transient=True, auto_refresh=False, redirect_stdout=False)
+    return Progress(*columns, console=console(file=file), transient=True, auto_refresh=False, redirect_stdout=False)
 
 
 def console(**options: Any) -> Console:

@@ -21,10 +21,11 @@ def command(report_a: Path, report_b: Path, out: Path) -> None:
     from asnn_deploy.errors import InputError
     from asnn_deploy.reporting.compare import compare, read_report, write
     from asnn_deploy.reporting.compare.says import conclusions
+    from asnn_deploy.util.progress import phase
 
     if out.resolve() in (report_a.resolve(), report_b.resolve()):
         raise InputError(f"--out {out}: is one of the two reports; choose another folder")
-    with claimed_folder(out, "compare.json"):
+    with claimed_folder(out, "compare.json"), phase("compare"):
         compared = compare(read_report(report_a), read_report(report_b))
         write(compared, out)
     a, b = compared.a.name, compared.b.name

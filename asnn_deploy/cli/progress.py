@@ -27,6 +27,7 @@ class Bars:
     """A bar for each phase under way, and below them the time left of all. They vanish with the last phase."""
 
     def __init__(self) -> None:
+        self.file = sys.stderr
         self.bars: Any = None  # of rich, which is loaded when the first bar is drawn
         self.tasks: dict[Phase, Any] = {}
 
@@ -41,7 +42,7 @@ class Bars:
                 return
             from asnn_deploy.cli.common import bars
 
-            self.bars = bars()
+            self.bars = bars(self.file)
             self.bars.start()
         for one in [one for one in self.tasks if one not in lasting]:
             self.bars.remove_task(self.tasks.pop(one))

@@ -24,6 +24,8 @@ MARKER = ".asnn-deploy-quickstart"
 """Written first, so that an interrupted quickstart can be started again."""
 PARTS = ("run", "network.nir", "network.onnx", "lava", "report", "verify.json", "fit.json", SUMMARY)
 CHIP = "loihi2"
+WEIGHTS = {"train": 5.0, "export": 1.0, "verify": 4.0, "report": 2.0, "fit": 0.1}
+"""How many epochs each step takes about as long as; of the training, what follows its own epochs."""
 
 
 @click.command(epilog="Example: asnn-deploy quickstart --out demo")
@@ -42,20 +44,24 @@ def whole_way(out: Path, epochs: int | None, limit: int | None) -> int:
     """All of it, in a folder that nobody else writes to; the exit code."""
     from asnn_deploy.api.placing import fit
     from asnn_deploy.deploy.source import open_source
+    from asnn_deploy.training.presets import preset
     from asnn_deploy.util.files import write_text
+    from asnn_deploy.util.progress import plan
 
     write_text(out / MARKER, "made by asnn-deploy quickstart\n")
     for part in PARTS:
         shutil.rmtree(out / part, ignore_errors=True)
         (out / part).unlink(missing_ok=True)
     start = time.perf_counter()
-    run = step("train", lambda: train(out / "run", epochs))
-    source = open_source(out / "run")
-    with source.deployment:
-        step("export", lambda: export_all(source, out))
-        verified = step("verify", lambda: verify(source, out, limit))
-        report = step("report", lambda: count(source, out, limit))
-        fitted = step("fit", lambda: fit(source, CHIP)).document()
+    trained = epochs or preset(PRESET)["training"]["epochs"]
+    with plan(WEIGHTS | {"train": WEIGHTS["train"] + trained}):
+        run = step("train", lambda: train(out / "run", epochs))
+        source = open_source(out / "run")
+        with source.deployment:
+            step("export", lambda: export_all(source, out))
+            verified = step("verify", lambda: verify(source, out, limit))
+            report = step("report", lambda: count(source, out, limit))
+            fitted = step("fit", lambda: fit(source, CHIP)).document()
     write_json(out / "fit.json", fitted.to_json())
     seconds = time.perf_counter() - start
     write_json(out / SUMMARY, summary(run, verified, report, fitted, seconds))
@@ -81,8 +87,11 @@ def show(verified: Verification, report: Report, fitted: FitDocument) -> None:
 
 def step(name: str, work: Any) -> Any:
     """Do one step and say how long it took."""
+    from asnn_deploy.util.progress import phase
+
     start = time.perf_counter()
-    result = work()
+    with phase(name):
+        result = work()
     click.echo(f"{name:8s} {time.perf_counter() - start:6.1f} s")
     return result
 

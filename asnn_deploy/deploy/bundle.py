@@ -24,6 +24,7 @@ from asnn_deploy.util.files import (
     replacing_folder,
     write_text,
 )
+from asnn_deploy.util.progress import phase
 from asnn_deploy.util.version import __version__
 
 MANIFEST = "manifest.json"
@@ -57,6 +58,7 @@ class Bundle:
     summary: Mapping[str, Any]
 
 
+@phase("write the bundle")
 def write_bundle(
     graph: DeployGraph,
     exporter_name: str,
@@ -91,6 +93,7 @@ def write_bundle(
         write_text(folder / MANIFEST, manifest.to_text(indent=2))
 
 
+@phase("write the file")
 def write_file(graph: DeployGraph, exporter: Exporter, path: Path, **options: Any) -> None:
     """Export to the format's main file alone, which is written whole or not at all."""
     with replacing(path) as temporary, tempfile.TemporaryDirectory(prefix="asnn-deploy-") as folder:

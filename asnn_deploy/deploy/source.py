@@ -22,6 +22,7 @@ from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.serialize import load_graph
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import phase
 from asnn_deploy.util.text import is_unicode
 
 FEW = 5
@@ -103,6 +104,7 @@ def _listed(names: Sequence[str]) -> str:
     return few if len(names) <= FEW else f"{few} and {len(names) - FEW} more"
 
 
+@phase("open the network")
 def open_source(path: Path, reading: Reading | None = None) -> Source:
     """Open a SOURCE. reading: what is said of a file by another tool.
 

@@ -14,8 +14,10 @@ from asnn_deploy.energy.signals import Replay
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Trace
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import phase
 
 
+@phase("count packets")
 def packets(graph: DeployGraph, destinations: Mapping[str, Array], images: Array, trace: Trace) -> dict[str, Array]:
     """Source name to the packets that it sends for each sample, over all steps, `[B]` int64.
 

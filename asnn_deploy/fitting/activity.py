@@ -20,6 +20,7 @@ from asnn_deploy.fitting.placement import Placement
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.trace import Trace
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import phase
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class Activity:
         return Activity(_overlaid(self.events, time_steps), _overlaid(self.spikes, time_steps))
 
 
+@phase("count the work of cores")
 def activity(graph: DeployGraph, placement: Placement, images: Array, trace: Trace) -> Activity:
     """Count what each core does. images, trace: as for `Counter.add`, the spikes of every neuron layer recorded.
 

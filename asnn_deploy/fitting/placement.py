@@ -18,6 +18,7 @@ from asnn_deploy.fitting.load import Load
 from asnn_deploy.fitting.network import Block, Network, Population
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.util.arrays import Array, frozen
+from asnn_deploy.util.progress import phase
 
 PASSES = 8
 """Over networks with loops, whose outgoing axons are known only when everything is cut."""
@@ -121,6 +122,7 @@ def integers(graph: DeployGraph) -> DeployGraph:
         return graph
 
 
+@phase("place neurons on cores")
 def place_network(network: Network, chip: Chip) -> Placement:
     """Cut all populations, the last first: a population's outgoing axons depend on how its targets are cut.
 

@@ -22,6 +22,7 @@ from asnn_deploy.ir.preprocessing import prepare
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.discover import Parts
 from asnn_deploy.util.files import DAMAGE, describe
+from asnn_deploy.util.progress import phase
 from asnn_deploy.util.suggest import unknown_name
 
 
@@ -72,11 +73,13 @@ class Source:
     fetches: bool = False
 
 
+@phase("prepare images")
 def prepared(data: Data, preparation: str) -> Data:
     """The data as a network reads it that has its images prepared so."""
     return replace(data, images={split: prepare(preparation, images) for split, images in data.images.items()})
 
 
+@phase("load data")
 def load_data(spec: str | None, download: bool = False) -> Data:
     """Load `NAME[,KEY=VALUE...][:PATH]`. download: whether a data set that is not there may be fetched.
 
@@ -106,6 +109,7 @@ def load_data(spec: str | None, download: bool = False) -> Data:
     return replace(_checked(str(resolved), arrays, classes), note=" ".join(note))
 
 
+@phase("load data")
 def load_sequences(spec: str, download: bool = False) -> Data:
     """Load `npz:FILE` of frames `x_test` `[N, T, ...]`; labels `y_test`, and training frames, may be left out.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
+import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +16,14 @@ import numpy as np
 from asnn_deploy.errors import DataError, InputError
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.files import describe, making_folder
+from asnn_deploy.util.progress import phase
 
 Reader = Callable[[Path, bool], tuple[dict[str, Array], int | tuple[str, ...]]]
 """The path that is given, and whether what is not there may be downloaded, to the arrays and the classes."""
 IDX_NAMES = ("MNIST", "FashionMNIST")
 """Folders of files with the same names; only the folder's name tells them apart."""
+PATIENCE = 15.0
+"""Seconds without an answer after which a server is given up."""
 
 
 def idx_reader(name: str) -> Reader:
@@ -114,8 +120,23 @@ def _download(name: str, root: Path, allowed: bool) -> None:
         raise DataError(f"{absent}; {remedy}, or {ALLOW}")
     try:
         with making_folder(root), tempfile.TemporaryDirectory(prefix=".download-", dir=root) as temporary:
-            getattr(datasets, name)(Path(temporary), download=True)
+            with _fetching(name):
+                getattr(datasets, name)(Path(temporary), download=True)
             for entry in Path(temporary).iterdir():
                 os.replace(entry, root / entry.name)
     except (OSError, RuntimeError, EOFError, InputError):  # torchvision raises three, by where the download broke off
-        raise DataError(f"{absent}, and it could not be downloaded; {remedy}") from None
+        raise DataError(
+            f"{absent}, and it could not be downloaded; {remedy}, or look at the network connection"
+        ) from None
+
+
+@contextmanager
+def _fetching(name: str) -> Iterator[None]:
+    """What torchvision prints is kept back, our own progress is told; a server that is silent is given up."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        with phase(f"download {name}"), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -17,6 +17,7 @@ from asnn_deploy.ir.granularity import Shape
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.files import DAMAGE, describe
+from asnn_deploy.util.progress import phase
 from asnn_deploy.util.suggest import unknown_name
 
 INPUT = "input"
@@ -50,6 +51,7 @@ class Recording:
         return Recording(self.frames[:, :count], spikes, potentials)
 
 
+@phase("read the recording")
 def read_recording(
     path: Path, graph: DeployGraph, names: Mapping[str, str] | None = None, batch_first: bool = False
 ) -> Recording:

@@ -18,6 +18,7 @@ from asnn_deploy.ir.meaning import RULES, Meaning
 from asnn_deploy.matching.recording import Recording
 from asnn_deploy.matching.replay import Replay, Replayed, explained
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import phase
 
 FIRST_SAMPLES = 2
 KEPT = 12
@@ -130,6 +131,11 @@ class Search:
 
         Raises DataError if the network cannot be replayed by any rules.
         """
+        with phase("try rules") as under_way:
+            under_way.describe = lambda: f"{len(self.tried)} meanings so far"
+            return self._best()
+
+    def _best(self) -> list[Candidate]:
         found = [c for m in self._tools() if (c := self._try(m)) is not None]
         if not found:
             raise DataError("the network cannot be run by any tool's rules; see what inspect says of it")
@@ -213,6 +219,7 @@ class Search:
         self.tried[key] = self.held_against(given, first=True)
         return self.tried[key]
 
+    @phase("compare with the recording")
     def held_against(self, given: Meaning, first: bool = False) -> Candidate | None:
         """Hold a meaning against the recording, or its first samples only; None if the network cannot mean that."""
         replay = self.replays[first]

@@ -34,8 +34,10 @@ from asnn_deploy.models.cells import AdaptiveLIFCell, MultiStep, NeuronCell
 from asnn_deploy.models.layers import Multiply, PerStep, Recent, Reshaped, Scaled, Sum, Synapses, WeightedMean
 from asnn_deploy.models.network import SpikingNetwork
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import phase
 
 
+@phase("lower the network")
 def lower(network: SpikingNetwork, dt: float = 1e-3, snapped: bool = True) -> DeployGraph:
     """The deployable graph of a trained network in evaluation mode.
 

@@ -23,11 +23,13 @@ from torch import Tensor, nn
 
 from asnn_deploy.models.layers import Synapses
 from asnn_deploy.models.network import SpikingNetwork, exact_sums
+from asnn_deploy.util.progress import phase
 
 ROOM = 2**27
 """Numbers that a group's largest signal may have: half a gigabyte in float32, and a pass holds about four signals."""
 
 
+@phase("measure statistics")
 def settle_statistics(network: SpikingNetwork, images: Tensor) -> None:
     """Set the statistics of all batch norms to those of 8-bit images `[N, C, H, W]`; see above.
 

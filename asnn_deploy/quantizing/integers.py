@@ -27,9 +27,11 @@ from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.ir.worth import Choices, Worth
 from asnn_deploy.quantizing.scales import Scales
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import phase
 
 
 @remembered
+@phase("quantise")
 def quantize(graph: DeployGraph) -> DeployGraph:
     """Return the integer version of a float graph, by the choices in `graph.quantization`.
 

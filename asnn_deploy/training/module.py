@@ -27,7 +27,6 @@ from asnn_deploy.training.processes import shard
 from asnn_deploy.training.sop_penalty import sop_penalty
 from asnn_deploy.training.tally import Tally, added_over_all
 from asnn_deploy.training.teacher import Teacher
-from asnn_deploy.util.progress import phase
 
 
 class TrainingModule(lightning.LightningModule):
@@ -153,8 +152,7 @@ class TrainingModule(lightning.LightningModule):
         """
         self.tested, self.validated = Tally(), Tally()
         if self.settling is not None:
-            with phase("measure statistics"):
-                settle_statistics(self.network, self.settling)
+            settle_statistics(self.network, self.settling)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             for buffer in self.network.buffers():
                 torch.distributed.broadcast(buffer, 0)

@@ -28,6 +28,7 @@ from asnn_deploy.ir.quantization import Quantization
 from asnn_deploy.ir.serialize import load_graph, save_graph
 from asnn_deploy.training.config import RunConfig, make_config, read_config
 from asnn_deploy.util.files import describe, digest, holding_folder, write_text
+from asnn_deploy.util.progress import phase
 
 CONFIG, WEIGHTS, NETWORK, METRICS, SUMMARY, CURVE = (
     "config.yaml",
@@ -104,6 +105,7 @@ def read_summary(folder: Path) -> tuple[dict[str, Any], Quantization]:
         raise BundleError(f"{file}: damaged ({describe(error)}); train again or restore the file") from None
 
 
+@phase("write the run folder")
 def finish_run(folder: Path, graph: DeployGraph, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Write a run's last files, next to configuration and weights: the network that the weights are lowered to, and
     the summary, which is returned with the digests of the files that belong together."""

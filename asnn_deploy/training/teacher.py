@@ -14,6 +14,7 @@ from asnn_deploy.input.data import Data
 from asnn_deploy.ir.images import PIXEL_MAX
 from asnn_deploy.training.trained import load_run
 from asnn_deploy.util.files import describe
+from asnn_deploy.util.progress import phase
 
 
 class Teacher:
@@ -28,6 +29,7 @@ class Teacher:
             return self._answer(images).to(images.device)
 
 
+@phase("load the teacher")
 def load_teacher(path: Path, data: Data, classes: int, image: str) -> Teacher:
     """Read a teacher, and let it answer once. Raises BundleError or ConfigError where it does not fit the data."""
     teacher = _onnx(path) if path.suffix == ".onnx" else _run(path, image)

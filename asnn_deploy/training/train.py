@@ -75,14 +75,14 @@ def train(
         write_text(folder / CONFIG, write_config(config))
         network, epoch, seconds = _fit(*started)
         save_weights(network, folder)
-        with phase("lower"):
-            graph = lower(network.eval(), config.dt)  # before it is measured, and folded
+        graph = lower(network.eval(), config.dt)  # before it is measured, and folded
         images = started[0].images_seen * config.training.devices * config.training.nodes
         summary = summarise(config, data, network, epoch, images / seconds)
         warn_if_apart(summary, config.training)
         return finish_run(folder, graph, summary)
 
 
+@phase("prepare the training")
 def _start(
     config: RunConfig, data: Data, folder: Path, resume: bool, start: Path | None
 ) -> tuple[TrainingModule, tuple[DataLoader[Any], list[DataLoader[Any]]], Monitor, Path | None]:

@@ -17,6 +17,7 @@ from asnn_deploy.training.config import RunConfig
 from asnn_deploy.training.network import build_model
 from asnn_deploy.training.run_folder import CONFIG, WEIGHTS, read_summary, settled_config
 from asnn_deploy.util.files import describe, replacing
+from asnn_deploy.util.progress import phase
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ def save_weights(network: SpikingNetwork, folder: Path) -> None:
         save_file(tensors, temporary, metadata={"format": "asnn-deploy run"})
 
 
+@phase("load the trained network")
 def load_run(folder: Path) -> TrainedRun:
     """Read a run folder. Raises BundleError naming the file that is missing, damaged or foreign."""
     config, weights_file = settled_config(folder), folder / WEIGHTS

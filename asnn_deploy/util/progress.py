@@ -121,10 +121,9 @@ if hasattr(os, "register_at_fork"):  # there, the lock may be held, and no threa
 def phase(name: str, total: float | None = None) -> Iterator[Phase]:
     """Be in a phase; within one of the same name, it is part of that one."""
     with _state.lock:
-        under_way = _named(_state.phases)
-        same = next((one for one in under_way if one.name == name), None) if total is None else None
-    if same is not None:
-        yield same
+        around = _state.phases[-1] if _state.phases else None
+    if around is not None and around.name == name and total is None:
+        yield around
         return
     begun = Phase(name, total)
     with _under_way(begun):
@@ -229,7 +228,9 @@ def _reached(one: Phase, text: str) -> None:
 
 
 def _named(phases: Sequence[Phase]) -> list[Phase]:
-    return [one for one in phases if not isinstance(one, Plan)]
+    """Phases as they are shown: of those that are alone in one of their own name, the inner one."""
+    named = [one for one in phases if not isinstance(one, Plan)]
+    return [one for one, inner in zip(named, [*named[1:], None]) if inner is None or inner.name != one.name]
 
 
 def time_left() -> float | None:

@@ -20,10 +20,10 @@ OFTEN, SHARE = 2.0, 0.25
 
 
 class Lines:
-    """Writes lines, never a carriage return; file: stderr, as it then is, if none is given."""
+    """Writes lines, never a carriage return; file: stderr, as it is now, if none is given."""
 
     def __init__(self, file: TextIO | None = None) -> None:
-        self.file, self.last = file, time.monotonic()
+        self.file, self.last = file or sys.stderr, time.monotonic()
         self.named: list[Phase] = []
 
     def look(self, phases: Sequence[Phase]) -> None:
@@ -44,10 +44,9 @@ class Lines:
         self._write(f"{': '.join(one.name for one in phases)}: {text}")
 
     def _write(self, text: str) -> None:
-        file = self.file or sys.stderr
         self.last = time.monotonic()
         with suppress(OSError, ValueError, AttributeError):  # closed: nobody reads it
-            print(printable(text) + remaining(time_left()), file=file, flush=True)
+            print(printable(text) + remaining(time_left()), file=self.file, flush=True)
 
 
 def far(one: Phase) -> str:

@@ -24,6 +24,7 @@ from asnn_deploy.errors import InputError, TargetError
 from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import phase
 
 LONGEST_FOLDER = 50
 """Letters of a folder in which multiprocessing can still put its socket: its whole path may have 107."""
@@ -109,10 +110,11 @@ class HostProcess:
 
     def close(self) -> None:
         """End politely where possible."""
-        self.ask("close", None)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(3)
-        self.kill()
+        with phase(f"stop {self.name}"):
+            self.ask("close", None)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(3)
+            self.kill()
 
     def kill(self) -> None:
         """End it now: first the host, which cleans up after itself, then whatever is left of its process group."""
