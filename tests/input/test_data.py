@@ -1,9 +1,12 @@
 import gzip
+import socket
 
 import numpy as np
 import pytest
 
+from asnn_deploy.cli import run
 from asnn_deploy.errors import DataError
+from asnn_deploy.input import torchvision_folders
 from asnn_deploy.input.data import as_images, load_data
 
 
@@ -222,6 +225,34 @@ def test_a_failed_download_is_one_line_and_leaves_nothing(tmp_path, fetched, nam
     if not isinstance(error, KeyboardInterrupt):
         assert "could not be downloaded; give the folder that holds torchvision's files" in str(caught.value)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.fixture
+def silent_network(monkeypatch):
+    """All servers are behind a proxy that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = f"http://127.0.0.1:{server.getsockname()[1]}"
+        for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(variable, where)
+        for variable in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setattr(torchvision_folders, "PATIENCE", 0.2)
+        yield
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "cifar100"])
+def test_a_download_without_a_network_ends_in_one_line(tmp_path, silent_network, name, capfd):
+    """It would wait for ever, were no server given up."""
+    before = socket.getdefaulttimeout()
+    asked = ["--preset", "digits-lenet", "--data", f"{name}:{tmp_path / 'absent'}", "--out", str(tmp_path / "run")]
+    assert run(["train", *asked]) == 2
+    out, (line,) = (part.splitlines() for part in capfd.readouterr())
+    assert out == []
+    assert line.startswith(f"error: {tmp_path / 'absent'}: holds no ")
+    assert "could not be downloaded" in line
+    assert "network connection" in line
+    assert list(tmp_path.iterdir()) == []
+    assert socket.getdefaulttimeout() == before
 
 
 def test_a_download_comes_whole_and_once(tmp_path, fetched):
