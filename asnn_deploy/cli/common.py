@@ -198,10 +198,11 @@ def write_json(path: Path | None, value: Any) -> None:
 def show_deployed(summary: Mapping[str, Any]) -> None:
     """Print what snapping changed of a network, and its integer version."""
     snapping = summary["snapping"]
+    moved = snapping["accuracy_snapped"] - snapping["accuracy_as_trained"]
     click.echo(
-        f"order-free weights changed {snapping['spikes_changed']} of {snapping['spikes']} spikes "
-        f"({percent(snapping['accuracy_as_trained'])} as trained, {percent(snapping['accuracy_snapped'])} as deployed, "
-        f"{number(snapping['samples'], 'sample')})"
+        f"order-free weights changed {snapping['spikes_changed']} of {snapping['spikes']} spikes and the accuracy by "
+        f"{100 * moved:+.2f} points, from {percent(snapping['accuracy_as_trained'])} as trained "
+        f"({number(snapping['samples'], 'sample')})"
     )
     if summary["test_accuracy_fixed"] is not None:
         click.echo(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,15 +82,15 @@ def command(
             images, labels = taken(opened, data_for(opened, data_spec), split, limit)
         else:
             images, labels = load_picture(opened, image_file), None
-        result, steps, seconds = run_all(chosen, deployment, images, batch_size, trace, exit_margin)
+        result, steps, timed = run_all(chosen, deployment, images, batch_size, trace, exit_margin)
         figures = {
             "target": target,
             "samples": result.samples,
             "accuracy": None if labels is None else float((result.predictions == labels).mean()),
             "predictions": result.predictions.tolist(),
             "time_steps": opened.graph.time_steps,
-            "wall_seconds": seconds,
-            "samples_per_second": result.samples / seconds,
+            "wall_seconds": timed.seconds,
+            "samples_per_second": timed.samples_per_second,
         }
     early = ""
     if steps is not None:
@@ -104,7 +105,8 @@ def command(
         show_answer(f"{image_file} on {target}{early}", figures)
         return
     right = "" if figures["accuracy"] is None else f"accuracy {percent(figures['accuracy'])} on "
-    speed = f"simulated here at {figures['samples_per_second']:.1f} samples/s"
+    warm = "" if timed.warm else " in its first batch"
+    speed = f"simulated here at {figures['samples_per_second']:.1f} samples/s{warm}"
     click.echo(f"{target}: {right}{number(result.samples, 'sample')}, {speed}{early}")
 
 
@@ -159,12 +161,33 @@ def check_early_exit(target: Target, margin: float) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Timed:
+    """Samples that were run and the seconds of all; and of what came after the first batch, if anything did: kernels
+    are compiled, and the fastest form of each layer is found, in the first."""
+
+    samples: int
+    seconds: float
+    later_samples: int
+    later_seconds: float
+
+    @property
+    def warm(self) -> bool:
+        """Whether the speed is that of batches after the first."""
+        return self.later_samples > 0
+
+    @property
+    def samples_per_second(self) -> float:
+        """Return the speed once it runs, or of the only batch."""
+        return self.later_samples / self.later_seconds if self.warm else self.samples / self.seconds
+
+
 def run_all(
     target: Target, deployment: Deployment, images: Array, batch_size: int, spikes: bool, margin: float | None
-) -> tuple[Trace, Array | None, float]:
-    """Run all images; the seconds count from the first batch on, loading left out.
+) -> tuple[Trace, Array | None, Timed]:
+    """Run all images; time counts from the first batch on, loading left out.
 
-    Returns the trace, with a margin each sample's time steps, and the seconds.
+    Returns the trace, with a margin each sample's time steps, and the time.
     """
     import numpy as np
 
@@ -173,7 +196,7 @@ def run_all(
     from asnn_deploy.util.discover import adopted
     from asnn_deploy.util.progress import batches, phase
 
-    traces, steps = [], []
+    traces, steps, ends = [], [], []
     with phase(f"load {target.name}"):
         opened = target.open(deployment, min(batch_size, len(images)))
     with adopted(opened, Session) as session:  # type: ignore[type-abstract]
@@ -181,12 +204,14 @@ def run_all(
         for cut in batches(len(images), batch_size, target.name):
             if margin is None:
                 traces.append(session.run(images[cut], Record(spikes=spikes)))
-                continue
-            trace, ran = session.run_until(images[cut], margin, spikes)
-            traces.append(trace)
-            steps.append(ran)
-        seconds = time.perf_counter() - start
-    return Trace.concatenate(traces), np.concatenate(steps) if steps else None, seconds
+            else:
+                trace, ran = session.run_until(images[cut], margin, spikes)
+                traces.append(trace)
+                steps.append(ran)
+            ends.append(time.perf_counter())
+    later = sum(trace.samples for trace in traces[1:])
+    timed = Timed(len(images), ends[-1] - start, later, ends[-1] - ends[0])
+    return Trace.concatenate(traces), np.concatenate(steps) if steps else None, timed
 
 
 def write_outputs(path: Path, trace: Trace, steps: Array | None) -> None:

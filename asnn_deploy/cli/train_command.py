@@ -113,7 +113,7 @@ def command(
         return
     click.echo(
         f"{out}: {percent(summary['test_accuracy'])} test accuracy as deployed, {number(summary['epochs'], 'epoch')}, "
-        f"{summary['parameters']} parameters, {summary['samples_per_second']:.0f} images/s"
+        f"{summary['parameters']} parameters, trained at {summary['samples_per_second']:.0f} images/s"
     )
     show_deployed(summary)
     write_json(json_file, summary)

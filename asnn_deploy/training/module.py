@@ -48,7 +48,6 @@ class TrainingModule(lightning.LightningModule):
         self.settling = settling
         self.teacher = teacher
         self.under_way: tuple[Tensor, int, Tensor] | None = None
-        self.images_seen = 0
         self.batches_done = 0
         self.trained, self.tested, self.validated = Tally(), Tally(), Tally()
 
@@ -86,7 +85,6 @@ class TrainingModule(lightning.LightningModule):
         loss, summands = self._loss(images, targets)
         self.under_way = images, index, loss.detach()
         logits = added_up(summands.detach())
-        self.images_seen += len(images)
         self.batches_done = index + 1
         self.trained.add("loss", loss, len(images))
         self.trained.add("accuracy", (logits.argmax(1) == labels).double().mean(), len(images))

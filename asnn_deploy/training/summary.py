@@ -105,7 +105,7 @@ def answering(split: str) -> str:
 def summarise(config: RunConfig, data: Data, network: SpikingNetwork, epoch: int, speed: float) -> dict[str, Any]:
     """Return accuracies of the network as deployed (folded and snapped), and what snapping changed.
 
-    epoch: the one that left these weights, counted from 0. speed: images that training saw a second.
+    epoch: the one that left these weights, counted from 0. speed: images that training saw a second, see `Speed`.
     """
     network.cpu()
     x_train, y_train = (part[balanced(data.labels["train"], config.training.limit)] for part in data.part("train"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from asnn_deploy.training.progress import Epochs, expected
 from asnn_deploy.training.quiet import quiet_lightning
 from asnn_deploy.training.ranks import rank
 from asnn_deploy.training.run_folder import CONFIG, finish_run, writing_run
+from asnn_deploy.training.speed import Speed
 from asnn_deploy.training.start import check_integer_training, start_from
 from asnn_deploy.training.summary import measuring, summarise, warn_if_apart
 from asnn_deploy.training.teacher import load_teacher
@@ -73,11 +73,10 @@ def train(
     with writing_run(folder, resume), plan(phases):
         started = _start(config, data, folder, resume, start)
         write_text(folder / CONFIG, write_config(config))
-        network, epoch, seconds = _fit(*started)
+        network, epoch, speed = _fit(*started)
         save_weights(network, folder)
         graph = lower(network.eval(), config.dt)  # before it is measured, and folded
-        images = started[0].images_seen * config.training.devices * config.training.nodes
-        summary = summarise(config, data, network, epoch, images / seconds)
+        summary = summarise(config, data, network, epoch, speed * config.training.devices * config.training.nodes)
         warn_if_apart(summary, config.training)
         return finish_run(folder, graph, summary)
 
@@ -113,13 +112,13 @@ def _fit(
     monitor: Monitor,
     checkpoint: Path | None,
 ) -> tuple[SpikingNetwork, int, float]:
-    """Train, and return the network to deploy, its epoch, and the seconds that training took.
+    """Train, and return the network to deploy, its epoch, and the images that this process trained on in a second.
 
     Raises KeyboardInterrupt when interrupted.
     """
     training = module.config.training
     best = Best(monitor) if training.deploy == "best" else None
-    device = choose_device(training.device)
+    device, speed = choose_device(training.device), Speed()
     with quiet_lightning(), phase("train") as under_way:
         trainer = lightning.Trainer(
             **trainer_options(training, device),
@@ -127,6 +126,7 @@ def _fit(
             logger=False,
             plugins=[AtomicCheckpoints(), precision(training, device)],
             callbacks=[
+                speed,
                 monitor,
                 *([best] if best else []),
                 Checkpoints(monitor.folder, training.checkpoint_minutes, training.seed),
@@ -137,7 +137,6 @@ def _fit(
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        start = time.perf_counter()
         try:
             trainer.fit(module, *drawn, None, checkpoint, weights_only=True)
         except RuntimeError as error:
@@ -150,12 +149,11 @@ def _fit(
         finally:
             if not trainer.state.finished:
                 end_others(trainer)
-        seconds = time.perf_counter() - start
     network = new_network(module.config)
     state = best.weights if best else weights(module.network)
     if state:  # of shared-out weights, the first process has them all
         network.load_state_dict(state)
-    return network, best.epoch if best else int(monitor.rows[-1]["epoch"]), seconds
+    return network, best.epoch if best else int(monitor.rows[-1]["epoch"]), speed.images_per_second
 
 
 def settle(config: RunConfig, data: Data) -> RunConfig:

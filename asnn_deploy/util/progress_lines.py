@@ -23,11 +23,12 @@ class Lines:
     """Writes lines, never a carriage return; file: stderr, as it is now, if none is given."""
 
     def __init__(self, file: TextIO | None = None) -> None:
-        self.file, self.last = file or sys.stderr, time.monotonic()
+        self.file, self.last = file or sys.stderr, float("inf")
         self.named: list[Phase] = []
 
     def look(self, phases: Sequence[Phase]) -> None:
         """Name the phase under way, or tell how far it is."""
+        self.last = min(self.last, time.monotonic())  # what was before the first phase is no silence of its own
         lasting = [one for one in phases if one.elapsed() >= SHORTEST]
         if not lasting:
             return

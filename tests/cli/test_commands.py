@@ -78,7 +78,10 @@ def test_train_writes_a_run_folder(tmp_path, capsys):
     )
     assert all(key in summary for key in wanted)
     assert (summary["neuron"], summary["coding"], summary["time_steps"]) == ("lif", "direct", 2)
-    assert "test accuracy as deployed" in capsys.readouterr().out
+    assert summary["train_accuracy_samples"] == 100, "as many as were trained on"
+    shown = capsys.readouterr().out
+    for accuracy in ("test accuracy as deployed", "as deployed", "as trained", "in integers"):
+        assert shown.count(accuracy) == 1, "each accuracy is told once, by a name that no other has"
     assert asnn("train", "--preset", "digits-lenet", "--out", out) == 2
     assert "holds a run already; resume it, or choose another folder" in capsys.readouterr().err
 
@@ -124,7 +127,8 @@ def test_bits_change_the_integer_version(run_folder, tmp_path):
 def test_run_says_that_its_speed_is_that_of_a_simulation_on_this_machine(bundles, capsys):
     assert asnn("run", bundles / "nir", "--target", "reference", "--limit", 4) == 0
     assert re.fullmatch(
-        r"reference: accuracy \d+\.\d\d % on 4 samples, simulated here at [\d.]+ samples/s\n", capsys.readouterr().out
+        r"reference: accuracy \d+\.\d\d % on 4 samples, simulated here at [\d.]+ samples/s in its first batch\n",
+        capsys.readouterr().out,
     )
 
 
