@@ -27,6 +27,7 @@ from asnn_deploy.quantizing import quantization_report
 from asnn_deploy.reporting import Example, build, write
 from asnn_deploy.reporting.figures import Packets, PlacedFit, Report
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import phase
 from asnn_deploy.verifying.document import Verification, read_verification
 
 CHIPS = ("loihi1", "loihi2")
@@ -92,7 +93,8 @@ def report(
             raise InputError(f"sample {sample}: there are {len(images)} samples, numbered 0 to {len(images) - 1}")
         found, measured = _counted(source, samples, images, labels, wish)
         if folder is not None:
-            write(found, folder, _example(source, images, labels, sample), measured.samples, summary)
+            with phase("draw the report"):
+                write(found, folder, _example(source, images, labels, sample), measured.samples, summary)
     return found
 
 

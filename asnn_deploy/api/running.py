@@ -8,6 +8,7 @@ from asnn_deploy.api.network import DEFAULT_BATCH, Network, check_count, check_t
 from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.ir.trace import Record, Trace
 from asnn_deploy.util.arrays import Array
+from asnn_deploy.util.progress import batches, phase
 
 
 def run(
@@ -31,6 +32,8 @@ def run(
     with opened(net) as source:
         samples = taken(source, data_of(source, np.asarray(images))).images
         batch_size = min(batch_size, max(len(samples), 1))
-        with chosen.open(source.deployment, batch_size) as session:
-            starts = range(0, max(len(samples), 1), batch_size)
-            return Trace.concatenate([session.run(samples[i : i + batch_size], record) for i in starts])
+        with phase(f"load {target}"):
+            session = chosen.open(source.deployment, batch_size)
+        with session:
+            cuts = batches(max(len(samples), 1), batch_size, target)
+            return Trace.concatenate([session.run(samples[cut], record) for cut in cuts])

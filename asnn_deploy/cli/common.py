@@ -195,21 +195,28 @@ def write_json(path: Path | None, value: Any) -> None:
     write_text(path, text) if stdout is None else click.echo(text, file=stdout, nl=False)
 
 
+def say(text: str = "") -> None:
+    """Print a text, whose lines end between words on a terminal; elsewhere it is one line."""
+    from asnn_deploy.cli.tables import terminal_width, wrapped
+
+    click.echo("\n".join(wrapped(text, terminal_width())))
+
+
 def show_deployed(summary: Mapping[str, Any]) -> None:
     """Print what snapping changed of a network, and its integer version."""
     snapping = summary["snapping"]
     moved = snapping["accuracy_snapped"] - snapping["accuracy_as_trained"]
-    click.echo(
+    say(
         f"order-free weights changed {snapping['spikes_changed']} of {snapping['spikes']} spikes and the accuracy by "
         f"{100 * moved:+.2f} points, from {percent(snapping['accuracy_as_trained'])} as trained "
         f"({number(snapping['samples'], 'sample')})"
     )
     if summary["test_accuracy_fixed"] is not None:
-        click.echo(
+        say(
             f"in integers: {percent(summary['test_accuracy_fixed'])}, weights of {summary['quantization']['bits']} bits"
         )
     elif summary["quantization_refused"]:
-        click.echo(f"no integer version: {summary['quantization_refused']}")
+        say(f"no integer version: {summary['quantization_refused']}")
 
 
 def number(count: int, what: str) -> str:

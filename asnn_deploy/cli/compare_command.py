@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from asnn_deploy.cli.common import say
+
 
 @click.command(epilog="Example: asnn-deploy compare report-hybrid report-direct --out comparison")
 @click.argument("report_a", type=click.Path(path_type=Path))
@@ -25,10 +27,10 @@ def command(report_a: Path, report_b: Path, out: Path) -> None:
 
     if out.resolve() in (report_a.resolve(), report_b.resolve()):
         raise InputError(f"--out {out}: is one of the two reports; choose another folder")
-    with claimed_folder(out, "compare.json"), phase("compare"):
+    with claimed_folder(out, "compare.json"), phase("put the reports side by side"):
         compared = compare(read_report(report_a), read_report(report_b))
         write(compared, out)
     a, b = compared.a.name, compared.b.name
-    click.echo(f"{out / 'compare.html'}: A = {a}, B = {b}, {number(compared.samples, 'sample')}")
+    say(f"{out / 'compare.html'}: A = {a}, B = {b}, {number(compared.samples, 'sample')}")
     for sentence in conclusions(compared):
-        click.echo(f"  {sentence}")
+        say(f"  {sentence}")

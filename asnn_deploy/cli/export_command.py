@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asnn_deploy.cli.common import data_option, json_option, source_argument
+from asnn_deploy.cli.common import data_option, json_option, say, source_argument
 from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options
 
@@ -75,7 +75,7 @@ def command(
         new_bits = bits not in (None, opened.graph.quantization.bits)
         data = partial(data_for, opened, data_spec) if data_spec is not None or new_bits else None
         written = export(opened, target, out, bits=bits, data=data, settings=chosen)
-    click.echo(f"{out}: written")
+    say(f"{out}: written")
     write_json(json_file, {"path": str(out), "format": target, "time_steps": written.time_steps})
 
 

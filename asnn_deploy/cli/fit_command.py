@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asnn_deploy.cli.common import json_option, source_argument
+from asnn_deploy.cli.common import json_option, say, source_argument
 from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options, settle_without_data
 
@@ -75,15 +75,15 @@ def print_fit(result: Fit, figures: FitDocument, sources: bool) -> None:
             for layer in figures.layers
         ],
     )
-    click.echo(f"{'fits' if result.fits else 'does not fit'}; binding: {result.binding}; next: {result.next_binding}")
+    say(f"{'fits' if result.fits else 'does not fit'}; binding: {result.binding}; next: {result.next_binding}")
     if not figures.features.fits:
-        click.echo(f"size alone {'fits' if result.capacity_fits else 'does not fit'}; binding: {result.capacity[0]}")
+        say(f"size alone {'fits' if result.capacity_fits else 'does not fit'}; binding: {result.capacity[0]}")
     if not result.fits:
-        click.echo(f"suggestion: {figures.suggestion or 'none found'}")
+        say(f"suggestion: {figures.suggestion or 'none found'}")
     if result.system is not None:
-        click.echo(f"{placement.chips:,} chips: {result.system.name} has {result.system.chips:,} (--chips)")
+        say(f"{placement.chips:,} chips: {result.system.name} has {result.system.chips:,} (--chips)")
     print_step_cost(figures.step_tables)
-    click.echo(about_latency(placement.chip))
+    say(about_latency(placement.chip))
     print_unverified(figures.unverified, sources)
 
 
@@ -94,9 +94,9 @@ def print_unverified(lines: Sequence[str], sources: bool) -> None:
     ]
     if sources:
         for name, why in named:
-            click.echo(f"no published source: {name}: {why}")
+            say(f"no published source: {name}: {why}")
     elif named:
-        click.echo(f"no published source: {', '.join(name for name, _ in named)} (--sources says why)")
+        say(f"no published source: {', '.join(name for name, _ in named)} (--sources says why)")
 
 
 def about_latency(chip: Chip) -> str:
@@ -112,7 +112,7 @@ def print_step_cost(cost: StepTables) -> None:
     """What per-step parameters add."""
     more = cost.cores - cost.static_cores
     cores = f"{more:+,} cores" if more else "no more cores"
-    click.echo(
+    say(
         f"per-step parameters and weights: {size(cost.difference_bytes)} more than constant ones "
         f"({size(cost.static_bytes)} to {size(cost.per_step_bytes)}), {cores}"
     )

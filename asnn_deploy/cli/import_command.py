@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from asnn_deploy.cli.common import download_option
+from asnn_deploy.cli.common import download_option, say
 from asnn_deploy.cli.completion import names
 
 
@@ -52,10 +52,8 @@ def command(path: Path, kind: str, coding: str, adaptive: bool, data_spec: str |
             check_data(data, imported.graph, split)
     summary = write_imported(imported, out, data)
     measured = "" if data is None else f"{percent(summary['test_accuracy'])} test accuracy as deployed, "
-    click.echo(
-        f"{out}: {measured}T = {summary['time_steps']}, coding {summary['coding']}, {summary['parameters']} parameters"
-    )
+    say(f"{out}: {measured}T = {summary['time_steps']}, coding {summary['coding']}, {summary['parameters']} parameters")
     if data is None:
-        click.echo("nothing was measured, and no weight clips were chosen: there is no --data")
+        say("nothing was measured, and no weight clips were chosen: there is no --data")
     else:
         show_deployed(summary)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from asnn_deploy.cli.common import json_option
+from asnn_deploy.cli.common import json_option, say
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.plugins import Plugin, Plugins
@@ -34,7 +34,7 @@ def command(json_file: Path | None) -> None:
     for title, (columns, rows) in groups.items():
         table(title, columns, rows)
     for chip, reason in NO_PROFILE.items():
-        click.echo(f"{chip}: no profile: {reason}")
+        say(f"{chip}: no profile: {reason}")
     keys = {title: [column or "about" for column in columns] for title, (columns, _) in groups.items()}
     write_json(json_file, {title: [dict(zip(keys[title], row)) for row in rows] for title, (_, rows) in groups.items()})
 

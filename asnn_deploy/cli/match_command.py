@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import json_option
+from asnn_deploy.cli.common import json_option, say
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Foreign
@@ -61,7 +61,7 @@ def command(
     write_json(json_file, {"best": found[0].to_json(), "candidates": [c.to_json() for c in found]})
     if out is not None:
         exporter.restate(source, out, found[0].meaning)
-        click.echo(f"{out}: written, with these rules in it")
+        say(f"{out}: written, with these rules in it")
     return 0 if found[0].exact else 1
 
 
@@ -101,10 +101,10 @@ def print_candidates(found: list[Candidate]) -> None:
     )
     first = best.first
     if first is None:
-        click.echo("the best meaning fits exactly" if not best.potentials_differing else "potentials differ")
+        say("the best meaning fits exactly" if not best.potentials_differing else "potentials differ")
         return
     expected = "" if first.expected_potential is None else f" (recorded {first.expected_potential:.9g})"
-    click.echo(
+    say(
         f"first divergence: node {first.node}, step {first.step}, sample {first.sample}, neuron {first.index}: "
         f"recorded {first.expected:g}, got {first.got:g}; potential {first.potential:.9g}{expected}, "
         f"threshold {first.threshold:.9g}"

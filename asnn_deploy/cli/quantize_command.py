@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import data_option, json_option, source_argument
+from asnn_deploy.cli.common import data_option, json_option, say, source_argument
 from asnn_deploy.cli.reading import opened_source, reading_options
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def print_report(report: dict[str, Any]) -> None:
         ],
     )
     told = [f"{accuracy_text(report[key], report['samples'])} in {what}" for key, what in NETWORKS.items()]
-    click.echo(f"accuracy {', '.join(told)}; {percent(report['spike_disagreement'])} of the spikes differ")
+    say(f"accuracy {', '.join(told)}; {percent(report['spike_disagreement'])} of the spikes differ")
 
 
 def accuracy_text(accuracy: float | None, samples: int) -> str:

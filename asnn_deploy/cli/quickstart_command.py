@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import write_json
+from asnn_deploy.cli.common import say, write_json
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.source import Source
@@ -66,7 +66,7 @@ def whole_way(out: Path, epochs: int | None, limit: int | None) -> int:
     seconds = time.perf_counter() - start
     write_json(out / SUMMARY, summary(run, verified, report, fitted, seconds))
     show(verified, report, fitted)
-    click.echo(f"{seconds:.0f} s; look at {out / 'report' / 'report.html'}")
+    say(f"{seconds:.0f} s; look at {out / 'report' / 'report.html'}")
     return 0 if verified.holds else 1
 
 
@@ -76,13 +76,13 @@ def show(verified: Verification, report: Report, fitted: FitDocument) -> None:
     from asnn_deploy.cli.verify_command import print_table
     from asnn_deploy.reporting.times import in_short
 
-    click.echo()
+    say()
     print_table(verified)
     totals = report.totals
-    click.echo(f"{totals.sops:,.0f} synaptic operations and {totals.spikes:,.0f} spikes per sample")
+    say(f"{totals.sops:,.0f} synaptic operations and {totals.spikes:,.0f} spikes per sample")
     for sentence in in_short(report):
-        click.echo(sentence)
-    click.echo(f"{fitted.chip}: {number(fitted.cores, 'core')}, {'fits' if fitted.fits else 'does not fit'}")
+        say(sentence)
+    say(f"{fitted.chip}: {number(fitted.cores, 'core')}, {'fits' if fitted.fits else 'does not fit'}")
 
 
 def step(name: str, work: Any) -> Any:
@@ -92,7 +92,7 @@ def step(name: str, work: Any) -> Any:
     start = time.perf_counter()
     with phase(name):
         result = work()
-    click.echo(f"{name:8s} {time.perf_counter() - start:6.1f} s")
+    say(f"{name:8s} {time.perf_counter() - start:6.1f} s")
     return result
 
 

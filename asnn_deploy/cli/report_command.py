@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asnn_deploy.cli.common import data_option, json_option, limit_option, percent, source_argument
+from asnn_deploy.cli.common import data_option, json_option, limit_option, percent, say, source_argument
 from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options
 from asnn_deploy.cli.simulation import profile_option, simulate_option
@@ -81,10 +81,10 @@ def command(
             summary=summary,
         )
     totals = report.totals
-    click.echo(
+    say(
         f"{out / 'report.html'}: {percent(report.accuracy)} accuracy, {totals.sops:,.0f} synaptic operations "
         f"and {totals.spikes:,.0f} spikes per sample ({number(report.samples, 'sample')})"
     )
     for sentence in in_short(report):
-        click.echo(sentence)
+        say(sentence)
     write_json(json_file, report.to_json())

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument, split_option
+from asnn_deploy.cli.common import (
+    batch_option,
+    data_option,
+    json_option,
+    limit_option,
+    say,
+    source_argument,
+    split_option,
+)
 from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options
 
@@ -107,7 +115,7 @@ def command(
     right = "" if figures["accuracy"] is None else f"accuracy {percent(figures['accuracy'])} on "
     warm = "" if timed.warm else " in its first batch"
     speed = f"simulated here at {figures['samples_per_second']:.1f} samples/s{warm}"
-    click.echo(f"{target}: {right}{number(result.samples, 'sample')}, {speed}{early}")
+    say(f"{target}: {right}{number(result.samples, 'sample')}, {speed}{early}")
 
 
 def load_picture(source: Source, file: Path) -> Array:
@@ -142,7 +150,7 @@ def show_answer(what: str, figures: Mapping[str, Any]) -> None:
     from asnn_deploy.util.text import printable
 
     names = [printable(name) for name in figures["class_names"] or map(str, range(len(figures["answers"])))]
-    click.echo(f"{printable(what)}: {names[figures['predictions'][0]]}")
+    say(f"{printable(what)}: {names[figures['predictions'][0]]}")
     ordered = sorted(zip(figures["answers"], names), key=lambda row: -row[0])
     table("", ["class", "answer"], [(name, f"{answer:.6g}") for answer, name in ordered])
 

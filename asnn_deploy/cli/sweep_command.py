@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument
+from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, say, source_argument
 from asnn_deploy.cli.reading import opened_source, reading_options
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def command(
         list(COLUMNS),
         rows(points),
     )
-    click.echo(f"{out}: sweep.json, sweep.md and sweep.png")
+    say(f"{out}: sweep.json, sweep.md and sweep.png")
     write_json(json_file, json.loads((out / FILE).read_text(encoding="utf-8")))
 
 

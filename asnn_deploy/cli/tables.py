@@ -26,11 +26,16 @@ GLUE = "\u00a0"
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Print a table, as wide as the terminal; in a pipe, as wide as it is."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = terminal_width()
     if title:
-        click.echo("\n".join(_wrapped(title, width)))
+        click.echo("\n".join(wrapped(title, width)))
     for line in laid_out(columns, [[str(cell) for cell in row] for row in rows], width):
         click.echo(line)  # which takes the bold out where none is shown
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that standard output is; None if it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def laid_out(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
@@ -71,7 +76,7 @@ def _shared_out(full: list[int], least: list[int], room: float) -> list[int]:
 
 def _row(row: Sequence[str], widths: list[int], left: list[bool], gap: int) -> list[str]:
     """The lines of a row."""
-    parts = [_wrapped(text, width) for text, width in zip(row, widths)]
+    parts = [wrapped(text, width) for text, width in zip(row, widths)]
     lines = []
     for n in range(max(map(len, parts))):
         texts = [part[n] if n < len(part) else "" for part in parts]
@@ -81,18 +86,20 @@ def _row(row: Sequence[str], widths: list[int], left: list[bool], gap: int) -> l
     return lines
 
 
-def _wrapped(text: str, width: int | None) -> list[str]:
-    """The lines of a text, broken between words only."""
+def wrapped(text: str, width: int | None) -> list[str]:
+    """Return the lines of a text, broken between words only; all begin where the first does."""
     if width is None or cell_len(text) <= width:
         return [text]
+    words = text.lstrip(" ")
+    indent = " " * (len(text) - len(words))
     lines = [""]
-    for word in text.split(" "):
+    for word in words.split(" "):
         longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and cell_len(longer) > width:
+        if lines[-1] and cell_len(indent + longer) > width:
             lines.append(word)
         else:
             lines[-1] = longer
-    return lines
+    return [indent + line for line in lines]
 
 
 def _stacked(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
@@ -100,14 +107,14 @@ def _stacked(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
     there is room for."""
     lines: list[str] = []
     for first, *others in rows:
-        lines += _wrapped(first, width)
+        lines += wrapped(first, width)
         line = ""
         for column, text in zip(columns[1:], others):
             said = f"{column}: {text}" if column and text else text
             if line and cell_len(line) + GAPS[0] + cell_len(said) > width - INDENT:
                 lines.append(" " * INDENT + line)
                 line = ""
-            *whole, last = _wrapped(said, width - INDENT)
+            *whole, last = wrapped(said, width - INDENT)
             lines += [" " * INDENT + part for part in whole]
             line = (" " * GAPS[0]).join(filter(None, (line, last)))
         lines += [" " * INDENT + line] if line else []

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from asnn_deploy.cli.common import download_option, json_option
+from asnn_deploy.cli.common import download_option, json_option, say
 from asnn_deploy.cli.completion import names
 
 OPTIONS = {
@@ -111,7 +111,7 @@ def command(
     if not summary:  # one of several processes: the first one reports
         click.get_current_context().meta.clear()
         return
-    click.echo(
+    say(
         f"{out}: {percent(summary['test_accuracy'])} test accuracy as deployed, {number(summary['epochs'], 'epoch')}, "
         f"{summary['parameters']} parameters, trained at {summary['samples_per_second']:.0f} images/s"
     )

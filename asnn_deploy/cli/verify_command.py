@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, source_argument
+from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, say, source_argument
 from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import ONLY, opened_source, reading_options
 
@@ -82,16 +82,16 @@ def print_other_tool(found: Verification) -> None:
     moved: Any = found.snapped
     held: Any = found.recording
     if moved is not None:
-        click.echo(f"snapping moved the weights: {moved['spikes_changed']:,} of {moved['spikes']:,} spikes changed")
+        say(f"snapping moved the weights: {moved['spikes_changed']:,} of {moved['spikes']:,} spikes changed")
     if held is None:
         return
-    click.echo(
+    say(
         f"recording: {held['differing']:,} of {held['spikes_compared']:,} spikes differ, "
         f"{held['within_rounding']:,} of them within rounding"
     )
     first = held["first_divergence"]
     if first:
-        click.echo(
+        say(
             f"recording: first divergence in node {first['node']}, step {first['step']}, sample {first['sample']}, "
             f"index {first['index']}: expected {first['expected']:g}, got {first['got']:g}"
         )
@@ -127,16 +127,16 @@ def print_table(found: Verification) -> None:
         first = report.first_divergence
         if first is not None:
             where = "" if first.head is None else f" (head {first.head}, token {first.token})"
-            click.echo(
+            say(
                 f"{name}: first divergence in layer {first.layer}, step {first.step}, sample {first.sample}, "
                 f"index {first.index}{where}: expected {first.expected:g}, got {first.got:g}"
             )
     snapping: Any = found.snapping
     if snapping:
-        click.echo(
+        say(
             f"order-free weights, at training: {snapping['spikes_changed']} of {snapping['spikes']} spikes changed, "
             f"accuracy {percent(snapping['accuracy_as_trained'])} -> {percent(snapping['accuracy_snapped'])} "
             f"({number(snapping['samples'], 'sample')})"
         )
     for layer, reason in found.not_order_free.items():
-        click.echo(f"layer {layer} is not order-free: {reason}")
+        say(f"layer {layer} is not order-free: {reason}")

@@ -1,18 +1,25 @@
 """Tables at any width: names and numbers are never broken, and nothing is wider than the terminal."""
 
-import os
-import pty
-import subprocess
-import sys
-from itertools import product
+import re
+import shutil
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from networks.lenet import small_lenet
+from reference_lenet import state_dict
 from rich.cells import cell_len
+from terminals import shown
 
+from asnn_deploy.cli import COMMANDS
 from asnn_deploy.cli.tables import laid_out
+from asnn_deploy.deploy.bundle import write_bundle
 
 NAMES = st.text("abcdefgh_.0123456789漢é", min_size=1, max_size=12)
 FIGURES = st.one_of(st.integers(0, 10**9).map("{:,}".format), st.floats(0, 100).map("{:.2f} %".format), st.just(""))
@@ -26,13 +33,13 @@ def tables(draw):
     return heads, draw(st.lists(st.tuples(*kinds).map(list), max_size=5))
 
 
-def shown(columns, rows, width):
+def drawn(columns, rows, width):
     return [click.unstyle(line) for line in laid_out(columns, rows, width)]
 
 
 @given(tables(), st.integers(40, 140))
 def test_no_word_is_broken_and_no_line_too_long(table, width):
-    lines = shown(*table, width)
+    lines = drawn(*table, width)
     assert max(map(cell_len, lines), default=0) <= width
     words = {word for line in lines for word in line.split()}
     missing = {word for row in table[1] for cell in row for word in cell.split()} - words
@@ -43,7 +50,7 @@ def test_no_word_is_broken_and_no_line_too_long(table, width):
 
 @given(tables())
 def test_in_a_pipe_a_row_is_a_line_without_padding(table):
-    lines = shown(*table, None)
+    lines = drawn(*table, None)
     assert len(lines) == 1 + len(table[1])
     assert all(line == line.rstrip() for line in lines)
     for line, row in zip(lines[1:], table[1]):
@@ -53,59 +60,108 @@ def test_in_a_pipe_a_row_is_a_line_without_padding(table):
 LONG = "a_convolution_with_a_long_name"
 
 
-def on_a_terminal(width, *arguments):
-    """What a command prints on a terminal of that many columns."""
-    leader, follower = pty.openpty()
-    os.set_blocking(leader, True)
-    code = (
-        "import fcntl, struct, sys, termios; from asnn_deploy.cli import main\n"
-        f"fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', 50, {width}, 0, 0)); main()"
-    )
-    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
-    with subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=follower, env=environment) as process:
-        os.close(follower)
-        parts = []
-        try:
-            while part := os.read(leader, 1 << 16):
-                parts.append(part)
-        except OSError:  # the other end is closed
-            pass
-    os.close(leader)
-    assert process.returncode == 0
-    return click.unstyle(b"".join(parts).decode()).replace("\r", "").split("\n")
+WIDTHS = (60, 80, 120)
+FEW = ["--data", "digits", "--limit", 4]
+CASE = Path(__file__).parents[2] / "conformance" / "cases" / "snntorch-leaky-none"
 
 
-@pytest.fixture(scope="module")
-def long_names(tmp_path_factory):
-    from dataclasses import replace
-
-    from networks.lenet import small_lenet
-
-    from asnn_deploy.deploy.bundle import write_bundle
-
-    graph = small_lenet()
+def renamed(graph):
+    """The graph with long names, and these."""
     names = {layer.name: f"{LONG}_{layer.name}" for layer in graph.layers if layer.name != "readout"}
     layers = tuple(replace(layer, name=names.get(layer.name, layer.name)) for layer in graph.layers)
     edges = tuple(
         replace(e, source=names.get(e.source, e.source), target=names.get(e.target, e.target)) for e in graph.edges
     )
-    folder = tmp_path_factory.mktemp("long") / "bundle"
-    write_bundle(replace(graph, layers=layers, edges=edges), "nir", folder, None, {})
-    return folder, list(names.values())
+    return replace(graph, layers=layers, edges=edges), list(names.values())
 
 
-@pytest.mark.parametrize(
-    ("width", "arguments"), product((60, 80, 120), [["inspect"], ["fit", "--chip", "loihi2"]]), ids=str
-)
-def test_names_stay_whole_on_a_terminal(width, arguments, long_names):
-    folder, names = long_names
-    lines = on_a_terminal(width, arguments[0], str(folder), *arguments[1:])
-    table = lines[: next(i for i, line in enumerate(lines) if line.startswith(("fits", "does not")) or not line)]
-    assert max(map(cell_len, table)) <= width
-    if arguments[0] == "inspect":
-        assert [name for name in names if not any(name in line.split() for line in table)] == []
+def long_nodes(folder):
+    """A network of another tool and its recording, whose nodes have long names."""
+    import h5py
+
+    shutil.copy(CASE / "network.nir", folder / "net.nir")
+    with h5py.File(folder / "net.nir", "r+") as file:
+        nodes = [name for name in file["node/nodes"] if name not in ("input", "output")]
+        for name in nodes:
+            file["node/nodes"].move(name, f"{LONG}_{name}")
+        told = {name.encode(): f"{LONG}_{name}".encode() for name in nodes}
+        edges = file["node/edges"]
+        edges[...] = [[told.get(end, end) for end in edge] for edge in edges[()]]
+    with np.load(CASE / "recording.npz") as recorded:
+        arrays = {f"{LONG}_{name}" if name.split("/")[0] in nodes else name: recorded[name] for name in recorded.files}
+    np.savez(folder / "recording.npz", **arrays)
+    return [f"{LONG}_{name}" for name in nodes if f"{LONG}_{name}" in arrays]
 
 
-def test_list_fits_a_narrow_terminal():
-    tables = [line for line in on_a_terminal(60, "list") if ": no profile: " not in line]
-    assert max(map(cell_len, tables)) <= 60
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, run_folder):
+    """A folder with what commands are given, whose layers have long names; and the names, by the source."""
+    folder = tmp_path_factory.mktemp("long")
+    graph, names = renamed(small_lenet(classes=10))
+    write_bundle(graph, "lava", folder / "bundle", "digits", {})
+    torch.save(state_dict(0, "time"), folder / "lenet.pt")
+    assert shown(["report", folder / "bundle", *FEW, "--out", folder / "report"], False).code == 0
+    return folder, {"bundle": names, "net.nir": long_nodes(folder)}
+
+
+RUNS = {
+    "train": ["--preset", "digits-lenet", "--set", "model.widths=[4, 4]", "--train-limit", 64, "--epochs", 1],
+    "import": ["lenet.pt", "--kind", "asnn-reference", "--coding", "time"],
+    "export": ["bundle", "--target", "nir"],
+    "run": ["bundle", "--target", "reference", *FEW],
+    "verify": ["bundle", "--target", "nir", "--target", "reference-fixed", *FEW],
+    "quantize": ["bundle", *FEW],
+    "sweep": ["bundle", "--bits", "2,8", *FEW],
+    "match": ["net.nir", "--recording", "recording.npz"],
+    "report": ["bundle", *FEW],
+    "compare": ["report", "report"],
+    "fit": ["bundle", "--chip", "loihi2"],
+    "inspect": ["bundle"],
+    "list": [],
+}
+"""A run of every command; `quickstart` prints what `verify` does."""
+WRITING = ("train", "import", "export", "sweep", "report", "compare")
+NAMING = ("quantize", "inspect", "match")
+"""Commands whose tables name layers."""
+NUMBER = re.compile(r"[−+-]?\d[\d,.]*\d|\d")
+
+
+def test_there_is_a_run_of_every_command():
+    assert {*RUNS, "quickstart"} == set(COMMANDS)
+
+
+@pytest.fixture
+def tried(place, tmp_path, monkeypatch):
+    folder, names = place
+    monkeypatch.chdir(folder)
+
+    def call(command, terminal, width=80):
+        out = ["--out", tmp_path / f"{width}-{terminal}"] if command in WRITING else []
+        found = shown([command, *RUNS[command], *out], terminal, width)
+        assert found.code in (0, 1), found.err
+        return found.lines, names.get(str((RUNS[command] or [""])[0]), [])
+
+    return call
+
+
+@pytest.mark.parametrize("command", RUNS)
+def test_no_name_and_no_number_is_broken_at_any_width(command, tried):
+    """What a pipe gets is one line a row, without padding; on a terminal, the same words stand whole, on lines that it
+    need not break."""
+    piped, names = tried(command, terminal=False)
+    assert all(line == line.rstrip() for line in piped)
+    assert (command in NAMING) <= any(name in line for name in names for line in piped)
+    figures = Counter(NUMBER.findall(timeless(piped)))
+    for width in WIDTHS:
+        lines, _ = tried(command, terminal=True, width=width)
+        broken = [line for line in lines if cell_len(line) > width and len(line.split()) > 1]
+        assert broken == []
+        assert [name for name in names if any(name in line for line in piped)] == [
+            name for name in names if any(name in line for line in lines)
+        ]
+        assert not figures - Counter(NUMBER.findall(timeless(lines))), "all numbers are whole"
+
+
+def timeless(lines):
+    """The text without what differs from run to run: speeds and paths."""
+    return re.sub(r"[\d.]+ (samples|images)/s|/\S+", "", " ".join(lines))

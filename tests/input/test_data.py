@@ -244,7 +244,15 @@ def silent_network(monkeypatch):
 def test_a_download_without_a_network_ends_in_one_line(tmp_path, silent_network, name, capfd):
     """It would wait for ever, were no server given up."""
     before = socket.getdefaulttimeout()
-    asked = ["--preset", "digits-lenet", "--data", f"{name}:{tmp_path / 'absent'}", "--out", str(tmp_path / "run")]
+    asked = [
+        "--preset",
+        "digits-lenet",
+        "--download",
+        "--data",
+        f"{name}:{tmp_path / 'absent'}",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert run(["train", *asked]) == 2
     out, (line,) = (part.splitlines() for part in capfd.readouterr())
     assert out == []
