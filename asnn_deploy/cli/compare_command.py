@@ -14,9 +14,9 @@ from asnn_deploy.cli.common import say
 @click.argument("report_b", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the comparison.")
 def command(report_a: Path, report_b: Path, out: Path) -> None:
-    """Put two reports on the same samples side by side, with paired differences: HTML, JSON and Markdown.
+    """Compare two networks on the same samples, from their reports.
 
-    REPORT_A and REPORT_B are folders made by `report`.
+    REPORT_A and REPORT_B are folders made by `report`. Writes paired differences as HTML, JSON and Markdown.
     """
     from asnn_deploy.cli.common import number
     from asnn_deploy.deploy.bundle import claimed_folder

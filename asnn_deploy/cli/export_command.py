@@ -61,7 +61,10 @@ def command(
     json_file: Path | None,
     reading: Reading,
 ) -> None:
-    """Export a network: to one file (PATH ends in .nir or .onnx) or to a bundle with everything it needs."""
+    """Write a network as NIR, as ONNX, or as a bundle for Lava.
+
+    --out names one file if it ends in .nir or .onnx, else a bundle: a folder with everything the network needs.
+    """
     from asnn_deploy.api.exporting import export
     from asnn_deploy.cli.common import data_for, naming, write_json
     from asnn_deploy.quantizing import check_bits

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 @click.option("--sources", is_flag=True, help="Say why limits of the chip have no published source.")
 @json_option
 def command(source: Path, chip: str, chips: int, sources: bool, json_file: Path | None, reading: Reading) -> int:
-    """Place a network on a chip's cores: how many it takes, which limit binds, what would make it fit.
+    """Place a network on a chip's cores: does it fit, what binds?
 
-    Exits with 1 if it does not fit.
+    Says how many cores each layer takes, what per-step parameters cost, and which change would make it fit. Exits with
+    1 if it does not fit.
     """
     from asnn_deploy.api.placing import fit
     from asnn_deploy.cli.common import write_json

@@ -34,9 +34,10 @@ from asnn_deploy.cli.completion import names
 @download_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run.")
 def command(path: Path, kind: str, coding: str, adaptive: bool, data_spec: str | None, out: Path) -> None:
-    """Import a network that other code has trained: a checkpoint in, a run folder out, which every command takes.
+    """Import a checkpoint that other code has trained.
 
     PATH is a state dict of the reference LeNet of ASNN (arXiv 2408.12407), saved by torch.save. It is never unpickled.
+    --out becomes a run folder, which every command takes.
     """
     from asnn_deploy.api.network import check_data
     from asnn_deploy.api.training import check_folder

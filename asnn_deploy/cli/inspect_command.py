@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 @reading_options
 @json_option
 def command(source: Path, json_file: Path | None, reading: Reading) -> None:
-    """Show a network's layers, step tables, and the grid on which each layer's sums are exact."""
+    """Show a network's layers, and their parameters at each step.
+
+    Also the grid on which each layer's sums are exact.
+    """
     from asnn_deploy.cli.common import number, write_json
     from asnn_deploy.cli.tables import table
     from asnn_deploy.ir.inputs import described

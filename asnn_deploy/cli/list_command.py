@@ -23,8 +23,9 @@ Rows = list[tuple[Any, ...]]
 @click.command("list", epilog="Example: asnn-deploy list")
 @json_option
 def command(json_file: Path | None) -> None:
-    """Show presets, data sets, codings, networks, neurons, losses, chips and energy profiles; exporters, targets and
-    simulators (available or why not).
+    """Show what there is: presets, data sets, targets, chips, ...
+
+    Also codings, networks, neurons, losses, energy profiles, exporters and simulators; and why one is not available.
     """
     from asnn_deploy.cli.common import write_json
     from asnn_deploy.cli.tables import table

@@ -36,10 +36,10 @@ def command(
     json_file: Path | None,
     out: Path | None,
 ) -> int:
-    """Find the rules by which another tool ran its network, from what it was fed and what it sent.
+    """Find the rules by which another tool ran its network.
 
-    Every layer is fed what was recorded of those before it. Exits with 1 if the best rules differ by more than
-    rounding.
+    From what it was fed and what it sent: every layer is fed what was recorded of those before it. Exits with 1 if the
+    best rules differ by more than rounding.
     """
     from asnn_deploy.cli.common import write_json
     from asnn_deploy.deploy.exporters import EXPORTERS

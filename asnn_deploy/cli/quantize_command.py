@@ -27,9 +27,10 @@ NETWORKS = {"accuracy_float": "float", "accuracy": "integers"}
 def command(
     source: Path, bits: int | None, data_spec: str | None, limit: int, json_file: Path | None, reading: Reading
 ) -> None:
-    """Report what quantisation does to a network: scales, saturated weights, registers, spikes that differ.
+    """Report what quantisation does to a network.
 
-    Nothing is written but the figures; `export --bits N` writes the network with other weight bits.
+    Scales, saturated weights, registers, and the spikes that differ. Nothing is written but the figures;
+    `export --bits N` writes the network with other weight bits.
     """
     from asnn_deploy.api.integers import quantize
     from asnn_deploy.cli.common import data_for, naming, write_json

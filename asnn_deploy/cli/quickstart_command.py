@@ -33,7 +33,10 @@ WEIGHTS = {"train": 5.0, "export": 1.0, "verify": 4.0, "report": 2.0, "fit": 0.1
 @click.option("--epochs", type=click.IntRange(min=1), help="Fewer epochs, for a quick look.")
 @click.option("--limit", type=click.IntRange(min=1), help="Verify and count on N test samples only.")
 def command(out: Path, epochs: int | None, limit: int | None) -> int:
-    """Train, export to three formats, run and verify on seven targets, report, fit: on digits, without a download."""
+    """Go the whole way once, on digits, without a download.
+
+    Train, export to three formats, run and verify on seven targets, report, and fit onto a chip.
+    """
     from asnn_deploy.deploy.bundle import claimed_folder
 
     with claimed_folder(out, MARKER):

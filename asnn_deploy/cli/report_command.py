@@ -61,7 +61,10 @@ def command(
     summary: bool,
     reading: Reading,
 ) -> None:
-    """Count every operation and spike, and say what they would cost: HTML, JSON and Markdown."""
+    """Count every operation and spike, and what they would cost.
+
+    Writes HTML, JSON and Markdown to --out.
+    """
     from asnn_deploy.api.counting import report as counted
     from asnn_deploy.cli.common import data_for, number, write_json
     from asnn_deploy.reporting.times import in_short

@@ -71,7 +71,7 @@ def command(
     exit_margin: float | None,
     reading: Reading,
 ) -> None:
-    """Run a network on one target over a data set, or with --image on one picture."""
+    """Run a network on one target, on data or on one picture."""
     from asnn_deploy.api.network import taken
     from asnn_deploy.cli.common import data_for, number, percent, write_json
     from asnn_deploy.deploy.registry import TARGETS

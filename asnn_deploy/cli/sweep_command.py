@@ -63,7 +63,7 @@ def command(
     json_file: Path | None,
     reading: Reading,
 ) -> None:
-    """Measure accuracy, spikes, memory and operations of the integer network against its weight bits.
+    """Measure accuracy, memory and operations against weight bits.
 
     Finished points are read back from sweep.json in --out: an interrupted sweep goes on, and other --bits add to it.
     """

@@ -90,7 +90,7 @@ def command(
     json_file: Path | None,
     **options: Any,
 ) -> None:
-    """Train a network: from a CONFIG.yaml or a preset to a run folder.
+    """Train a network from a preset or a CONFIG.yaml.
 
     --start RUN starts from that run's configuration and weights; --set quantization.bits=4 trains integer weights.
     """

@@ -51,7 +51,7 @@ def command(
     batch_first: bool,
     reading: Reading,
 ) -> int:
-    """Compare every spike of every layer at every step between targets.
+    """Compare every spike of every layer between targets.
 
     Exits with 1 if a target that must match does not.
     """

@@ -192,5 +192,5 @@ def load_profiles(names: Sequence[str | Path] | None = None, others: Sequence[st
     profiles = [load_profile(name, others) for name in names or profile_names()]
     twice = [p.name for i, p in enumerate(profiles) if p.name in {q.name for q in profiles[:i]}]
     if twice:
-        raise InputError(f"energy profile {twice[0]!r} is given twice; every profile needs a file name of its own")
+        raise InputError(f"energy profile {twice[0]!r} is given twice; give each profile another file name")
     return profiles

@@ -18,7 +18,7 @@ CONVENTIONS = {
     "products": "A product of two signals (self-attention) costs one accumulate for each pair of spikes that meet: "
     "spike times spike is an AND and an accumulate, so counts a and b cost a b accumulates. Q K^T V is counted in the "
     "order in which the network multiplies, the one of fewer operations.",
-    "residuals": "Adding spikes costs nothing of its own: what leaves is a count, and each spike in it is accumulated "
+    "residuals": "Adding spikes costs nothing by itself: what leaves is a count, and each spike in it is accumulated "
     "by the synapses behind. Sum pooling likewise.",
     "macs": "Multiply-accumulates: one per synapse and input value that is not zero and not a spike "
     "(analog input steps, averages, scaled signals).",

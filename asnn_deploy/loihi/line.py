@@ -50,7 +50,7 @@ def line(graph: DeployGraph) -> Iterator[Place]:
         if layer.name in inside:
             continue
         if not isinstance(layer, CARRIED):
-            raise layer.unsupported("Lava has no Process of its own for it; this project has (processes=fused)")
+            raise layer.unsupported("Lava itself has no Process for it; this project has (processes=fused)")
         loop = loops.get(layer.name)
         if _forward(graph, layer, loop) != [(before.name if before else INPUT, 0)]:
             raise layer.unsupported(

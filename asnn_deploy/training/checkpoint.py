@@ -136,7 +136,7 @@ def _checked(path: Path, checkpoint: dict[str, Any], config: RunConfig, network:
     if other is not None:
         raise BundleError(
             f"{path}: of another network: {other} is {written['network'][other]} there, {now[other]} in {CONFIG}; put "
-            "the run's own checkpoint back, or train anew"
+            "the run's own checkpoint back, or train again"
         )
     for key in ("optimizer_states", "callbacks", "trained"):
         checkpoint[key]
@@ -148,7 +148,7 @@ def _checked(path: Path, checkpoint: dict[str, Any], config: RunConfig, network:
         if expected.get(key) != shapes.get(key):
             raise BundleError(
                 f"{path}: of another network: {key.removeprefix('network.')!r} is {shapes.get(key, 'absent')} there, "
-                f"{expected.get(key, 'absent')} in {CONFIG}; put the run's own checkpoint back, or train anew"
+                f"{expected.get(key, 'absent')} in {CONFIG}; put the run's own checkpoint back, or train again"
             )
     progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     batches = 0 if checkpoint["epoch_ended"] else checkpoint["batches_done"]

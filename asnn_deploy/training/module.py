@@ -124,7 +124,7 @@ class TrainingModule(lightning.LightningModule):
         elif not math.isfinite(norm):
             what, where = f"the norm of the gradients is {norm}", "the backward pass"
         else:
-            what, where = "the loss is no number in another process", "there"
+            what, where = "the loss is not a number in another process", "there"
         where = where if first is None else f"first of all layer {first!r}"
         done = f"the checkpoint after epoch {self.current_epoch - 1} is whole; " if self.current_epoch else ""
         return TrainingError(

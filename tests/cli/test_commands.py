@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import click
 import numpy as np
 import pytest
 from networks.lenet import small_lenet
@@ -53,6 +54,16 @@ def test_help_and_version_of_the_program():
         )
         assert shown.returncode == 0
         assert expected in shown.stdout
+
+
+def test_every_command_is_told_in_one_line_of_a_narrow_terminal():
+    from asnn_deploy.cli import cli
+
+    context = click.Context(cli, terminal_width=80, max_content_width=80)
+    lines = cli.get_help(context).split("Commands:")[1].splitlines()
+    shown = [line.split()[0] for line in lines if line.startswith("  ") and line.strip()]
+    assert set(COMMANDS) <= set(shown)
+    assert not [line for line in lines if line.endswith("...") and "chips" not in line]
 
 
 def test_train_writes_a_run_folder(tmp_path, capsys):

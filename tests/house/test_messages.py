@@ -45,6 +45,23 @@ def test_a_flag_would_be_found():
     assert not FLAG.search("fill: var(--ink)")
 
 
+STILTED = re.compile(r"\b(shall|anew|beside|of (?:its|their) own|is no (?:integer|folder|file|number|run|bundle))\b")
+"""Words that nobody says: "again", "next to", "its own" and "is not a file" are what is meant."""
+EVERYTHING = [path for folder in ("asnn_deploy", "exporters", "targets") for path in (ROOT / folder).rglob("*.py")]
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(ROOT)))
+def test_messages_are_plain_english(path):
+    found = [(node.lineno, node.value) for node in texts(ast.parse(path.read_text())) if STILTED.search(node.value)]
+    assert not found
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
+def test_documents_are_plain_english(name):
+    prose = re.sub(r"```.*?```", "", (ROOT / name).read_text(), flags=re.DOTALL)
+    assert not STILTED.search(prose)
+
+
 def test_plugins_are_asked_for_no_member_that_they_may_lack():
     """A base class answers for what a plug-in leaves out."""
     assert {"settings", "file", "runs", "step_logits", "run_until", "close", "constant_based"} <= MEMBERS

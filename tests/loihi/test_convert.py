@@ -146,7 +146,7 @@ def with_lif1(**parameters):
             small_lenet(coding="latency"),
             r"layer 'lif1' \(neuron\): leak is not the same at all 4 time steps.*the neuron lif",
         ),
-        (residual(), r"time steps|stock Processes|no Process of its own"),
+        (residual(), r"time steps|stock Processes|Lava itself has no Process"),
         (
             changed(static_lenet(), "lif2", reset="subtract"),
             r"layer 'lif2' .*: resets by subtraction.*model.reset = zero",

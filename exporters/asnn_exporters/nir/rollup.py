@@ -107,7 +107,7 @@ def _graph(
 
 def _edge(source: str, target: str, delay: int) -> Edge:
     if type(delay) is not int:
-        raise ValueError(f"delay {delay!r} of the edge {source!r} -> {target!r} is no integer")
+        raise ValueError(f"delay {delay!r} of the edge {source!r} -> {target!r} is not a whole number")
     return Edge(source, target, delay)
 
 

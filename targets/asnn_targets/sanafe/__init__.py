@@ -34,7 +34,7 @@ LEAVES_OUT = (
     "Static power, the embedded x86 cores, input and output, and the host",
     "Loihi 1 has binary spikes only: a non-zero value of an analog input step is sent as one event, a spike count of k "
     "as k events, a lower bound",
-    "The input: each pixel is a neuron without cost on cores of its own; its messages and synapses are charged",
+    "The input: each pixel is a neuron without cost on separate cores; its messages and synapses are charged",
     "Pooling: a pooled map is sent from the cores of the neurons that it pools, its own neurons cost nothing",
     "What a neuron does beyond the access of each step and one update where events arrived or it fires: leak, bias and "
     "parameters that change from step to step cost nothing more",
