@@ -49,7 +49,7 @@ class Announced(event.Listener):  # type: ignore[misc]
 
     def on_start(self, event: event.Event) -> None:
         """A kernel, perhaps on behalf of one that calls it, begins to be compiled in this thread."""
-        under_way = phase("compiling kernels, once")
+        under_way = phase("compiling kernels, once", once=True)
         under_way.__enter__()
         self.mine.__dict__.setdefault("under_way", []).append(under_way)
 

@@ -26,8 +26,9 @@ LOOK = 0.1
 class Phase:
     """A stretch of work under way. total: its units, if they can be counted; done: those that are behind it."""
 
-    def __init__(self, name: str, total: float | None = None) -> None:
+    def __init__(self, name: str, total: float | None = None, once: bool = False) -> None:
         self.name, self.total, self.done = name, total, 0.0
+        self.once, self.aside = once, 0.0
         self.began, self.thread = time.monotonic(), threading.get_ident()
         self.inner: Plan | None = None
         self.describe: Callable[[], str] = str
@@ -45,10 +46,14 @@ class Phase:
         """Return the seconds since it began."""
         return time.monotonic() - self.began
 
+    def worked(self) -> float:
+        """Return the seconds that tell how long the rest takes: without what is done once, such as compilation."""
+        return self.elapsed() - self.aside
+
     def left(self) -> float | None:
         """Return the seconds that it is expected to take yet; None as long as nothing is known."""
         if self.total:
-            return self.elapsed() * max(0.0, self.total - self.done) / self.done if self.done else None
+            return self.worked() * max(0.0, self.total - self.done) / self.done if self.done else None
         return self.inner.left() if self.inner is not None else None
 
 
@@ -72,14 +77,14 @@ class Plan(Phase):
     def end(self, part: Phase) -> None:
         """A part has ended."""
         if part is self.current:
-            self.behind.append((self.weights[part.name], part.elapsed()))
+            self.behind.append((self.weights[part.name], part.worked()))
             self.current = None
 
     def left(self) -> float | None:
         """Return what is left of the current part, and of those to come, at the speed of what was done so far."""
         known, own, current = list(self.behind), None, self.current
         if current is not None:
-            elapsed, own = current.elapsed(), current.left()
+            elapsed, own = current.worked(), current.left()
             if own is not None and elapsed + own > 0:
                 known.append((self.weights[current.name] * elapsed / (elapsed + own), elapsed))
         weight, seconds = (sum(column) for column in zip(*known)) if known else (0.0, 0.0)
@@ -87,7 +92,7 @@ class Plan(Phase):
             return own
         rate = seconds / weight
         if current is not None and own is None:
-            own = max(0.0, rate * self.weights[current.name] - current.elapsed())
+            own = max(0.0, rate * self.weights[current.name] - current.worked())
         return (own or 0.0) + rate * sum(self.weights[name] for name in self.later)
 
 
@@ -118,14 +123,15 @@ if hasattr(os, "register_at_fork"):  # there, the lock may be held, and no threa
 
 
 @contextmanager
-def phase(name: str, total: float | None = None) -> Iterator[Phase]:
-    """Be in a phase; within one of the same name, it is part of that one."""
+def phase(name: str, total: float | None = None, once: bool = False) -> Iterator[Phase]:
+    """Be in a phase; within one of the same name, it is part of that one. once: it says nothing of how long others
+    take that are under way meanwhile."""
     with _state.lock:
         around = _state.phases[-1] if _state.phases else None
     if around is not None and around.name == name and total is None:
         yield around
         return
-    begun = Phase(name, total)
+    begun = Phase(name, total, once)
     with _under_way(begun):
         yield begun
 
@@ -195,6 +201,8 @@ def _under_way(begun: Phase) -> Iterator[None]:
                 _state.phases = [one for one in _state.phases if one not in inside]
             if isinstance(around, Plan):
                 around.end(begun)
+            for one in _state.phases if begun.once else ():
+                one.aside += begun.elapsed()
             if not _named(_state.phases) and _state.listener is not None:
                 _state.listener.look(())
             if not _state.phases:

@@ -15,8 +15,8 @@ PATIENCE = 1.0
 """Seconds without a line after which the phase under way is named."""
 SHORTEST = 0.3
 """A phase of fewer seconds is not named: the one around it is."""
-OFTEN, SHARE = 2.0, 0.25
-"""A phase that was named is told again after so many seconds, or that share of its age."""
+OFTEN, SHARE, MOST = 2.0, 0.1, 60.0
+"""What was named is told again after so many seconds, or that share of what has passed, but at most so many."""
 
 
 class Lines:
@@ -24,7 +24,7 @@ class Lines:
 
     def __init__(self, file: TextIO | None = None) -> None:
         self.file, self.last = file or sys.stderr, float("inf")
-        self.named: list[Phase] = []
+        self.told: set[tuple[str, ...]] = set()
 
     def look(self, phases: Sequence[Phase]) -> None:
         """Name the phase under way, or tell how far it is."""
@@ -32,13 +32,13 @@ class Lines:
         lasting = [one for one in phases if one.elapsed() >= SHORTEST]
         if not lasting:
             return
-        one = lasting[-1]
-        known = one in self.named
-        wait = PATIENCE if not known else max(OFTEN, SHARE * one.elapsed())
-        if time.monotonic() - self.last >= wait:
+        names, outer = tuple(one.name for one in lasting), lasting[0].elapsed()
+        known = names in self.told
+        if time.monotonic() - self.last >= (min(max(OFTEN, SHARE * outer), MOST) if known else PATIENCE):
+            one = lasting[-1]
             so_far = f" ({in_words(one.elapsed())} so far)" if known and not one.total else ""
             self._write(": ".join(map(far, lasting)) + so_far)
-            self.named = [each for each in self.named if each in phases] + [one] * (not known)
+            self.told.add(names)
 
     def reached(self, phases: Sequence[Phase], text: str) -> None:
         """Write what was reached."""

@@ -15,7 +15,7 @@ from asnn_deploy.util.progress import batches, in_words, listening, phase, plan,
 @pytest.fixture
 def hasty(monkeypatch):
     """Lines come as soon as somebody looks."""
-    for name in ("PATIENCE", "SHORTEST", "OFTEN", "SHARE"):
+    for name in ("PATIENCE", "SHORTEST", "OFTEN", "SHARE", "MOST"):
         monkeypatch.setattr(progress_lines, name, 0.0)
 
 
@@ -134,6 +134,15 @@ def test_the_time_left_is_that_of_all_phases(clock):
             assert time_left() == 0, "never negative"
 
 
+def test_what_is_done_once_says_nothing_of_the_time_left(clock):
+    with phase("run", total=4) as running:
+        with phase("compile", once=True), phase("compile", once=True):
+            clock.now += 100
+        clock.now += 1
+        running.advance()
+        assert time_left() == pytest.approx(3)
+
+
 def test_a_plan_within_a_phase_counts_for_the_plan_around_it(clock):
     with plan({"train": 1, "verify": 2}):
         with phase("train"), plan({"epochs": 3, "evaluate": 1}):
@@ -170,3 +179,19 @@ def test_who_listened_before_listens_again(hasty):
 )
 def test_times_in_words(seconds, words):
     assert in_words(seconds) == words
+
+
+def test_lines_become_rarer_but_never_stop(clock):
+    """Of a phase whose parts alternate, as targets do in `verify`."""
+    heard, times = progress_lines.Lines(io.StringIO()), []
+    heard._write = lambda text: (times.append(clock.now), setattr(heard, "last", clock.now))
+    with phase("verify") as outer:
+        while clock.now < 3600:
+            with phase("lava") as inner:
+                for _ in range(20):
+                    heard.look([outer, inner])
+                    clock.now += 0.1
+    gaps = [later - sooner for sooner, later in zip([0.0, *times], times)]
+    assert all(gap <= max(2, 0.1 * time) + 0.5 for gap, time in zip(gaps, times)), "two seconds, or a tenth"
+    assert max(gaps) <= progress_lines.MOST + 0.5
+    assert len(times) < 150
