@@ -471,3 +471,13 @@ def test_a_closed_pipe_is_no_broken_promise(bundle):
     program = f"{sys.executable} -c 'from asnn_deploy.cli import main; main()' list"
     shown = subprocess.run(["bash", "-c", f"{program} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
     assert shown.returncode in (0, 3)
+
+
+def test_the_best_epoch_needs_a_validation_split(refused, monkeypatch):
+    """Said before anything is trained or written, with what to set."""
+    from asnn_deploy.training import train
+
+    monkeypatch.setattr(train, "_start", lambda *_: pytest.fail("the training has begun"))
+    line = refused("train", "--preset", "digits-lenet", "--set", "training.deploy=best", "--out", "run")
+    assert "training.deploy = best" in line
+    assert "--set training.validation=0.1" in line

@@ -134,3 +134,23 @@ def test_the_folder_of_each_system(monkeypatch, platform, variables, expected):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
     assert str(user_cache()) == expected
+
+
+HEARD = """
+from asnn_deploy.util import progress
+begun = []
+original = progress.Phase.__init__
+progress.Phase.__init__ = lambda phase, name, *more: (begun.append(name), original(phase, name, *more))[1]
+from kernels import kernel
+print(kernel(1), len(begun), *begun)
+"""
+
+
+def test_compilation_is_said_when_it_happens_and_only_then(package, tmp_path):
+    def heard():
+        code = f"import sys; sys.path.insert(0, {str(package)!r}); {HEARD}"
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        return run.stdout.strip()
+
+    assert [heard(), heard()] == ["2 1 compiling kernels, once", "2 0"]
