@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,6 +27,24 @@ DOWNLOAD, NOTES = "asnn_deploy.download", "asnn_deploy.notes"
 """What a command's context holds: whether data may be fetched, and what is to be said on stderr in the end."""
 DEFAULT_BATCH = 64
 
+
+class Output(click.Path):
+    """A place to write to, looked at before anything is loaded or computed."""
+
+    def __init__(self, folder: bool = True):
+        """folder: whether the place may be a folder that is there."""
+        super().__init__(path_type=Path, dir_okay=folder)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """As click's. Raises InputError if nothing can be written there."""
+        from asnn_deploy.util.files import check_place
+
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if path != Path("-"):
+            check_place(path)
+        return path
+
+
 source_argument = click.argument("source", type=click.Path(path_type=Path))
 batch_option = click.option("--batch-size", type=click.IntRange(min=1), default=DEFAULT_BATCH, show_default=True)
 limit_option = click.option("--limit", type=click.IntRange(min=1), help="Use the first N samples only.")
@@ -44,7 +63,7 @@ def _alone(context: click.Context, _parameter: click.Parameter, file: Path | Non
 json_option = click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path),
+    type=Output(folder=False),
     metavar="FILE",
     callback=_alone,
     help="Write the figures to FILE; to standard output, and nothing else there, if it is -.",

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from asnn_deploy.cli.common import say
+from asnn_deploy.cli.common import Output, say
 
 
 @click.command(epilog="Example: asnn-deploy compare report-hybrid report-direct --out comparison")
 @click.argument("report_a", type=click.Path(path_type=Path))
 @click.argument("report_b", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the comparison.")
+@click.option("--out", required=True, type=Output(), help="Folder for the comparison.")
 def command(report_a: Path, report_b: Path, out: Path) -> None:
     """Compare two networks on the same samples, from their reports.
 

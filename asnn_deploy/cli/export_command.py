@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asnn_deploy.cli.common import data_option, json_option, say, source_argument
+from asnn_deploy.cli.common import Output, data_option, json_option, say, source_argument
 from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options
 
@@ -33,7 +33,7 @@ DIALECT = "canonical"
     metavar="nir|onnx|lava",
     help="Format to write.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .nir or .onnx file, or a bundle folder.")
+@click.option("--out", required=True, type=Output(), help="A .nir or .onnx file, or a bundle folder.")
 @click.option("--bits", type=int, help="Weight bits of the integer version, 2 to 8.")
 @click.option("--nir-dialect", metavar="canonical|extended|compact|portable", help="The same as --set dialect=...")
 @click.option(

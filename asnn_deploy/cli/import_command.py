@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from asnn_deploy.cli.common import download_option, say
+from asnn_deploy.cli.common import Output, download_option, say
 from asnn_deploy.cli.completion import names
 
 
@@ -32,7 +32,7 @@ from asnn_deploy.cli.completion import names
     help="Data set to remember and to measure on.",
 )
 @download_option
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run.")
+@click.option("--out", required=True, type=Output(), help="Folder for the run.")
 def command(path: Path, kind: str, coding: str, adaptive: bool, data_spec: str | None, out: Path) -> None:
     """Import a checkpoint that other code has trained.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import json_option, say
+from asnn_deploy.cli.common import Output, json_option, say
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Foreign
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--batch-first", is_flag=True, help="The recording's arrays are [B, T, ...].")
 @click.option("--dt", type=float, help="Length of a time step, if it is known; default: try those of the tools.")
 @json_option
-@click.option("--out", type=click.Path(path_type=Path), help="Write the file again, with the best rules in it.")
+@click.option("--out", type=Output(folder=False), help="Write the file again, with the best rules in it.")
 def command(
     source: Path,
     recording_file: Path,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from asnn_deploy.cli.common import say, write_json
+from asnn_deploy.cli.common import Output, say, write_json
 
 if TYPE_CHECKING:
     from asnn_deploy.deploy.source import Source
@@ -29,7 +29,7 @@ WEIGHTS = {"train": 5.0, "export": 1.0, "verify": 4.0, "report": 2.0, "fit": 0.1
 
 
 @click.command(epilog="Example: asnn-deploy quickstart --out demo")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("asnn-quickstart"), show_default=True)
+@click.option("--out", type=Output(), default=Path("asnn-quickstart"), show_default=True)
 @click.option("--epochs", type=click.IntRange(min=1), help="Fewer epochs, for a quick look.")
 @click.option("--limit", type=click.IntRange(min=1), help="Verify and count on N test samples only.")
 def command(out: Path, epochs: int | None, limit: int | None) -> int:

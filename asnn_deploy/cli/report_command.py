@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asnn_deploy.cli.common import data_option, json_option, limit_option, percent, say, source_argument
+from asnn_deploy.cli.common import Output, data_option, json_option, limit_option, percent, say, source_argument
 from asnn_deploy.cli.completion import names
 from asnn_deploy.cli.reading import opened_source, reading_options
 from asnn_deploy.cli.simulation import profile_option, simulate_option
@@ -23,7 +23,7 @@ VERIFY_FILE = "verify.json"
 @click.command(epilog="Example: asnn-deploy report run.lava --limit 200 --out report")
 @source_argument
 @reading_options
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the report.")
+@click.option("--out", required=True, type=Output(), help="Folder for the report.")
 @data_option
 @limit_option
 @profile_option

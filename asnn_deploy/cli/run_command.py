@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asnn_deploy.cli.common import (
+    Output,
     batch_option,
     data_option,
     json_option,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--image", "image_file", type=click.Path(path_type=Path), help="Classify one PNG or JPEG picture instead."
 )
-@click.option("--outputs", type=click.Path(path_type=Path), help="Write the logits to FILE.npz.")
+@click.option("--outputs", type=Output(folder=False), help="Write the logits to FILE.npz.")
 @click.option("--trace", is_flag=True, help="With --outputs: also the spikes of each layer.")
 @click.option(
     "--exit-margin",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from asnn_deploy.cli.common import batch_option, data_option, json_option, limit_option, say, source_argument
+from asnn_deploy.cli.common import Output, batch_option, data_option, json_option, limit_option, say, source_argument
 from asnn_deploy.cli.reading import opened_source, reading_options
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Samples:
 @data_option
 @limit_option
 @batch_option
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--out", required=True, type=Output(), help="Folder for the results.")
 @json_option
 def command(
     source: Path,

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from asnn_deploy.cli.common import download_option, json_option, say
+from asnn_deploy.cli.common import Output, download_option, json_option, say
 from asnn_deploy.cli.completion import names
 
 OPTIONS = {
@@ -44,7 +44,7 @@ REMEDY = re.compile(r"\bset ([a-z_]+\.[a-z_]+) ?= ?([\w.]+)")
     metavar="NAME",
     help="Start from a preset; see 'asnn-deploy list'.",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the run.")
+@click.option("--out", required=True, type=Output(), help="Folder for the run.")
 @click.option(
     "--data",
     "data_spec",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -95,6 +96,16 @@ def _take_place(new: Path, path: Path, check: Callable[[Path], None]) -> None:
     finally:
         with suppress(OSError):  # not empty: the only copy is there, better under an odd name than gone
             aside.rmdir()
+
+
+def check_place(path: Path) -> None:
+    """Raise InputError if it is plain, before anything is written, that nothing can be written at `path`."""
+    place = next(parent for parent in (path.absolute(), *path.absolute().parents) if os.path.lexists(parent))
+    if place != path.absolute() and not place.is_dir():
+        raise unwritable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+    if not os.access(place, os.W_OK):
+        code = errno.EACCES if place.exists() else errno.ENOENT
+        raise unwritable(path, OSError(code, os.strerror(code)))
 
 
 def unwritable(path: Path, error: OSError) -> InputError:

@@ -5,13 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from asnn_deploy.cli import run
+from asnn_deploy.cli import COMMANDS, run
+from asnn_deploy.cli.common import Output
 
 
 @pytest.fixture
@@ -311,7 +313,29 @@ def test_no_arguments_show_the_help(capsys):
 def test_an_unwritable_json_file(refused, bundle):
     os.mkdir("taken")
     line = refused("run", bundle, "--target", "reference", "--limit", "2", "--json", "taken")
-    assert "taken: cannot be written" in line
+    assert "'taken' is a directory" in line
+
+
+@pytest.mark.parametrize(
+    "command", ["quickstart", "train", "import x", "export x --target nir", "report x", "compare x y", "sweep x"]
+)
+@pytest.mark.parametrize("place", ["a-file/below", "link/below"])
+def test_a_place_that_cannot_be_written_is_said_before_anything_else(refused, command, place):
+    """Even before the source, which is not there."""
+    Path("a-file").touch()
+    Path("link").symlink_to("absent")
+    line = refused(*command.split(), "--out", place)
+    assert f"{place}: cannot be written (" in line
+
+
+def test_every_option_that_names_a_place_looks_at_it():
+    """An option whose help says that it writes, or names a folder for what comes."""
+    places = {"--out", "--outputs", "--json"}
+    for name in COMMANDS:
+        command = import_module(f"asnn_deploy.cli.{name}_command").command
+        found = {option for parameter in command.params for option in parameter.opts if option in places}
+        looked = {o for parameter in command.params if isinstance(parameter.type, Output) for o in parameter.opts}
+        assert found == looked, name
 
 
 def test_a_bug_is_one_line_too(refused, bundle, monkeypatch):

@@ -61,7 +61,7 @@ def test_a_search_chooses_by_images_of_the_training_split(monkeypatch):
 
     seen = []
 
-    def train(config, data, folder, progress):
+    def train(config, data, folder):
         seen.append(config.training.validation)
         folder.mkdir()
         (folder / "metrics.csv").write_text("energy_joules\n1e-6\n")

@@ -176,7 +176,7 @@ def test_rules_of_the_answer(rule):
     [
         (
             np.zeros((2, T, CHANNELS, SIDE, 9)),
-            r"frames: frames have shape \[2, 5, 2, 4, 9\], the network takes \[N, 5, 2, 4, 4\]",
+            r"data arrays: frames have shape \[2, 5, 2, 4, 9\], the network takes \[N, 5, 2, 4, 4\]",
         ),
         (np.zeros((2, 7, CHANNELS, SIDE, SIDE)), r"shape \[2, 7, 2, 4, 4\], the network takes \[N, 5, 2, 4, 4\]"),
         (np.full((1, T, CHANNELS, SIDE, SIDE), 4), r"frames lie in 4..4; the network takes counts from 0 to 3"),
