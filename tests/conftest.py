@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; what they start inherits it
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -55,3 +56,19 @@ def installed(tmp_path, monkeypatch):
     yield add
     for name in names:
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that goes on when told to, `clock.now` in seconds; whoever asks the time is told its."""
+
+    class Clock:
+        now = 0.0
+
+        def __call__(self):
+            return self.now
+
+    clock = Clock()
+    for name in ("monotonic", "perf_counter"):
+        monkeypatch.setattr(time, name, clock)
+    return clock

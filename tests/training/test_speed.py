@@ -5,19 +5,6 @@ import pytest
 from asnn_deploy.training import speed
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    class Clock:
-        now = 0.0
-
-        def __call__(self):
-            return self.now
-
-    clock = Clock()
-    monkeypatch.setattr(speed.time, "perf_counter", clock)
-    return clock
-
-
 def trained(clock, epochs, between=100):
     """The speed after epochs of batches: each the images and the seconds that it takes."""
     found = speed.Speed()

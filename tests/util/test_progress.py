@@ -19,21 +19,6 @@ def hasty(monkeypatch):
         monkeypatch.setattr(progress_lines, name, 0.0)
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that goes on when told to."""
-
-    class Clock:
-        now = 0.0
-
-        def __call__(self):
-            return self.now
-
-    clock = Clock()
-    monkeypatch.setattr(progress.time, "monotonic", clock)
-    return clock
-
-
 def until(holds):
     end = time.monotonic() + 60
     while not holds() and time.monotonic() < end:
