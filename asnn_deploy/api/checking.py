@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 
 from asnn_deploy.analysis.order_free import analyse
-from asnn_deploy.api.network import DEFAULT_BATCH, Network, Samples, Taken, check_count, data_of, opened, path_of, taken
+from asnn_deploy.api.network import (
+    DEFAULT_BATCH,
+    Network,
+    Samples,
+    Taken,
+    check_count,
+    data_of,
+    names_of,
+    opened,
+    path_of,
+    taken,
+)
 from asnn_deploy.deploy.reading import settled
 from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.deploy.source import Source
@@ -49,9 +60,11 @@ def verify(
     Raises AsnnDeployError.
     """
     check_count(batch_size, "batch_size")
+    targets = names_of(targets, "targets")
     for name in targets:
         TARGETS.find(name)  # a name that is none is said before anything is loaded
     with opened(net) as source:
+        _ = source.fingerprint  # before data settle what enters
         recorded = None if recording is None else _recorded(source, path_of(recording, "recording"), batch_first)
         if recorded is not None and data is None:
             samples = _fed(source, recorded, limit)
@@ -101,6 +114,7 @@ def _verification(source: Source, pairs: list[Pairing], samples: Taken, batch_si
         if not all(e.exact for e in entries)
     }
     return Verification(
+        network_sha256=source.fingerprint,
         samples=count,
         time_steps=source.graph.time_steps,
         targets=reports,

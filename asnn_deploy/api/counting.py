@@ -10,7 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from asnn_deploy.api.network import ARRAYS, GRAPH, Network, Samples, check_count, data_of, opened, path_of, taken
+from asnn_deploy.api.network import (
+    ARRAYS,
+    GRAPH,
+    Network,
+    Samples,
+    check_count,
+    check_type,
+    data_of,
+    names_of,
+    opened,
+    path_of,
+    taken,
+)
 from asnn_deploy.api.simulating import SAMPLES, profiles_and_simulators, simulate
 from asnn_deploy.deploy.bundle import claimed_folder
 from asnn_deploy.deploy.source import Source
@@ -47,6 +59,7 @@ class Wish:
     profiles: tuple[str, ...] = ()
     chips: tuple[str, ...] = ()
     verification: Verification | None = None
+    verified: str = "the verification"
     sample: int = 0
     simulate_samples: int = SAMPLES
 
@@ -76,25 +89,57 @@ def report(
     """
     check_count(sample, "sample", 0)
     check_count(simulate_samples, "simulate_samples")
+    profiles, chips = names_of(profiles, "profiles"), names_of(chips, "chips")
     profiles_and_simulators(profiles)  # names that are none are said before anything is loaded
     for chip in chips:
         load_chip(chip)
+    verified = os.fspath(verification) if isinstance(verification, (str, os.PathLike)) else Wish.verified
     if isinstance(verification, (str, os.PathLike)):
         verification = read_verification(Path(verification))
-    wish = Wish(tuple(profiles), tuple(chips), verification, sample, simulate_samples)
+    if verification is not None:
+        check_type(verification, Verification, "verification", "what verify returns, or its file")
+    wish = Wish(profiles, chips, verification, verified, sample, simulate_samples)
     folder = None if out is None else path_of(out, "out")
     with ExitStack() as stack:
         if folder is not None:
             stack.enter_context(claimed_folder(folder, "report.json"))
         source = stack.enter_context(opened(net))
+        verification = _verified(source, wish)  # before data settle what enters
         samples = data_of(source, data)
         images, labels = taken(source, samples, "test", limit).labelled(samples, "test")
         if sample >= len(images):
             raise InputError(f"sample {sample}: there are {len(images)} samples, numbered 0 to {len(images) - 1}")
-        found, measured = _counted(source, samples, images, labels, wish)
+        found, measured = _counted(source, samples, images, labels, replace(wish, verification=verification))
         if folder is not None:
             with phase("draw the report"):
                 write(found, folder, _example(source, images, labels, sample), measured.samples, summary)
+    return found
+
+
+def _verified(source: Source, wish: Wish) -> Verification | None:
+    """Return the verification that is given, or the one in the network's folder, unless it is of another network.
+
+    Raises InputError if the given one is.
+    """
+    file = source.path / VERIFY_FILE
+    if wish.verification is not None:
+        found, where = wish.verification, wish.verified
+    elif source.kind != GRAPH and file.is_file():
+        found, where = read_verification(file), str(file)
+    else:
+        return None
+    if found.network_sha256 is None:
+        warnings.warn(
+            f"{where}: does not say which network it verified; verify again to know", DeployNote, stacklevel=2
+        )
+    elif found.network_sha256 != source.fingerprint:
+        if wish.verification is not None:
+            raise InputError(
+                f"{where}: is of another network, or of another state of it; verify this one, {source.path}"
+            )
+        text = f"{where}: is of another state of the network and left out of the report; verify again"
+        warnings.warn(text, DeployNote, stacklevel=2)
+        return None
     return found
 
 
@@ -104,9 +149,6 @@ def _counted(source: Source, data: Data, images: Array, labels: Array, wish: Wis
     simulated = simulate(source, images, simulators, wish.simulate_samples)
     fits, times = _on_chips(source, wish.chips, images)
     measured = measure(source.graph, images, labels, profiles, _calibration(source, data))
-    verification = wish.verification
-    if verification is None and source.kind != GRAPH and (source.path / VERIFY_FILE).is_file():
-        verification = read_verification(source.path / VERIFY_FILE)
     found = build(
         source.graph,
         measured.counts,
@@ -120,7 +162,7 @@ def _counted(source: Source, data: Data, images: Array, labels: Array, wish: Wis
         fit=fits,
         latency=times,
         quantization=_quantized(source, images, labels),
-        verify=verification,
+        verify=wish.verification,
     )
     return found, measured
 

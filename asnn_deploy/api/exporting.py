@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from asnn_deploy.api.integers import with_bits
-from asnn_deploy.api.network import Network, Samples, check_type, data_of, opened, path_of, taken
+from asnn_deploy.api.network import ARRAYS, Network, Samples, check_type, data_of, opened, path_of, settings_of, taken
 from asnn_deploy.deploy.bundle import write_bundle, write_file
 from asnn_deploy.deploy.exporters import EXPORTERS, Exporter
 from asnn_deploy.deploy.reading import is_settled
@@ -54,7 +54,7 @@ def export(
     """
     check_type(target, str, "target", "an exporter's name")
     exporter = EXPORTERS.available(target)
-    options = with_defaults(exporter, settings or {})
+    options = with_defaults(exporter, settings_of(settings))
     path = path_of(out, "out")
     with opened(net) as source:
         known = None if data is None else data_of(source, data)
@@ -114,13 +114,14 @@ def _write(
     if alone:
         write_file(graph, exporter, out, **options)
         return
+    remembered = source.data if data is None else data.spec if data.spec != ARRAYS else None
     if data is not None:  # what a bundle remembers must be readable
         source.called(data.class_names)
     kept = {key: source.summary[key] for key in KEPT if key in source.summary}
     kept |= {"class_names": source.class_names} if source.class_names else {}
     ours = graph is source.graph and graph.meaning is None  # another tool's network is kept in its own nodes
     network = source.deployment.file("nir") if ours else None
-    write_bundle(graph, exporter.name, out, data.spec if data else source.data, kept, network, **options)
+    write_bundle(graph, exporter.name, out, remembered, kept, network, **options)
 
 
 def is_unchanged(source: Source, options: Mapping[str, str]) -> bool:

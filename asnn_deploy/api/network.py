@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -14,7 +14,7 @@ from asnn_deploy.deploy.deployment import Deployment
 from asnn_deploy.deploy.source import Source, open_source
 from asnn_deploy.errors import DataError, InputError
 from asnn_deploy.input.choices import inheriting
-from asnn_deploy.input.data import Data, as_images, load_data, load_sequences
+from asnn_deploy.input.data import Data, as_images, channels_last, load_data, load_sequences
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.preprocessing import prepare
 from asnn_deploy.util.arrays import Array
@@ -67,13 +67,15 @@ def data_of(source: Source, given: Samples) -> Data:
     if isinstance(given, Data):
         return given
     if callable(given):
-        return given()
+        loaded = given()
+        check_type(loaded, Data, "data", "loaded data from what loads them")
+        return loaded
     if isinstance(given, str) or given is None:
         if given is None and source.data is None:
             raise DataError(f"{source.path}: remembers no data; name a data set, or give images")
         return load_for(source, spec_of(source, given))
     images, labels = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
-    return _in_memory(source.graph, np.asarray(images), labels)
+    return _in_memory(source.graph, array_of(images, "images"), labels)
 
 
 def spec_of(source: Source, given: str | None) -> str:
@@ -89,10 +91,10 @@ def load_for(source: Source, spec: str, download: bool = False) -> Data:
 def _in_memory(graph: DeployGraph, images: Array, labels: Any) -> Data:
     """Data that a user has in memory, which are all splits."""
     kind = "image" if graph.code.kind == "image" else "values"
-    images = as_images(images, "images") if kind == "image" else images
+    images = as_images(channels_last(images, "images"), "images") if kind == "image" else images
     known: dict[str, Array] = {}
     if labels is not None:
-        labels = np.asarray(labels)
+        labels = array_of(labels, "labels")
         if labels.shape != (len(images),) or labels.dtype.kind not in "iu" or (labels.size and labels.min() < 0):
             raise DataError(
                 f"labels: shape {labels.shape} and type {labels.dtype}; expected whole numbers from 0, one for each of "
@@ -103,11 +105,17 @@ def _in_memory(graph: DeployGraph, images: Array, labels: Any) -> Data:
     return Data(ARRAYS, dict.fromkeys(("train", "test"), images), known, classes, kind)
 
 
-def taken(source: Source, data: Data, split: str = "test", limit: int | None = None) -> Taken:
+def taken(
+    source: Source, data: Data, split: str = "test", limit: int | None = None, may_be_none: bool = False
+) -> Taken:
     """Return the first samples of a split as the network reads them; one that is open to any frames settles on these.
 
-    Raises DataError naming the data unless the network takes them and answers their labels.
+    Raises DataError naming the data unless the network takes them and answers their labels, and if there are none.
     """
+    if limit is not None:
+        check_count(limit, "limit")
+    if not len(data.images[split]) and not may_be_none:
+        raise DataError(f"data {data.spec}: there are no samples")
     graph = source.graph
     if graph.code.kind == "sequence" and data.kind != "image":
         # What is the largest, and whether only spikes enter, is asked of all data of that length.
@@ -136,7 +144,42 @@ def check_data(data: Data, graph: DeployGraph, split: str) -> None:
 def path_of(value: Any, name: str, expected: str = "a path") -> Path:
     """Return a path. Raises InputError naming the argument if it is not one."""
     check_type(value, (str, os.PathLike), name, expected)
+    if "\0" in os.fspath(value):
+        raise InputError(f"{name} = {str(value)[:80]!r}: a path holds no zero character")
     return Path(value)
+
+
+def names_of(value: Any, name: str) -> tuple[str, ...]:
+    """Return one name, or several, as several. Raises InputError naming the argument if it is neither."""
+    if isinstance(value, (str, os.PathLike)):
+        return (os.fspath(value),)
+    check_type(value, (tuple, list, set, frozenset, dict), name, "a name, or a list of names")
+    for one in value:
+        check_type(one, (str, os.PathLike), f"one of {name}", "a name")
+    return tuple(os.fspath(one) for one in value)
+
+
+def settings_of(value: Any) -> dict[str, Any]:
+    """Return settings by key. Raises InputError if they are not."""
+    if value is None:
+        return {}
+    check_type(value, Mapping, "settings", 'values by key, such as {"key": "value"}')
+    for key in value:
+        check_type(key, str, "a key of settings", "a text")
+    return dict(value)
+
+
+def array_of(value: Any, name: str) -> Array:
+    """Return an array. Raises DataError naming the argument if it is not one."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise DataError(
+            f"{name}: is not an array, its parts differ in shape; images and their labels are given as a tuple of two"
+        ) from None
+    if array.dtype == object:
+        raise DataError(f"{name} = {str(value)[:80]!r}: is not an array of numbers")
+    return array
 
 
 def check_type(value: Any, kinds: Any, name: str, expected: str) -> None:

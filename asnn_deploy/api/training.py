@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from asnn_deploy.api.loading import load
-from asnn_deploy.api.network import check_type, path_of
+from asnn_deploy.api.network import check_type, path_of, settings_of
 from asnn_deploy.errors import BundleError, ConfigError
 from asnn_deploy.input.coding import input_code
 from asnn_deploy.input.data import Data, load_data
@@ -44,8 +44,9 @@ class Trained:
     def __repr__(self) -> str:
         if not self.summary:
             return f"<Trained: {str(self.path)!r}>"
-        epochs = self.summary["epochs"]
-        return f"<Trained: {str(self.path)!r}, test accuracy {self.test_accuracy:.2%}, {epochs} epochs>"
+        count = self.summary["epochs"]
+        epochs = "1 epoch" if count == 1 else f"{count} epochs"
+        return f"<Trained: {str(self.path)!r}, test accuracy {self.test_accuracy:.2%}, {epochs}>"
 
 
 def train(
@@ -68,15 +69,18 @@ def train(
     the training diverges.
     """
     folder = path_of(out, "out")
+    origin = None if start is None else path_of(start, "start")
+    if data is not None:
+        check_type(data, (str, Data), "data", "NAME[:PATH] or loaded data")
     if start is not None and resume:
         raise ConfigError("a start begins a new run, resume continues one; give one of them")
-    changes = dict(settings or {}) | ({"data": data} if isinstance(data, str) else {})
+    changes = settings_of(settings) | ({"data": data} if isinstance(data, str) else {})
     settled = settled_config(config, changes)
     check_folder(folder, resume)
     loaded = data if isinstance(data, Data) else load_data(settled.data)  # what is not there is said before torch loads
     from asnn_deploy.training.train import train as trained
 
-    return Trained(folder, trained(settled, loaded, folder, resume, start=None if start is None else Path(start)))
+    return Trained(folder, trained(settled, loaded, folder, resume, start=origin))
 
 
 def settled_config(config: Config, changes: Mapping[str, Any]) -> RunConfig:

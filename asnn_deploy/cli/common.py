@@ -25,23 +25,32 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 DOWNLOAD, NOTES = "asnn_deploy.download", "asnn_deploy.notes"
 """What a command's context holds: whether data may be fetched, and what is to be said on stderr in the end."""
+PLACES = "asnn_deploy.places"
+"""Of click's context: the options that name places to write to, by the place."""
 DEFAULT_BATCH = 64
 
 
 class Output(click.Path):
     """A place to write to, looked at before anything is loaded or computed."""
 
-    def __init__(self, folder: bool = True):
-        """folder: whether the place may be a folder that is there."""
+    def __init__(self, folder: bool = True, standard: bool = False):
+        """folder: whether the place may be a folder that is there. standard: "-" is standard output."""
         super().__init__(path_type=Path, dir_okay=folder)
+        self.standard = standard
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """As click's. Raises InputError if nothing can be written there."""
         from asnn_deploy.util.files import check_place
 
+        if value == "-" and self.standard:
+            return Path(value)
+        if value in ("", "-"):
+            self.fail(f"{value!r} is not a name for what is written.", param, ctx)
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if path != Path("-"):
-            check_place(path)
+        check_place(path)
+        places = {} if ctx is None else ctx.meta.setdefault(PLACES, {})
+        if places.setdefault(path.absolute(), param) is not param:
+            self.fail(f"{str(path)!r} is where another option writes to.", param, ctx)
         return path
 
 
@@ -63,7 +72,7 @@ def _alone(context: click.Context, _parameter: click.Parameter, file: Path | Non
 json_option = click.option(
     "--json",
     "json_file",
-    type=Output(folder=False),
+    type=Output(folder=False, standard=True),
     metavar="FILE",
     callback=_alone,
     help="Write the figures to FILE; to standard output, and nothing else there, if it is -.",
@@ -173,6 +182,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
     import yaml
 
     from asnn_deploy.errors import ConfigError
+    from asnn_deploy.input.choices import KEY
 
     changes = {}
     for setting in settings:
@@ -180,7 +190,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, Any]:
         if not equals or not key:
             raise ConfigError(f"--set {setting!r}: expected KEY=VALUE, such as training.epochs=3")
         try:
-            changes[key.strip()] = yaml.safe_load(text)
+            changes[key.strip()] = text if key.strip().startswith(KEY) else yaml.safe_load(text)  # 0x8 is a size there
         except yaml.YAMLError:
             raise ConfigError(f"--set {setting!r}: the value is not readable as YAML") from None
     return changes

@@ -12,7 +12,7 @@ PARTS = {
     "preset": "asnn_deploy.training.presets:PRESETS",
     "coding": "asnn_deploy.input.coding:CODINGS",
     "data": "asnn_deploy.input.data:SOURCES",
-    "neuron": "asnn_deploy.ir.neurons:MODELS",
+    "neuron": "asnn_deploy.models.config:neuron_names",
     "chip": "asnn_deploy.fitting.chip:CHIPS",
     "target": "asnn_deploy.deploy.registry:TARGETS",
     "exporter": "asnn_deploy.deploy.registry:EXPORTERS",

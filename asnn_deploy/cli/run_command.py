@@ -48,7 +48,12 @@ if TYPE_CHECKING:
 @batch_option
 @json_option
 @click.option(
-    "--image", "image_file", type=click.Path(path_type=Path), help="Classify one PNG or JPEG picture instead."
+    "--image",
+    "pictures",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Classify one PNG or JPEG picture instead.",
 )
 @click.option("--outputs", type=Output(folder=False), help="Write the logits to FILE.npz.")
 @click.option("--trace", is_flag=True, help="With --outputs: also the spikes of each layer.")
@@ -66,7 +71,7 @@ def command(
     limit: int | None,
     batch_size: int,
     json_file: Path | None,
-    image_file: Path | None,
+    pictures: tuple[Path, ...],
     outputs: Path | None,
     trace: bool,
     exit_margin: float | None,
@@ -80,6 +85,9 @@ def command(
 
     if trace and outputs is None:
         raise InputError("--trace: spikes are written with --outputs FILE.npz; give it too")
+    if len(pictures) > 1:
+        raise InputError("--image: takes one picture; several are a data set, --data folder:DIR")
+    image_file = pictures[0] if pictures else None
     if image_file is not None and (data_spec is not None or limit is not None):
         raise InputError("--image: is all that is run; leave out --data and --limit")
     chosen = TARGETS.available(target)

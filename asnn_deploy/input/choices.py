@@ -49,7 +49,7 @@ class DataText:
         found = {}
         for choice in choices:
             key, equals, value = choice.partition("=")
-            if not (key and equals):
+            if not (key and equals and value):
                 raise DataError(f"data {text}: {choice!r} after the name; expected KEY=VALUE, as in size=28x28")
             found[key.strip()] = _plain(value)
         return cls(name, path, found)

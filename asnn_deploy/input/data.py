@@ -91,6 +91,9 @@ def load_data(spec: str | None, download: bool = False) -> Data:
     name = text.name
     if name in PLANNED and name not in SOURCES:
         raise DataError(f"data set {name!r} is planned and not there yet (allowed: {', '.join(SOURCES)})")
+    if name not in SOURCES and not text.path and Path(spec).exists():
+        kind = "folder" if Path(spec).is_dir() else "npz"
+        raise DataError(f"data {spec}: does not say what it is; pictures or arrays of your own are {kind}:{spec}")
     if name not in SOURCES:
         raise DataError(unknown_name("data set", name, SOURCES))
     source = SOURCES.find(name)
@@ -102,7 +105,7 @@ def load_data(spec: str | None, download: bool = False) -> Data:
     chosen = text.checked(source.choices)
     if chosen is not None:
         more["choices"] = chosen
-    where = Path(text.path).expanduser()
+    where = _home(text.path)
     arrays, classes, *note = source.read(where, **more)
     # A run folder remembers its data, also when it is used from another folder.
     resolved = replace(text, path=os.path.realpath(where) if text.path else "")
@@ -118,7 +121,7 @@ def load_sequences(spec: str, download: bool = False) -> Data:
     name, _, path = spec.partition(":")
     if name != "npz" or not path:
         return load_data(spec, download)
-    where = Path(path).expanduser()
+    where = _home(path)
     arrays = _npz_arrays(where, ("x_test",))
     frames, labels = {}, {}
     for split in ("train", "test"):
@@ -214,11 +217,11 @@ def _digits(_path: Path) -> tuple[dict[str, Array], int]:
 def _npz(path: Path) -> tuple[dict[str, Array], None]:
     arrays = _npz_arrays(path, ("x_train", "y_train", "x_test", "y_test"))
     if "kind" not in arrays:
-        arrays |= {key: _channels_last(arrays[key], f"{path}: {key}") for key in ("x_train", "x_test")}
+        arrays |= {key: channels_last(arrays[key], f"{path}: {key}") for key in ("x_train", "x_test")}
     return arrays, None
 
 
-def _channels_last(images: Array, where: str) -> Array:
+def channels_last(images: Array, where: str) -> Array:
     """Images `[N, C, H, W]` as `[N, H, W, C]`: they are if axis 1 has 1 or 3 channels, and the last has not.
 
     Raises DataError for square images that seem to have another number of channels in axis 1.
@@ -245,9 +248,19 @@ def _npz_arrays(path: Path, needed: tuple[str, ...]) -> dict[str, Array]:
                 raise DataError(f"{path}: lacks {missing[0]!r}; needs {listed(needed)}")
             return {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test", "kind") if key in file.files}
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
+        raise DataError(f"{path}: no such file; give an .npz file") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder; give an .npz file") from None
     except DAMAGE as error:
         raise DataError(f"{path}: not a readable .npz file ({describe(error)})") from None
+
+
+def _home(path: str) -> Path:
+    """The path, with the home folder that `~` stands for. Raises DataError if there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise DataError(f"{path}: the home folder is not known; give the whole path") from None
 
 
 def listed(names: tuple[str, ...]) -> str:

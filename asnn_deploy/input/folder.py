@@ -50,6 +50,13 @@ def read_folder(root: Path, choices: FolderChoices) -> tuple[dict[str, Array], t
         raise DataError(
             f"{root}: {'is a file' if root.is_file() else 'no such folder'}; give a folder of class folders"
         )
+    lone = [name for name in SPLITS if (root / name).is_dir() and len(_folders(root / name)) > 1]
+    if len(lone) == 1 and _folders(root) == lone:
+        lacks = next(name for name in SPLITS if name not in lone)
+        raise DataError(
+            f"{root}: has {lone[0]}/ but no {lacks}/; add it with the same class folders, or give {root / lone[0]}, to "
+            "have a part of it drawn for testing"
+        )
     split = all((root / name).is_dir() for name in SPLITS)
     if split:
         classes = _classes(root / SPLITS[0])
@@ -67,9 +74,13 @@ def read_folder(root: Path, choices: FolderChoices) -> tuple[dict[str, Array], t
     return arrays, classes, f"{root}: {len(classes)} classes, {counts} pictures ({said}){_left_out(root, split)}"
 
 
+def _folders(root: Path) -> list[str]:
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
 def _classes(root: Path) -> tuple[str, ...]:
     """The names of the class folders. Raises DataError unless there are two, with names that can be written down."""
-    names = tuple(sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")))
+    names = tuple(_folders(root))
     for name in names:
         if not is_unicode(name):
             raise DataError(f"{root}: the name of class folder '{printable(name)}' is not Unicode; rename it")
@@ -139,7 +150,8 @@ def _read(files: list[Path], size: tuple[int, int] | None) -> dict[Path, Image]:
         first = next(iter(read))
         if read[file].size != read[first].size:
             sizes = [f"{each} is {read[each].width} x {read[each].height}" for each in (file, first)]
-            wanted = f"{read[first].height}x{read[first].width}"
+            height, width = (min(side, LARGEST_SIDE) for side in (read[first].height, read[first].width))
+            wanted = f"{height}x{width}"
             raise DataError(
                 f"{', '.join(sizes)} pixels (width x height); resize them, or set data.size={wanted} (height x width, "
                 f"as in folder,size={wanted}:DIR)"

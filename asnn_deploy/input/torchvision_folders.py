@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import os
 import socket
 import tempfile
@@ -15,7 +16,7 @@ import numpy as np
 
 from asnn_deploy.errors import DataError, InputError
 from asnn_deploy.util.arrays import Array
-from asnn_deploy.util.files import describe, making_folder
+from asnn_deploy.util.files import check_place, describe, making_folder
 from asnn_deploy.util.progress import phase
 
 Reader = Callable[[Path, bool], tuple[dict[str, Array], int | tuple[str, ...]]]
@@ -35,7 +36,12 @@ def idx_reader(name: str) -> Reader:
     def read(root: Path, download: bool) -> tuple[dict[str, Array], int]:
         usual = Path(name) / "raw"
         folder = _found(root, [root / usual, root / "raw", root], lambda place: any(place.glob("*-ubyte*")))
-        if folder is None and not (root / usual).is_dir():
+        if folder is None and (root / usual).is_dir():
+            raise DataError(
+                f"{root / usual}: holds none of the files of {name}; give the folder that does, or remove this one and "
+                f"{ALLOW}"
+            )
+        if folder is None:
             _download(name, root, download)
         folder = folder or root / usual
         for other in IDX_NAMES:
@@ -69,7 +75,8 @@ def cifar_reader(name: str) -> Reader:
         try:
             parts = {split: make(parent, train=split == "train", download=False) for split in ("train", "test")}
         except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-            raise DataError(f"{parent / make.base_folder}: missing or damaged ({describe(error)})") from None
+            reason = "a file is missing or damaged" if "download=True" in str(error) else f"damaged ({describe(error)})"
+            raise DataError(f"{parent / make.base_folder}: {reason}; remove that folder and {ALLOW}") from None
         arrays = {f"x_{split}": part.data for split, part in parts.items()}
         labels = {f"y_{split}": np.array(part.targets) for split, part in parts.items()}
         return arrays | labels, tuple(parts["train"].classes)
@@ -98,7 +105,7 @@ def _read_idx(path: Path, dimensions: int) -> Array:
     sizes = [int.from_bytes(content[i : i + 4], "big") for i in range(4, header, 4)]
     if content[:4] != bytes([0, 0, 8, dimensions]):
         raise DataError(f"{source}: not an IDX file of {dimensions}-dimensional bytes; fetch it again")
-    expected = int(np.prod(sizes))
+    expected = math.prod(sizes)
     if len(content) < header:
         raise DataError(f"{source}: truncated: it has no whole header; fetch it again")
     if len(content) - header != expected:
@@ -118,6 +125,7 @@ def _download(name: str, root: Path, allowed: bool) -> None:
     remedy = "give the folder that holds torchvision's files"
     if not allowed:
         raise DataError(f"{absent}; {remedy}, or {ALLOW}")
+    check_place(root)
     try:
         with making_folder(root), tempfile.TemporaryDirectory(prefix=".download-", dir=root) as temporary:
             with _fetching(name):

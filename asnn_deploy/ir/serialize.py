@@ -6,6 +6,7 @@ stored as arrays `<layer>/<table>/values` and `.../index`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -36,7 +37,32 @@ def save_graph(path: Path, graph: DeployGraph) -> None:
         for key, table in layer.tables().items():
             arrays[f"{layer.name}/{key}/values"] = table.values
             arrays[f"{layer.name}/{key}/index"] = table.index
-    header = {
+    arrays["header"] = np.frombuffer(json.dumps(_header(graph)).encode(), dtype=np.uint8)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def fingerprint(graph: DeployGraph) -> str:
+    """Return the SHA-256 of a network, in hexadecimal: the same for equal graphs, however their tables are stored."""
+    digest = hashlib.sha256(json.dumps(_header(graph), sort_keys=True).encode())
+    if isinstance(graph.code, InputCode):
+        for array in (graph.code.table, graph.code.analog):
+            digest.update(_bytes(array))
+    for layer in graph.layers:
+        for _, table in sorted(layer.tables().items()):
+            values = [hashlib.sha256(_bytes(value)).digest() for value in table.values]
+            digest.update(b"".join(values[k] for k in table.index))
+    return digest.hexdigest()
+
+
+def _bytes(array: Array) -> bytes:
+    """An array's type, shape and values; zero has one sign."""
+    values = np.ascontiguousarray(array + array.dtype.type(0))
+    return f"{values.dtype}{values.shape}".encode() + values.tobytes()
+
+
+def _header(graph: DeployGraph) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "input_shape": graph.input_shape,
         "code": graph.code.name,
@@ -51,9 +77,6 @@ def save_graph(path: Path, graph: DeployGraph) -> None:
         ],
         "edges": [[edge.source, edge.target, edge.delay] for edge in graph.edges],
     }
-    arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
 def load_graph(path: Path) -> DeployGraph:

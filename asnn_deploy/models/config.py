@@ -47,7 +47,7 @@ class ModelConfig(Section):
     @classmethod
     def _trainable(cls, name: str) -> str:
         if ALIASES.get(name, name) not in MODELS:
-            raise ValueError(unknown_name("neuron model", name, [*ALIASES, *MODELS]))
+            raise ValueError(unknown_name("neuron model", name, neuron_names()))
         if not definition(name).real:
             raise ValueError(
                 f"neuron model {name!r} has no definition in floating point (its method `step`), so it cannot be "
@@ -75,6 +75,11 @@ class ModelConfig(Section):
             if name not in allowed:
                 raise ValueError(unknown_name(f"parameter of neuron {neuron!r}", name, allowed))
         return names
+
+
+def neuron_names() -> list[str]:
+    """Return what a configuration may call its neurons."""
+    return [*ALIASES, *MODELS]
 
 
 def definition(neuron: str) -> NeuronModel:

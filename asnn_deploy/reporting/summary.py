@@ -156,7 +156,10 @@ def exactness(verification: Verification) -> tuple[str, str]:
     rounded = [name for name, found in promising.items() if not found.exact]
     if rounded:
         return "rounding", f"What differs on {', '.join(rounded)} is within float32 rounding."
-    what = f"{numbers.many(len(promising), 'target')}, {compared:,} spikes compared, none differs"
+    what = (
+        f"{numbers.many(len(promising), 'target')}, {numbers.many(verification.samples, 'sample')}, "
+        f"{compared:,} spikes compared, none differs"
+    )
     more = " but the integer network's against the float one's" if QUANTISED in verification.targets else ""
     return "exact", f"Exact on every target that promises it: {what}{more}."
 
@@ -216,10 +219,13 @@ def _exit(report: Report, exits: EarlyExit) -> Fact:
         return Fact("Early exit", "none chosen", "No margin was chosen at which a sample is answered early.")
     saved = 1 - point.sops / report.totals.sops if report.totals.sops else 0.0
     steps = f"{point.mean_steps:.2f} of {numbers.many(report.time_steps, 'time step')}"
+    if not report.totals.sops:
+        return Fact("Early exit", "nothing to save", "The network does no synaptic operations.")
     figure = f"saves {numbers.share(saved)}" if saved > 0 else "saves nothing"
-    return Fact(
-        "Early exit", figure, f"of the operations: answers after {steps}, {numbers.share(point.accuracy)} right."
-    )
+    right = f"{numbers.share(point.accuracy)} right"
+    if report.accuracy is not None and point.accuracy < report.accuracy:
+        right += f" instead of {numbers.share(report.accuracy)}"
+    return Fact("Early exit", figure, f"of the operations: answers after {steps}, {right}.")
 
 
 def _integers(report: Report) -> Fact:

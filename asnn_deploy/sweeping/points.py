@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,10 @@ from pydantic import Field, RootModel, model_validator
 from asnn_deploy.errors import InputError
 from asnn_deploy.ir.graph import DeployGraph
 from asnn_deploy.ir.quantization import Quantization, check_bits
-from asnn_deploy.ir.serialize import save_graph
+from asnn_deploy.ir.serialize import fingerprint as graph_fingerprint
 from asnn_deploy.reporting.compare.paired import Difference, with_interval
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.document import Amount, Count, Document, Positive, Share, read_document
-from asnn_deploy.util.files import digest
 from asnn_deploy.util.version import __version__
 
 FILE = "sweep.json"
@@ -112,10 +110,8 @@ def fingerprint(graph: DeployGraph, arrays: Iterable[Array], **settings: Any) ->
     Of the integer version's choices only the kind of scales counts: a sweep makes the others.
     """
     value = hashlib.sha256(json.dumps([__version__, settings], sort_keys=True).encode())
-    with tempfile.TemporaryDirectory(prefix="asnn-deploy-") as folder:
-        path = Path(folder) / "graph.npz"
-        save_graph(path, replace(graph, quantization=Quantization(scales=graph.quantization.scales)))
-        value.update(digest(path).encode())
+    network = replace(graph, quantization=Quantization(scales=graph.quantization.scales))
+    value.update(graph_fingerprint(network).encode())
     for array in arrays:
         value.update(f"{array.dtype}{array.shape}".encode())
         value.update(array.tobytes())

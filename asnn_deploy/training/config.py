@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError
 
 from asnn_deploy.errors import ConfigError, InputError
 from asnn_deploy.input.choices import KEY, DataText
+from asnn_deploy.input.data import SOURCES
 from asnn_deploy.models.config import ModelConfig, Section
 from asnn_deploy.training.losses import LossConfig
 from asnn_deploy.training.sections import CHOICES
@@ -171,7 +172,7 @@ def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             chosen[key.removeprefix(KEY)] = value
             continue
         if key not in known:
-            raise ConfigError(unknown_name("key", key, known))
+            raise ConfigError(unknown_name("key", key, [*known, *_choices_of(result.get("data"))]))
         *sections, last = key.split(".")
         place = result
         for section in sections:
@@ -184,6 +185,12 @@ def merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             raise ConfigError(f"{KEY}{next(iter(chosen))}: belongs to a data set, and data names none")
         result["data"] = str(DataText.of(result["data"]).choosing(chosen))
     return result
+
+
+def _choices_of(data: Any) -> list[str]:
+    """The keys of what a data set lets the user choose."""
+    source = SOURCES.get(DataText.of(data).name) if isinstance(data, str) else None
+    return [KEY + key for key in source.choices.model_fields] if source is not None and source.choices else []
 
 
 def unread(config: RunConfig, keys: Iterable[str]) -> list[str]:

@@ -67,8 +67,9 @@ class Epochs(Callback):
 
 
 def epoch_of(trainer: lightning.Trainer) -> str:
-    """Return which epoch it is; Lightning counts from 0."""
-    return f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+    """Return which epoch it is; Lightning counts from 0, and one on when the last has ended."""
+    assert trainer.max_epochs is not None
+    return f"epoch {min(trainer.current_epoch + 1, trainer.max_epochs)} of {trainer.max_epochs}"
 
 
 def expected(config: RunConfig, data: Data) -> dict[str, float]:

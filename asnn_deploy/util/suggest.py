@@ -9,7 +9,9 @@ from difflib import get_close_matches
 def unknown_name(what: str, given: str, allowed: Iterable[str]) -> str:
     """`unknown preset 'digit-lenet'; did you mean 'digits-lenet'? (allowed: ...)`."""
     choices = sorted(allowed)
-    near = get_close_matches(given, choices, n=1, cutoff=0.5)
+    near = [name for name in choices if name.endswith(f".{given}")] or get_close_matches(
+        given, choices, n=1, cutoff=0.5
+    )
     hint = f"; did you mean {near[0]!r}?" if near else ""
     allowed_text = ", ".join(choices) or "none"
     if near and len(allowed_text) > 200:

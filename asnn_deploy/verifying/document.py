@@ -19,9 +19,12 @@ class Verification(Document):
     order_free, not_order_free: whether all layers' sums are exact in any order, and why a layer's are not.
     snapping: what training recorded of the weights' way to their grids.
     recording: how a network of another tool compares to what that recorded; snapped: what grids changed of its spikes.
+    network_sha256: of the network as it was opened, before data said what enters (`ir.serialize.fingerprint`); None in
+    files of earlier versions.
     left_out: targets that were to run and could not, and why.
     """
 
+    network_sha256: str | None = None
     samples: Positive
     time_steps: Positive
     targets: dict[str, ParityReport]

@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import shutil
 import warnings
 
 import numpy as np
@@ -17,8 +18,9 @@ import asnn_deploy
 from asnn_deploy.cli import run as command_line
 from asnn_deploy.cli.simulation import SAMPLES as SIMULATED
 from asnn_deploy.engine.runner import run
-from asnn_deploy.errors import AsnnDeployError, ConfigError, DataError, InputError
+from asnn_deploy.errors import AsnnDeployError, ConfigError, DataError, DeployNote, InputError
 from asnn_deploy.input.data import load_data
+from asnn_deploy.ir.serialize import fingerprint
 from asnn_deploy.ir.trace import Record
 
 FUNCTIONS = [name for name in asnn_deploy.__all__ if inspect.isfunction(getattr(asnn_deploy, name))]
@@ -205,6 +207,38 @@ BAD = {
         InputError,
         "there are 2 samples, numbered 0 to 1",
     ),
+    "limit of none": (lambda n, x, t: asnn_deploy.verify(n, x, limit=0), InputError, "limit = 0: must be at least 1"),
+    "limit below": (lambda n, x, t: asnn_deploy.quantize(n, x, limit=-3), InputError, "limit = -3: must be at least 1"),
+    "limit as text": (lambda n, x, t: asnn_deploy.report(n, (x, [0, 0]), limit="3"), InputError, "limit = '3' (str)"),
+    "limit as truth": (lambda n, x, t: asnn_deploy.verify(n, x, limit=True), InputError, "limit = 'True' (bool)"),
+    "no samples": (lambda n, x, t: asnn_deploy.verify(n, x[:0]), DataError, "there are no samples"),
+    "nothing to calibrate on": (lambda n, x, t: asnn_deploy.quantize(n, x[:0], bits=4), DataError, "are no samples"),
+    "targets a number": (lambda n, x, t: asnn_deploy.verify(n, x, targets=5), InputError, "targets = '5' (int)"),
+    "a target a number": (lambda n, x, t: asnn_deploy.verify(n, x, targets=[5]), InputError, "one of targets = '5'"),
+    "one target": (lambda n, x, t: asnn_deploy.verify(n, x, targets="nri"), InputError, "unknown target 'nri'"),
+    "no profiles": (lambda n, x, t: asnn_deploy.report(n, (x, [0, 0]), profiles=None), InputError, "profiles = 'None'"),
+    "one chip": (lambda n, x, t: asnn_deploy.report(n, (x, [0, 0]), chips="loihi3"), InputError, "chip 'loihi3'"),
+    "verification": (
+        lambda n, x, t: asnn_deploy.report(n, (x, [0, 0]), verification={}),
+        InputError,
+        "verification = '{}' (dict)",
+    ),
+    "list of two": (lambda n, x, t: asnn_deploy.verify(n, [x, [0, 0]]), DataError, "given as a tuple of two"),
+    "ragged": (lambda n, x, t: asnn_deploy.run(n, [[[1, 2], [3]]]), DataError, "its parts differ in shape"),
+    "loads a number": (lambda n, x, t: asnn_deploy.verify(n, lambda: 5), InputError, "data = '5' (int)"),
+    "settings": (lambda n, x, t: asnn_deploy.export(n, "nir", t / "o.nir", settings=["a"]), InputError, "settings = "),
+    "a key": (
+        lambda n, x, t: asnn_deploy.train("digits-lenet", t / "o", settings={5: 6}),
+        InputError,
+        "key of settings",
+    ),
+    "start": (lambda n, x, t: asnn_deploy.train("digits-lenet", t / "o", start=5), InputError, "start = '5' (int)"),
+    "arrays to train on": (
+        lambda n, x, t: asnn_deploy.train("digits-lenet", t / "o", data=(x, [0, 0])),
+        InputError,
+        "expected NAME[:PATH] or loaded data",
+    ),
+    "zero in a path": (lambda n, x, t: asnn_deploy.save(n, "o\0.nir"), InputError, "holds no zero character"),
     "profile": (lambda n, x, t: asnn_deploy.report(n, (x, [0, 0]), profiles=["horowitz"]), InputError, "unknown"),
 }
 
@@ -258,3 +292,40 @@ def test_data_may_be_loaded_before(run_folder):
 def test_errors_are_of_one_tree():
     assert issubclass(InputError, AsnnDeployError)
     assert asnn_deploy.AsnnDeployError is AsnnDeployError
+
+
+@pytest.mark.parametrize("kept", ["run", "bundle"])
+def test_a_verification_of_another_network_proves_nothing(run_folder, tmp_path, digits, kept):
+    """A report leaves out what its folder kept from another state, says so, and refuses another network's file."""
+    net = asnn_deploy.load(run_folder)
+    images, labels = digits.part("test", 20)
+    found = asnn_deploy.verify(run_folder, limit=4, targets="nir")
+    place = tmp_path / kept
+    if kept == "run":
+        shutil.copytree(run_folder, place)
+    else:
+        asnn_deploy.export(run_folder, "lava", place)
+    file = place / "verify.json"
+    file.write_text(json.dumps(found.to_json()))
+    assert asnn_deploy.report(place, limit=20).verify == found
+    assert asnn_deploy.report(net, (images, labels), verification=file).verify == found
+
+    other = asnn_deploy.quantize(net, images, bits=3).net
+    with pytest.raises(InputError, match="is of another network, or of another state of it; verify this one"):
+        asnn_deploy.report(other, (images, labels), verification=file)
+    file.write_text(json.dumps(found.to_json() | {"network_sha256": fingerprint(other)}))
+    with pytest.warns(DeployNote, match="is of another state of the network and left out"):
+        assert asnn_deploy.report(place, limit=20).verify is None
+    file.write_text(json.dumps({key: value for key, value in found.to_json().items() if key != "network_sha256"}))
+    with pytest.warns(DeployNote, match="does not say which network it verified"):
+        assert asnn_deploy.report(place, limit=20).verify is not None
+
+
+def test_a_bundle_remembers_no_arrays(run_folder, tmp_path, digits):
+    asnn_deploy.export(run_folder, "lava", tmp_path / "b", data=digits.part("test", 4))
+    with pytest.raises(DataError, match="remembers no data; name a data set"):
+        asnn_deploy.verify(tmp_path / "b")
+
+
+def test_run_takes_data_by_name(run_folder):
+    assert asnn_deploy.run(run_folder, "digits").samples == 360

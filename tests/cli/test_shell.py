@@ -29,6 +29,7 @@ def completed(line, capfd, monkeypatch):
         ("asnn-deploy exp", ["export"]),
         ("asnn-deploy train --preset digits-s", ["digits-sew-resnet", "digits-spikformer"]),
         ("asnn-deploy train --set training.ep", ["training.epochs="]),
+        ("asnn-deploy train --neuron as", ["asnn"]),
         ("asnn-deploy train --coding hybrid-l", ["hybrid-latency"]),
         ("asnn-deploy run x --target lava-", ["lava-fixed", "lava-stock"]),
         ("asnn-deploy verify x --target nor", ["norse", "norse-fixed"]),

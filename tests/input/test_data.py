@@ -99,7 +99,7 @@ def test_bad_npz_files(tmp_path):
             load_data(spec)
     with pytest.raises(DataError, match="no such file"):
         load_data(f"npz:{tmp_path / 'absent.npz'}")
-    with pytest.raises(DataError, match="not a readable"):
+    with pytest.raises(DataError, match="is a folder; give an .npz file"):
         load_data(f"npz:{tmp_path}")
 
 
@@ -179,6 +179,7 @@ def test_cifar_is_found_from_three_folders_and_names_its_classes(tmp_path, monke
         (lambda f: f.write_bytes(f.read_bytes()[:40]), "damaged"),
         (lambda f: f.write_bytes(gzip.compress(b"hello")), "not an IDX file of 3-dimensional bytes"),
         (lambda f: f.write_bytes(gzip.compress(idx(arrays()["x_train"])[:-9])), "truncated: 351 of 360 bytes"),
+        (lambda f: f.write_bytes(gzip.compress(b"\0\0\x08\3" + b"\x80\0\0\0" * 2 + b"\0\0\0\4")), f"of {2**64} bytes"),
         (lambda f: f.unlink(), "no such file"),
     ],
 )

@@ -158,6 +158,8 @@ def test_pictures_that_cannot_be_used_are_named(tmp_path, damage, message):
             lambda d: class_folders(d, ("cat", os.fsdecode(b"d\xffg"))),
             "the name of class folder .*udcff.* is not Unicode",
         ),
+        (lambda d: class_folders(d / "train"), "has train/ but no test/; add it .* or give .*train, to have a part of"),
+        (lambda d: class_folders(d / "test"), "has test/ but no train/; add it with the same class folders"),
         (lambda d: (class_folders(d), d.rename(f"{d}2"), d.symlink_to(d)), "no such folder"),
         (lambda d: (d.rmdir(), d.write_text("x")), "is a file; give a folder"),
     ],

@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from networks.making import constant, firing_neuron, linked, static_neuron
 from asnn_deploy.errors import BundleError, InputError
 from asnn_deploy.ir.inputs import SequenceInput
 from asnn_deploy.ir.layers import Linear, Readout
-from asnn_deploy.ir.serialize import load_graph, save_graph
+from asnn_deploy.ir.serialize import fingerprint, load_graph, save_graph
+from asnn_deploy.ir.step_table import StepTable
 from asnn_deploy.quantizing import quantize
 
 
@@ -24,6 +26,35 @@ def test_round_trip(tmp_path_factory, graph):
     for version in (graph, quantize(graph)):
         save_graph(path, version)
         assert load_graph(path) == version
+        assert fingerprint(load_graph(path)) == fingerprint(version)
+    assert fingerprint(version) != fingerprint(graph)
+
+
+def test_a_fingerprint_is_of_what_a_network_computes():
+    """However its tables are stored; another weight, leak, coding or choice of bits is another network."""
+    graph = small_lenet(3, "hybrid-latency")
+    layers = [
+        replace(x, **{key: StepTable(t.expanded(), np.arange(3)) for key, t in x.tables().items()})
+        if x.kind != "neuron"
+        else replace(x, parameters={k: StepTable(t.expanded(), np.arange(3)) for k, t in x.parameters.items()})
+        for x in graph.layers
+    ]
+    stored_otherwise = replace(graph, layers=tuple(layers))
+    assert stored_otherwise == graph
+    others = [
+        small_lenet(3, "latency"),
+        small_lenet(4, "hybrid-latency"),
+        replace(graph, dt=graph.dt * 2),
+        replace(graph, quantization=replace(graph.quantization, bits=4)),
+        *(
+            replace(graph, layers=tuple(replace(y, weight=y.weight.map(np.negative)) if y is x else y for y in layers))
+            for x in layers
+            if "weight" in x.tables()
+        ),
+    ]
+    prints = [fingerprint(one) for one in (graph, stored_otherwise, *others)]
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 1 + len(others)
 
 
 @pytest.mark.parametrize("firing", FIRINGS, ids=spelled)

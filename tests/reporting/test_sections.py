@@ -163,6 +163,15 @@ def test_one_step_one_sample_many_classes():
     assert markdown(report)
 
 
+def test_rows_of_markdown_stand_below_their_heads():
+    """A blank line would end the table."""
+    lines = markdown(report_of(small_lenet(3, "hybrid-latency"))).splitlines()
+    rows = [i for i, line in enumerate(lines) if line.startswith("|")]
+    assert len(rows) > 50
+    for i in rows:
+        assert lines[i - 1].startswith("|") or set(lines[i + 1]) <= set("|:- "), lines[i]
+
+
 def test_a_network_without_spikes_has_pictures_too():
     graph = small_lenet()
     example = example_of(graph, labels=False)

@@ -85,7 +85,7 @@ def test_exactness_in_words():
     assert exactness(verification(lava=0, nir=0))[0] == "exact"
     word, sentence = exactness(verification(lava=0, reference_fixed=7))
     assert word == "exact"
-    assert "1 target, 100 spikes compared, none differs but the integer network's against" in sentence
+    assert "1 target, 1 sample, 100 spikes compared, none differs but the integer network's against" in sentence
     word, sentence = exactness(verification(lava=3, nir=0))
     assert word == "not exact"
     assert "3 spikes differ on lava, of 200 compared" in sentence
@@ -107,7 +107,7 @@ def test_a_network_that_never_spikes(report):
     assert "No neuron fired" in facts(silent)["Synaptic work"].meaning
     assert "No neuron fired" in summary_html(silent)
     nothing = changed(silent, totals=changed(silent.totals, sops=0.0))
-    assert facts(nothing)["Early exit"].figure == "saves nothing"
+    assert facts(nothing)["Early exit"].figure == "nothing to save"
     assert picture(summary(nothing)).startswith(b"\x89PNG")
 
 

@@ -1,8 +1,11 @@
 """What a training's images per second are: of batches that are trained on, once everything is compiled."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from asnn_deploy.training import speed
+from asnn_deploy.training.progress import epoch_of
 
 
 def trained(clock, epochs, between=100):
@@ -24,3 +27,9 @@ def test_neither_compilation_nor_what_is_done_between_epochs_counts(clock):
 def test_the_only_batch_counts(clock):
     assert trained(clock, [[(32, 4)]]) == 8
     assert trained(clock, []) == 0
+
+
+@pytest.mark.parametrize(("begun", "told"), [(0, 1), (1, 2), (2, 3), (3, 3)])
+def test_the_epochs_that_are_told_end_with_the_last(begun, told):
+    """Lightning counts one on when the last has ended, and somebody may look then."""
+    assert epoch_of(SimpleNamespace(current_epoch=begun, max_epochs=3)) == f"epoch {told} of 3"

@@ -16,6 +16,8 @@ from asnn_deploy.util.suggest import unknown_name
 
 CODINGS: Parts[Coding] = Parts("coding", "asnn_deploy.codings", __name__, __path__, "coding", base=Coding)  # type: ignore[type-abstract]
 
+PLANNED = ("rate", "phase", "burst", "single-spike-hybrid")
+
 __all__ = ["CODINGS", "Coding", "input_code"]
 
 
@@ -26,6 +28,8 @@ def input_code(
 
     levels: how bright each pixel value is taken to be (see `asnn_deploy.input.levels`); preparation: of the images.
     """
+    if name in PLANNED and name not in CODINGS:
+        raise ConfigError(f"coding {name!r} is planned and not there yet (allowed: {', '.join(CODINGS)})")
     if name not in CODINGS:
         raise ConfigError(unknown_name("coding", name, CODINGS))
     coding = CODINGS[name]
