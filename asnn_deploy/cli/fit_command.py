@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from asnn_deploy.deploy.reading import Reading
     from asnn_deploy.fitting import Chip, Fit
     from asnn_deploy.fitting.document import FitDocument, StepTables
+
+OPTIONS = {
+    r"\(the (coding|neuron) (\S+)\)": r"--\1 \2",
+    r"\((\w+\.\w+) = (\w+)\)": r"--set \1=\2",
+}
+"""What a suggestion names in brackets, as options of `train`."""
 
 
 @click.command(epilog="Example: asnn-deploy fit run --chip loihi2 --json fit.json")
@@ -81,11 +88,19 @@ def print_fit(result: Fit, figures: FitDocument, sources: bool) -> None:
         say(f"size alone {'fits' if result.capacity_fits else 'does not fit'}; binding: {result.capacity[0]}")
     if not result.fits:
         say(f"suggestion: {figures.suggestion or 'none found'}")
+        if options := training_options(figures.suggestion or ""):
+            say(f"to be trained again, with {options}")
     if result.system is not None:
         say(f"{placement.chips:,} chips: {result.system.name} has {result.system.chips:,} (--chips)")
     print_step_cost(figures.step_tables)
     say(about_latency(placement.chip))
     print_unverified(figures.unverified, sources)
+
+
+def training_options(suggestion: str) -> str:
+    """Return what to give to `train` for the features that a suggestion names in brackets."""
+    found = ((form, match) for form in OPTIONS for match in re.finditer(form, suggestion))
+    return " ".join(match.expand(OPTIONS[form]) for form, match in sorted(found, key=lambda each: each[1].start()))
 
 
 def print_unverified(lines: Sequence[str], sources: bool) -> None:

@@ -41,6 +41,7 @@ def test_a_network_that_does_not_fit_is_exit_code_one(run_folder, tmp_path, caps
     assert "does not fit; binding: bits per spike of layer 'input': 8 of 1" in shown
     assert "size alone fits; binding:" in shown
     assert f"suggestion: {found['suggestion']}" in shown
+    assert "to be trained again, with --coding latency --neuron lif --set model.reset=zero" in shown
     assert "latency: depends on the spikes, which fit does not count; report with the same --chip estimates it" in shown
 
 
