@@ -30,8 +30,9 @@ def printed(code, *folders):
     return [int(word) for word in result.stdout.split()]
 
 
-def test_a_kernel_on_disk_is_renewed_when_another_file_of_its_folder_changes(tmp_path):
+def test_a_kernel_on_disk_is_renewed_when_another_file_of_its_folder_changes(tmp_path, monkeypatch):
     """Numba alone would run the old one for ever: it looks at the file of the outermost kernel."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))  # the user's may hold this kernel already
     (tmp_path / "outer.py").write_text(KERNEL.format(imports="from inner import inner", name="outer", value="inner(x)"))
     (tmp_path / "inner.py").write_text(KERNEL.format(imports="", name="inner", value="x + 1"))
     assert printed(OUTER, tmp_path) == [2, 0, 1]  # answer, found on disk, compiled
