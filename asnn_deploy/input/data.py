@@ -13,6 +13,8 @@ import numpy as np
 
 from asnn_deploy.errors import DataError
 from asnn_deploy.input.choices import Choices, DataText
+from asnn_deploy.input.events.frames import FrameChoices
+from asnn_deploy.input.events.nmnist import read_nmnist
 from asnn_deploy.input.folder import FolderChoices, read_folder
 from asnn_deploy.input.pictures import CHANNELS
 from asnn_deploy.input.torchvision_folders import cifar_reader, idx_reader
@@ -268,7 +270,7 @@ def listed(names: tuple[str, ...]) -> str:
     return f"{'arrays' if len(names) > 1 else 'an array'} {', '.join(names)}"
 
 
-PLANNED = ("nmnist", "dvs-gesture", "cifar10-dvs", "shd", "ssc", "events", "digits-rows", "mnist-rows")
+PLANNED = ("dvs-gesture", "cifar10-dvs", "shd", "ssc", "events", "digits-rows", "mnist-rows")
 """Names that a later version gives a meaning."""
 
 SOURCES: Parts[Source] = Parts(
@@ -281,6 +283,7 @@ SOURCES: Parts[Source] = Parts(
         "npz": Source(_npz, "anyone's arrays", needs="a file"),
         "mnist": Source(idx_reader("MNIST"), "torchvision's MNIST", fetches=True),
         "fashion-mnist": Source(idx_reader("FashionMNIST"), "torchvision's Fashion-MNIST", fetches=True),
+        "nmnist": Source(read_nmnist, "N-MNIST: digits seen by an event camera, as frames", choices=FrameChoices),
         "cifar10": Source(cifar_reader("CIFAR10"), "torchvision's CIFAR-10", fetches=True),
         "cifar100": Source(cifar_reader("CIFAR100"), "torchvision's CIFAR-100", fetches=True),
     },

@@ -158,6 +158,8 @@ def _fit(
 
 def settle(config: RunConfig, data: Data) -> RunConfig:
     """The configuration with input shape and classes taken from the data, or DataError where they disagree."""
+    if data.kind != "image":
+        raise DataError(f"{data.spec}: holds frames of {data.kind}; networks are trained on images here")
     model = config.model
     shape, classes = data.shape, data.classes
     if model.input_shape is not None and tuple(model.input_shape) != shape:

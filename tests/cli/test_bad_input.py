@@ -94,7 +94,7 @@ TRAIN = ["train", "--preset", "digits-lenet", "--out", "run"]
             "model.input_shape=null to take theirs",
         ),
         ([*TRAIN, "--set", "model.classes=4"], "has 10 classes, model.classes is 4; give other data, or --set"),
-        ([*TRAIN, "--data", "nmnist:events"], "data set 'nmnist' is planned and not there yet (allowed: cifar10,"),
+        ([*TRAIN, "--data", "shd:events"], "data set 'shd' is planned and not there yet (allowed: cifar10,"),
         ([*TRAIN, "--set", "data.size=8"], "unknown choice of data set 'digits' 'data.size' (allowed: none)"),
         ([*TRAIN, "--data", "folder,size:x"], "'size' after the name; expected KEY=VALUE"),
         ([*TRAIN, "--set", "size=28x28", "--data", "folder:d"], "did you mean 'data.size'?"),

@@ -107,8 +107,8 @@ def test_bad_npz_files(tmp_path):
     ("spec", "message"),
     [
         ("digit", "unknown data set 'digit'; did you mean 'digits'"),
-        ("nmnist:x", "'nmnist' is planned and not there yet .*digits, fashion-mnist, folder, mnist, npz"),
-        ("unheard-of:x", "unknown data set 'unheard-of' .*digits, fashion-mnist, folder, mnist, npz"),
+        ("shd:x", "'shd' is planned and not there yet .*digits, fashion-mnist, folder, mnist, nmnist, npz"),
+        ("unheard-of:x", "unknown data set 'unheard-of' .*digits, fashion-mnist, folder, mnist, nmnist, npz"),
         ("mnist", "data mnist: needs a folder, as in mnist:PATH"),
         ("npz:", "needs a file"),
         ("digits:here", "takes no path"),
