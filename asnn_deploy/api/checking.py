@@ -27,6 +27,7 @@ from asnn_deploy.deploy.registry import TARGETS
 from asnn_deploy.deploy.source import Source
 from asnn_deploy.engine.runner import run
 from asnn_deploy.errors import GraphError, InputError
+from asnn_deploy.ir.serialize import fingerprint
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.matching.recording import Recording, read_recording
 from asnn_deploy.matching.search import Search
@@ -64,7 +65,7 @@ def verify(
     for name in targets:
         TARGETS.find(name)  # a name that is none is said before anything is loaded
     with opened(net) as source:
-        _ = source.fingerprint  # before data settle what enters
+        more: dict[str, Any] = {"network_sha256": fingerprint(source.graph)}  # before data settle what enters it
         recorded = None if recording is None else _recorded(source, path_of(recording, "recording"), batch_first)
         if recorded is not None and data is None:
             samples = _fed(source, recorded, limit)
@@ -72,7 +73,8 @@ def verify(
             samples = taken(source, data_of(source, data), "test", limit)
         pairs, left_out = choose(source, targets)
         found = _verification(source, pairs, samples, batch_size)
-        more: dict[str, Any] = {"left_out": left_out} if left_out else {}
+        if left_out:
+            more["left_out"] = left_out
         if source.reading.snapped:
             more["snapped"] = _snapping(source, samples.images)
         if recorded is not None:
@@ -114,7 +116,6 @@ def _verification(source: Source, pairs: list[Pairing], samples: Taken, batch_si
         if not all(e.exact for e in entries)
     }
     return Verification(
-        network_sha256=source.fingerprint,
         samples=count,
         time_steps=source.graph.time_steps,
         targets=reports,

@@ -34,6 +34,7 @@ from asnn_deploy.fitting import fit, load_chip
 from asnn_deploy.fitting.activity import activity
 from asnn_deploy.fitting.latency import Latency, latency, no_latency
 from asnn_deploy.input.data import Data
+from asnn_deploy.ir.serialize import fingerprint
 from asnn_deploy.ir.trace import Record
 from asnn_deploy.quantizing import quantization_report
 from asnn_deploy.reporting import Example, build, write
@@ -58,8 +59,6 @@ class Wish:
 
     profiles: tuple[str, ...] = ()
     chips: tuple[str, ...] = ()
-    verification: Verification | None = None
-    verified: str = "the verification"
     sample: int = 0
     simulate_samples: int = SAMPLES
 
@@ -93,47 +92,52 @@ def report(
     profiles_and_simulators(profiles)  # names that are none are said before anything is loaded
     for chip in chips:
         load_chip(chip)
-    verified = os.fspath(verification) if isinstance(verification, (str, os.PathLike)) else Wish.verified
-    if isinstance(verification, (str, os.PathLike)):
-        verification = read_verification(Path(verification))
-    if verification is not None:
-        check_type(verification, Verification, "verification", "what verify returns, or its file")
-    wish = Wish(profiles, chips, verification, verified, sample, simulate_samples)
+    given, where = _given(verification)
+    wish = Wish(profiles, chips, sample, simulate_samples)
     folder = None if out is None else path_of(out, "out")
     with ExitStack() as stack:
         if folder is not None:
             stack.enter_context(claimed_folder(folder, "report.json"))
         source = stack.enter_context(opened(net))
-        verification = _verified(source, wish)  # before data settle what enters
+        verified = _verified(source, given, where)  # before data settle what enters
         samples = data_of(source, data)
         images, labels = taken(source, samples, "test", limit).labelled(samples, "test")
         if sample >= len(images):
             raise InputError(f"sample {sample}: there are {len(images)} samples, numbered 0 to {len(images) - 1}")
-        found, measured = _counted(source, samples, images, labels, replace(wish, verification=verification))
+        found, measured = _counted(source, samples, images, labels, wish, verified)
         if folder is not None:
             with phase("draw the report"):
                 write(found, folder, _example(source, images, labels, sample), measured.samples, summary)
     return found
 
 
-def _verified(source: Source, wish: Wish) -> Verification | None:
+def _given(verification: Verification | str | os.PathLike[str] | None) -> tuple[Verification | None, str]:
+    """Return the verification that is given, and what messages call it. Raises InputError if it is not one."""
+    if isinstance(verification, (str, os.PathLike)):
+        return read_verification(Path(verification)), os.fspath(verification)
+    if verification is not None:
+        check_type(verification, Verification, "verification", "what verify returns, or its file")
+    return verification, "the verification"
+
+
+def _verified(source: Source, given: Verification | None, where: str) -> Verification | None:
     """Return the verification that is given, or the one in the network's folder, unless it is of another network.
 
     Raises InputError if the given one is.
     """
-    file = source.path / VERIFY_FILE
-    if wish.verification is not None:
-        found, where = wish.verification, wish.verified
-    elif source.kind != GRAPH and file.is_file():
+    found = given
+    if given is None:
+        file = source.path / VERIFY_FILE
+        if source.kind == GRAPH or not file.is_file():
+            return None
         found, where = read_verification(file), str(file)
-    else:
-        return None
+    assert found is not None
     if found.network_sha256 is None:
         warnings.warn(
             f"{where}: does not say which network it verified; verify again to know", DeployNote, stacklevel=2
         )
-    elif found.network_sha256 != source.fingerprint:
-        if wish.verification is not None:
+    elif found.network_sha256 != fingerprint(source.graph):
+        if given is not None:
             raise InputError(
                 f"{where}: is of another network, or of another state of it; verify this one, {source.path}"
             )
@@ -143,7 +147,9 @@ def _verified(source: Source, wish: Wish) -> Verification | None:
     return found
 
 
-def _counted(source: Source, data: Data, images: Array, labels: Array, wish: Wish) -> tuple[Report, Measured]:
+def _counted(
+    source: Source, data: Data, images: Array, labels: Array, wish: Wish, verified: Verification | None
+) -> tuple[Report, Measured]:
     """Run the reference and count."""
     profiles, simulators = profiles_and_simulators(wish.profiles)
     simulated = simulate(source, images, simulators, wish.simulate_samples)
@@ -162,7 +168,7 @@ def _counted(source: Source, data: Data, images: Array, labels: Array, wish: Wis
         fit=fits,
         latency=times,
         quantization=_quantized(source, images, labels),
-        verify=wish.verification,
+        verify=verified,
     )
     return found, measured
 

@@ -106,7 +106,7 @@ def _in_memory(graph: DeployGraph, images: Array, labels: Any) -> Data:
 
 
 def taken(
-    source: Source, data: Data, split: str = "test", limit: int | None = None, may_be_none: bool = False
+    source: Source, data: Data, split: str = "test", limit: int | None = None, allow_empty: bool = False
 ) -> Taken:
     """Return the first samples of a split as the network reads them; one that is open to any frames settles on these.
 
@@ -114,7 +114,7 @@ def taken(
     """
     if limit is not None:
         check_count(limit, "limit")
-    if not len(data.images[split]) and not may_be_none:
+    if not len(data.images[split]) and not allow_empty:
         raise DataError(f"data {data.spec}: there are no samples")
     graph = source.graph
     if graph.code.kind == "sequence" and data.kind != "image":

@@ -27,7 +27,7 @@ def run(
     chosen = TARGETS.available(target)
     record = Record(spikes=True, potentials=potentials)
     with opened(net) as source:
-        samples = taken(source, data_of(source, images), may_be_none=True).images
+        samples = taken(source, data_of(source, images), allow_empty=True).images
         batch_size = min(batch_size, max(len(samples), 1))
         with phase(f"load {target}"):
             session = chosen.open(source.deployment, batch_size)

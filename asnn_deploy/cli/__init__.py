@@ -118,15 +118,13 @@ def run(arguments: list[str] | None = None, showing: Callable[[], AbstractContex
         return fail(error.format_message(), 2)
     except AsnnDeployError as error:
         return fail(str(error), error.exit_code)
-    except MemoryError:
-        return fail("this machine's memory is not enough; take fewer or smaller samples, or a smaller network", 3)
     except Exception as error:
+        if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "alloc_cpu" in str(error)):  # torch's
+            return fail("this machine's memory is not enough; take fewer or smaller samples, or a smaller network", 3)
         if os.environ.get("ASNN_DEPLOY_TRACEBACK"):
             traceback.print_exc()
         if isinstance(error, OSError) and error.filename is not None:
             return fail(f"{error.filename}: {error.strerror}; look at the path and who may use it", 2)
-        if isinstance(error, RuntimeError) and "alloc_cpu" in str(error):  # torch's MemoryError
-            return fail("this machine's memory is not enough; take fewer or smaller samples, or a smaller network", 3)
         return fail(
             f"internal: {type(error).__name__}: {error}; this is a bug, please report it "
             "(ASNN_DEPLOY_TRACEBACK=1 shows where)",

@@ -35,8 +35,8 @@ class Output(click.Path):
 
     def __init__(self, folder: bool = True, standard: bool = False):
         """folder: whether the place may be a folder that is there. standard: "-" is standard output."""
-        super().__init__(path_type=Path, dir_okay=folder)
-        self.standard = standard
+        super().__init__(path_type=Path)
+        self.folder, self.standard = folder, standard
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """As click's. Raises InputError if nothing can be written there."""
@@ -47,7 +47,7 @@ class Output(click.Path):
         if value in ("", "-"):
             self.fail(f"{value!r} is not a name for what is written.", param, ctx)
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        check_place(path)
+        check_place(path, self.folder)
         places = {} if ctx is None else ctx.meta.setdefault(PLACES, {})
         if places.setdefault(path.absolute(), param) is not param:
             self.fail(f"{str(path)!r} is where another option writes to.", param, ctx)

@@ -79,7 +79,7 @@ def command(
 ) -> None:
     """Run a network on one target, on data or on one picture."""
     from asnn_deploy.api.network import taken
-    from asnn_deploy.cli.common import data_for, number, percent, write_json
+    from asnn_deploy.cli.common import data_for, write_json
     from asnn_deploy.deploy.registry import TARGETS
     from asnn_deploy.errors import InputError
 
@@ -100,15 +100,10 @@ def command(
         else:
             images, labels = load_picture(opened, image_file), None
         result, steps, timed = run_all(chosen, deployment, images, batch_size, trace, exit_margin)
-        figures = {
-            "target": target,
-            "samples": result.samples,
-            "accuracy": None if labels is None else float((result.predictions == labels).mean()),
-            "predictions": result.predictions.tolist(),
-            "time_steps": opened.graph.time_steps,
-            "wall_seconds": timed.seconds,
-            "samples_per_second": timed.samples_per_second,
-        }
+        accuracy = None if labels is None else float((result.predictions == labels).mean())
+        figures = {"target": target, "samples": result.samples, "accuracy": accuracy}
+        figures |= {"predictions": result.predictions.tolist(), "time_steps": opened.graph.time_steps}
+        figures |= {"wall_seconds": timed.seconds, "samples_per_second": timed.samples_per_second}
     early = ""
     if steps is not None:
         figures |= {"exit_margin": exit_margin, "mean_steps": float(steps.mean()), "steps": steps.tolist()}
@@ -120,11 +115,17 @@ def command(
     write_json(json_file, figures)
     if image_file is not None:
         show_answer(f"{image_file} on {target}{early}", figures)
-        return
+    else:
+        show_speed(figures, timed.warm, early)
+
+
+def show_speed(figures: Mapping[str, Any], warm: bool, early: str) -> None:
+    """Print how many answers are right, and how fast they were found here."""
+    from asnn_deploy.cli.common import number, percent
+
     right = "" if figures["accuracy"] is None else f"accuracy {percent(figures['accuracy'])} on "
-    warm = "" if timed.warm else " in its first batch"
-    speed = f"simulated here at {figures['samples_per_second']:.1f} samples/s{warm}"
-    say(f"{target}: {right}{number(result.samples, 'sample')}, {speed}{early}")
+    speed = f"simulated here at {figures['samples_per_second']:.1f} samples/s{'' if warm else ' in its first batch'}"
+    say(f"{figures['target']}: {right}{number(figures['samples'], 'sample')}, {speed}{early}")
 
 
 def load_picture(source: Source, file: Path) -> Array:

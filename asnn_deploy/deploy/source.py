@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from asnn_deploy.deploy.reading import Foreign, Reading, is_settled, settled
 from asnn_deploy.errors import BundleError, DataError, InputError
 from asnn_deploy.ir.graph import DeployGraph, check_neurons
 from asnn_deploy.ir.inputs import SequenceInput
-from asnn_deploy.ir.serialize import fingerprint, load_graph
+from asnn_deploy.ir.serialize import load_graph
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.progress import phase
 from asnn_deploy.util.text import is_unicode
@@ -62,11 +62,6 @@ class Source:
                 "restore the file"
             )
         self.class_names.extend(names)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Of the network, as it is when this is first asked for: before data settle what enters it."""
-        return fingerprint(self.graph)
 
     def called(self, names: Sequence[str] | None) -> None:
         """Take the names of classes from data, if none are known; the data may have none.

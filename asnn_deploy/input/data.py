@@ -91,13 +91,11 @@ def load_data(spec: str | None, download: bool = False) -> Data:
         raise DataError("no data set is named; give one, such as digits or cifar100:PATH")
     text = DataText.of(spec)
     name = text.name
-    if name in PLANNED and name not in SOURCES:
-        raise DataError(f"data set {name!r} is planned and not there yet (allowed: {', '.join(SOURCES)})")
-    if name not in SOURCES and not text.path and Path(spec).exists():
-        kind = "folder" if Path(spec).is_dir() else "npz"
+    if name not in SOURCES and not text.path and os.path.exists(spec):
+        kind = "folder" if os.path.isdir(spec) else "npz"
         raise DataError(f"data {spec}: does not say what it is; pictures or arrays of your own are {kind}:{spec}")
     if name not in SOURCES:
-        raise DataError(unknown_name("data set", name, SOURCES))
+        raise DataError(unknown_name("data set", name, SOURCES, PLANNED))
     source = SOURCES.find(name)
     if source.needs and not text.path:
         raise DataError(f"data {spec}: needs {source.needs}, as in {name}:PATH")
@@ -107,7 +105,7 @@ def load_data(spec: str | None, download: bool = False) -> Data:
     chosen = text.checked(source.choices)
     if chosen is not None:
         more["choices"] = chosen
-    where = _home(text.path)
+    where = _expanded(text.path)
     arrays, classes, *note = source.read(where, **more)
     # A run folder remembers its data, also when it is used from another folder.
     resolved = replace(text, path=os.path.realpath(where) if text.path else "")
@@ -123,7 +121,7 @@ def load_sequences(spec: str, download: bool = False) -> Data:
     name, _, path = spec.partition(":")
     if name != "npz" or not path:
         return load_data(spec, download)
-    where = _home(path)
+    where = _expanded(path)
     arrays = _npz_arrays(where, ("x_test",))
     frames, labels = {}, {}
     for split in ("train", "test"):
@@ -257,7 +255,7 @@ def _npz_arrays(path: Path, needed: tuple[str, ...]) -> dict[str, Array]:
         raise DataError(f"{path}: not a readable .npz file ({describe(error)})") from None
 
 
-def _home(path: str) -> Path:
+def _expanded(path: str) -> Path:
     """The path, with the home folder that `~` stands for. Raises DataError if there is none."""
     try:
         return Path(path).expanduser()

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 
 from asnn_deploy.errors import DataError
 from asnn_deploy.input.choices import Choices
+from asnn_deploy.input.mixing import SEED, mixed
 from asnn_deploy.input.pictures import SUFFIXES, pixels, read_picture, resized
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.text import is_unicode, printable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 TEST_SHARE = 0.2
 """Share of each class's pictures that is for testing if the folder does not say; `digits` has the same."""
-SEED = 0
 LARGEST_SIDE = 4096
 SPLITS = ("train", "test")
 Parts = dict[str, list[list[Path]]]
@@ -125,7 +125,7 @@ def _drawn(pictures: list[list[Path]]) -> Parts:
 def _arrays(parts: Parts, choices: FolderChoices) -> dict[str, Array]:
     """Images and labels, in an order drawn by the seed: the first few are of all classes."""
     labelled = {
-        name: _mixed([(f, c) for c, group in enumerate(groups) for f in group]) for name, groups in parts.items()
+        name: mixed([(f, c) for c, group in enumerate(groups) for f in group]) for name, groups in parts.items()
     }
     pictures = _read(sorted(file for pairs in labelled.values() for file, _ in pairs), choices.size)
     coloured = any(picture.mode != "L" for picture in pictures.values()) if choices.grey is None else not choices.grey
@@ -135,10 +135,6 @@ def _arrays(parts: Parts, choices: FolderChoices) -> dict[str, Array]:
         arrays[f"x_{name}"] = made.transpose(0, 2, 3, 1) if coloured else made[:, 0]
         arrays[f"y_{name}"] = np.array([c for _, c in pairs])
     return arrays
-
-
-def _mixed(pairs: list[tuple[Path, int]]) -> list[tuple[Path, int]]:
-    return [pairs[i] for i in np.random.default_rng(SEED).permutation(len(pairs))]
 
 
 def _read(files: list[Path], size: tuple[int, int] | None) -> dict[Path, Image]:

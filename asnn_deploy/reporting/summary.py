@@ -217,10 +217,10 @@ def _exit(report: Report, exits: EarlyExit) -> Fact:
     point = exits.chosen_point
     if point is None:
         return Fact("Early exit", "none chosen", "No margin was chosen at which a sample is answered early.")
-    saved = 1 - point.sops / report.totals.sops if report.totals.sops else 0.0
-    steps = f"{point.mean_steps:.2f} of {numbers.many(report.time_steps, 'time step')}"
     if not report.totals.sops:
         return Fact("Early exit", "nothing to save", "The network does no synaptic operations.")
+    saved = 1 - point.sops / report.totals.sops
+    steps = f"{point.mean_steps:.2f} of {numbers.many(report.time_steps, 'time step')}"
     figure = f"saves {numbers.share(saved)}" if saved > 0 else "saves nothing"
     right = f"{numbers.share(point.accuracy)} right"
     if report.accuracy is not None and point.accuracy < report.accuracy:

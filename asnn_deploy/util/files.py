@@ -98,8 +98,13 @@ def _take_place(new: Path, path: Path, check: Callable[[Path], None]) -> None:
             aside.rmdir()
 
 
-def check_place(path: Path) -> None:
-    """Raise InputError if it is plain, before anything is written, that nothing can be written at `path`."""
+def check_place(path: Path, folder: bool = True) -> None:
+    """Raise InputError if it is plain, before anything is written, that nothing can be written at `path`.
+
+    folder: whether it may be a folder that is there.
+    """
+    if not folder and path.is_dir():
+        raise unwritable(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     place = next(parent for parent in (path.absolute(), *path.absolute().parents) if os.path.lexists(parent))
     if place != path.absolute() and not place.is_dir():
         raise unwritable(path, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))

@@ -16,7 +16,7 @@ PATIENCE = 1.0
 SHORTEST = 0.3
 """A phase of fewer seconds is not named: the one around it is."""
 OFTEN, SHARE, MOST = 2.0, 0.1, 60.0
-"""What was named is told again after so many seconds, or that share of what has passed, but at most so many."""
+"""What was named is told again after OFTEN seconds or that share of what has passed, but after MOST at the latest."""
 
 
 class Lines:

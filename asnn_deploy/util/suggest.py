@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 
-def unknown_name(what: str, given: str, allowed: Iterable[str]) -> str:
-    """`unknown preset 'digit-lenet'; did you mean 'digits-lenet'? (allowed: ...)`."""
+def unknown_name(what: str, given: str, allowed: Iterable[str], planned: Collection[str] = ()) -> str:
+    """`unknown preset 'digit-lenet'; did you mean 'digits-lenet'? (allowed: ...)`; or that it is planned."""
     choices = sorted(allowed)
+    if given in planned:
+        return f"{what} {given!r} is planned and not there yet (allowed: {', '.join(choices)})"
     near = [name for name in choices if name.endswith(f".{given}")] or get_close_matches(
         given, choices, n=1, cutoff=0.5
     )

@@ -161,6 +161,7 @@ BAD = {
     "verify nothing there": (lambda n, x, t: asnn_deploy.verify(t / "no"), InputError, "does not exist"),
     "no data": (lambda n, x, t: asnn_deploy.verify(n), DataError, "remembers no data"),
     "unknown data": (lambda n, x, t: asnn_deploy.verify(n, "digit"), DataError, "did you mean 'digits'"),
+    "data of a long name": (lambda n, x, t: asnn_deploy.verify(n, "x" * 5000), DataError, "unknown data set"),
     "data a number": (lambda n, x, t: asnn_deploy.verify(n, 3), DataError, "images have shape ()"),
     "labels of others": (lambda n, x, t: asnn_deploy.verify(n, (x, [1])), DataError, "one for each of the 2 samples"),
     "no labels": (lambda n, x, t: asnn_deploy.report(n, x), DataError, "give (images, labels)"),

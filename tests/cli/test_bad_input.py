@@ -330,7 +330,7 @@ def test_no_arguments_show_the_help(capsys):
 def test_an_unwritable_json_file(refused, bundle):
     os.mkdir("taken")
     line = refused("run", bundle, "--target", "reference", "--limit", "2", "--json", "taken")
-    assert "'taken' is a directory" in line
+    assert "taken: cannot be written" in line
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,18 @@ def package(tmp_path):
     return folder
 
 
+def process(code, folder, environment):
+    """Run code in a process that stands in a folder of the test's."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=folder)
+
+
 def called(package, **environment):
     """What a process prints that calls the kernel: its answer, whether it was found on disk, whether compiled."""
     code = f"import sys; sys.dont_write_bytecode = True; sys.path.insert(0, {str(package)!r}); {CALL}"
     kept = {key: value for key, value in os.environ.items() if key not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     environment = kept | {key: str(value) for key, value in environment.items()}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    result = process(code, package, environment)
     return [int(word) for word in result.stdout.split()]
 
 
@@ -150,7 +156,7 @@ def test_compilation_is_said_when_it_happens_and_only_then(package, tmp_path):
     def heard():
         code = f"import sys; sys.path.insert(0, {str(package)!r}); {HEARD}"
         environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        run = process(code, tmp_path, environment)
         return run.stdout.strip()
 
     assert [heard(), heard()] == ["2 1 compiling kernels, once", "2 0"]

@@ -210,3 +210,13 @@ def test_a_network_of_values_in_integers_survives_its_file(tmp_path):
 def test_units_that_cannot_be(values, unit):
     with pytest.raises(GraphError, match="unit .*; only values have one"):
         SequenceInput(T, values, 2.0 if values == "values" else 1.0, unit)
+
+
+def test_a_verification_is_of_the_network_however_long_the_sequences_are(tmp_path):
+    """Its fingerprint is taken before data settle what enters a network that is open to any length."""
+    file = tmp_path / "open.nir"
+    asnn_deploy.export(network(steps=None), "nir", file, settings={"dialect": "portable"})
+    x = np.random.default_rng(0).integers(0, 2, (6, 7, CHANNELS, SIDE, SIDE), np.uint8)
+    verified = asnn_deploy.verify(file, x[:, :3], targets="nir")
+    report = asnn_deploy.report(file, (x, np.arange(6) % CLASSES), verification=verified)
+    assert (report.verify.time_steps, report.time_steps) == (3, 7)

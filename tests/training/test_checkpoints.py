@@ -199,16 +199,17 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "run")
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     before = last.read_bytes()
-    run = [sys.executable, "-c", "from asnn_deploy.cli import main; main()", "train", "--resume", "--epochs", "6"]
+    code = "import sys; from asnn_deploy.cli import run; sys.exit(run(sys.argv[1:]))"  # without progress
+    run = [sys.executable, "-c", code, "train", "--resume", "--epochs", "6"]
     result = subprocess.run(
         [*run, "--out", str(tmp_path / "run")],
         capture_output=True,
         text=True,
+        cwd=tmp_path,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, len(before) // 2)),
     )
     assert result.returncode == 2, result.stderr
-    *told, line = result.stderr.splitlines()
-    assert not any("error" in text.lower() or "Traceback" in text for text in told), told  # progress only
+    (line,) = [line for line in result.stderr.splitlines() if line]
     assert line.startswith(f"error: {last}: cannot be written (File too large); free space")
     assert last.read_bytes() == before
     assert sorted(path.name for path in last.parent.iterdir()) == ["last.ckpt", "previous.ckpt"]

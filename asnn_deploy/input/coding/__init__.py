@@ -17,6 +17,7 @@ from asnn_deploy.util.suggest import unknown_name
 CODINGS: Parts[Coding] = Parts("coding", "asnn_deploy.codings", __name__, __path__, "coding", base=Coding)  # type: ignore[type-abstract]
 
 PLANNED = ("rate", "phase", "burst", "single-spike-hybrid")
+"""Names that a later version gives a meaning."""
 
 __all__ = ["CODINGS", "Coding", "input_code"]
 
@@ -28,10 +29,8 @@ def input_code(
 
     levels: how bright each pixel value is taken to be (see `asnn_deploy.input.levels`); preparation: of the images.
     """
-    if name in PLANNED and name not in CODINGS:
-        raise ConfigError(f"coding {name!r} is planned and not there yet (allowed: {', '.join(CODINGS)})")
     if name not in CODINGS:
-        raise ConfigError(unknown_name("coding", name, CODINGS))
+        raise ConfigError(unknown_name("coding", name, CODINGS, PLANNED))
     coding = CODINGS[name]
     problem = "needs at least 1 time step" if time_steps < 1 else coding.check(time_steps)
     if problem:

@@ -26,7 +26,7 @@ LONGEST_STEPS = 10_000
 LONGEST_BIN = 10**9
 """Microseconds: a quarter of an hour."""
 ROOM = 16 * 2**30
-"""Bytes that all frames may take."""
+"""Bytes that all frames may take: they are held in memory, on a machine that need not be large."""
 
 
 class FrameChoices(Choices):
@@ -60,7 +60,7 @@ class Framing:
         return (self.choices.time_steps, POLARITIES, *sides)  # type: ignore[return-value]
 
     def check_room(self, recordings: int, where: Path) -> None:
-        """Raise DataError if the frames of so many recordings take too much memory."""
+        """Raise DataError if the frames of a number of recordings take too much memory."""
         size = recordings * math.prod(self.shape)
         if size > ROOM:
             raise DataError(

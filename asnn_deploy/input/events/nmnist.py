@@ -15,6 +15,7 @@ import numpy as np
 from asnn_deploy.errors import DataError
 from asnn_deploy.input.events.frames import FrameChoices, Framing
 from asnn_deploy.input.events.recording import Recording, Sensor
+from asnn_deploy.input.mixing import mixed
 from asnn_deploy.util.arrays import Array
 from asnn_deploy.util.progress import track
 
@@ -55,7 +56,8 @@ def read_nmnist(root: Path, choices: FrameChoices) -> tuple[dict[str, Array], in
     """Return frames `[N, T, 2, H, W]`, labels and the frames' kind by name, the number of classes, and a note on events
     that no frame holds.
 
-    root: the folder with Train and Test, or the one above. Raises DataError naming the folder or the file.
+    root: the folder with Train and Test, or one that holds it as NMNIST. Raises DataError naming the folder or the
+    file.
     """
     folder = next((place for place in (root, root / "NMNIST") if (place / PARTS["train"]).is_dir()), None)
     if folder is None:
@@ -81,4 +83,4 @@ def _files(folder: Path) -> list[tuple[Path, int]]:
     found = [(file, label) for label in range(CLASSES) for file in sorted((folder / str(label)).glob("*.bin"))]
     if not found:
         raise DataError(f"{folder}: holds no recordings, LABEL/*.bin; give the folder with N-MNIST's Train and Test")
-    return [found[i] for i in np.random.default_rng(0).permutation(len(found))]
+    return mixed(found)
